@@ -3,5 +3,7 @@
 //! Modules are declared in reading order and import only from the left. Everything before `store` is pure: decisions are
 //! functions of (state, input, now); nothing in it reads a clock, a file, a socket or a random number.
 
+pub mod canonical; // equal JSON content, equal bytes
 pub mod id; // names of agents, positions, events, customers
+pub mod event; // one interaction and its limits
 pub mod identifier; // e-mail, phone, national id, ...: parse, validate, normalise

@@ -7,4 +7,5 @@ pub mod canonical; // equal JSON content, equal bytes
 pub mod id; // names of agents, positions, events, customers
 pub mod event; // one interaction and its limits
 pub mod identifier; // e-mail, phone, national id, ...: parse, validate, normalise
+pub mod person; // names, birth and address of a person, folded for matching
 pub mod store; // where entries are kept: the trait, the engines, typed tables

@@ -1,10 +1,24 @@
 //! Identifiers of persons: typed, validated, normalised, so that equal people compare equal.
 //!
-//! Owns the kinds and their normal forms. Never guesses who somebody is: that is `identity`.
+//! Owns the kinds and their normal forms. Never guesses who somebody is: that is `identity`. Pure: a normal form is a
+//! function of the text typed and the place where it was typed, and normalising a normal form gives it again.
+
+mod blocked;
+pub mod email;
+mod invalid;
+mod lookup;
+mod national_id;
+mod opaque;
+mod phone;
 
 use std::fmt;
+use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
+
+pub use invalid::Invalid;
+pub use lookup::parse_lookup;
+pub use national_id::Document;
 
 /// What a value names a person by. The text form is the `KIND` of the contract.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
@@ -28,7 +42,57 @@ pub enum Kind {
     AnonymousId,
 }
 
-/// A valid identifier in its normal form. Made only by `normalise`.
+impl Kind {
+    /// Every kind, in the order of the enum.
+    pub const ALL: [Kind; 8] = [
+        Kind::NationalId,
+        Kind::AccountId,
+        Kind::LoyaltyId,
+        Kind::UserId,
+        Kind::BadgeId,
+        Kind::Email,
+        Kind::Phone,
+        Kind::AnonymousId,
+    ];
+
+    /// The `KIND` of the contract, as in traits, URLs and answers.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Kind::NationalId => "nationalId",
+            Kind::AccountId => "accountId",
+            Kind::LoyaltyId => "loyaltyId",
+            Kind::UserId => "userId",
+            Kind::BadgeId => "badgeId",
+            Kind::Email => "email",
+            Kind::Phone => "phone",
+            Kind::AnonymousId => "anonymousId",
+        }
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for Kind {
+    type Err = Invalid;
+
+    /// Reads the exact name of the contract.
+    ///
+    /// # Errors
+    /// [`Invalid::UnknownKind`] for anything else.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Kind::ALL
+            .into_iter()
+            .find(|kind| kind.name() == text)
+            .ok_or(Invalid::UnknownKind)
+    }
+}
+
+/// A valid identifier in its normal form. Made only by [`normalise`].
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub struct Identifier {
     /// What it is.
@@ -39,8 +103,71 @@ pub struct Identifier {
     pub value: String,
 }
 
-impl fmt::Display for Identifier {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?}:{}", self.kind, self.value)
+impl Identifier {
+    /// `KIND:VALUE` with the value percent-encoded, as it stands in a URL; [`parse_lookup`] reads it back.
+    #[must_use]
+    pub fn to_lookup(&self) -> String {
+        lookup::encode(self)
     }
 }
+
+/// `KIND:VALUE`, the value as it is (for a URL use [`Identifier::to_lookup`]).
+impl fmt::Display for Identifier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.kind.name(), self.value)
+    }
+}
+
+/// Where a value was typed: decides how national formats are read.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Place<'a> {
+    /// ISO 3166-1 alpha-2, as `ES`; lower case is tolerated.
+    pub country: &'a str,
+    /// Namespace of the source; empty means organisation-wide.
+    pub namespace: &'a str,
+}
+
+/// Most bytes of raw text looked at, for any kind. A person's identifier is far shorter.
+pub const RAW_BYTES_MAX: usize = 1024;
+
+/// Reads what a person or a program gave as an identifier of `kind` at `place`, into its normal form.
+///
+/// # Errors
+/// [`Invalid`] says what is wrong and what to do; such a value is evidence of nothing and links nobody.
+pub fn normalise(kind: Kind, raw: &str, place: &Place) -> Result<Identifier, Invalid> {
+    if raw.len() > RAW_BYTES_MAX {
+        return Err(Invalid::TooLong {
+            kind,
+            bytes_max: RAW_BYTES_MAX,
+        });
+    }
+    let text = trim(raw);
+    if text.is_empty() {
+        return Err(Invalid::Empty { kind });
+    }
+    let (scope, value) = match kind {
+        Kind::Email => (String::new(), email::normal_form(text)?),
+        Kind::Phone => (String::new(), phone::normal_form(text, place.country)?),
+        Kind::NationalId => {
+            let (document, value) = national_id::normal_form(text, place.country)?;
+            (document.scope().to_owned(), value)
+        }
+        Kind::UserId | Kind::AccountId | Kind::LoyaltyId | Kind::BadgeId | Kind::AnonymousId => {
+            (place.namespace.to_owned(), opaque::normal_form(kind, text)?)
+        }
+    };
+    Ok(Identifier { kind, scope, value })
+}
+
+/// Without white space and the invisible marks that copying from pages and chats leaves at the ends.
+fn trim(raw: &str) -> &str {
+    raw.trim_matches(|c: char| c.is_whitespace() || is_invisible(c))
+}
+
+/// Zero-width and direction marks: never typed on purpose.
+fn is_invisible(c: char) -> bool {
+    matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}' | '\u{2066}'..='\u{2069}' | '\u{feff}' | '\u{ad}')
+}
+
+#[cfg(test)]
+mod tests;

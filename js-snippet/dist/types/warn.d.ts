@@ -1,0 +1,1 @@
+export declare function warn(reason: string, ...details: unknown[]): void;

@@ -1,0 +1,60 @@
+// The gate: what the visitor chose, and what may therefore be stored and sent.
+// Only a grant is remembered; "denied" leaves nothing on the terminal, not even itself.
+
+import { forgetCookie } from "./ids";
+import { closeStore, get, openStore, set, wipe } from "./store";
+import type { Categories, ConsentStatus } from "./types";
+
+/** Its localStorage key also tells the other tabs. */
+export const CONSENT_KEY = "c";
+
+/** What a grant without categories says. */
+const DEFAULT_CATEGORIES: Categories = { analytics: true };
+
+interface Remembered {
+  c: Categories;
+  /** Granted although the browser sent Global Privacy Control. */
+  g: boolean;
+}
+
+export let status: ConsentStatus = "pending";
+export let categories: Categories = DEFAULT_CATEGORIES;
+
+const privacyControl = (): boolean => !!(navigator as { globalPrivacyControl?: boolean }).globalPrivacyControl;
+
+/**
+ * The visitor's own choice, made now. Whatever is not a grant forgets everything. `opened` runs between opening the
+ * store and telling the other tabs, which take over what it wrote.
+ */
+export function choose(next: ConsentStatus, chosen?: Categories, opened?: () => void): void {
+  status = next;
+  categories = chosen || DEFAULT_CATEGORIES;
+  if (next == "granted") {
+    openStore();
+    opened?.();
+    set(CONSENT_KEY, JSON.stringify({ c: categories, g: privacyControl() } satisfies Remembered));
+  } else {
+    wipe();
+    forgetCookie();
+  }
+}
+
+/** What holds on a new page: the remembered grant, else Global Privacy Control, else what the page says. */
+export function restore(fromPage: string | undefined): void {
+  openStore();
+  const saved = remembered(get(CONSENT_KEY));
+  if (fromPage == "denied" || (privacyControl() && !saved?.g)) choose("denied");
+  else if (saved || fromPage == "granted") {
+    status = "granted";
+    if (saved) categories = saved.c;
+  } else closeStore();
+}
+
+/** The categories of a grant as another tab stored it; `undefined` when it is none. */
+export function remembered(text: string | null): Remembered | undefined {
+  try {
+    return JSON.parse(text || "") as Remembered;
+  } catch {
+    return undefined;
+  }
+}

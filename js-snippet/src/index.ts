@@ -1,0 +1,11 @@
+// The npm package: the same snippet, started by a call instead of a script tag.
+
+import { start } from "./snippet";
+import type { Options, Trenza } from "./types";
+
+export type * from "./types";
+
+let instance: Trenza | undefined;
+
+/** Starts the snippet once; further calls give the first one back. */
+export const load = (options: Options): Trenza => (instance ||= start(options));

@@ -1,0 +1,16 @@
+// The script tag: reads its own `data-*` attributes and becomes the global `trenza`.
+
+import { start } from "./snippet";
+import type { Trenza } from "./types";
+
+const page = window as unknown as { trenza?: Partial<Trenza> | unknown[] };
+
+// A second tag on the page changes nothing.
+if (!(page.trenza as Partial<Trenza> | undefined)?.user) {
+  const script = (document.currentScript || document.querySelector("script[data-write-key]")) as HTMLScriptElement | null;
+  const { writeKey = "", host, consent, autoPage } = script?.dataset || {};
+  page.trenza = start(
+    { writeKey, host: host || new URL(script?.src || location.href, location.href).origin, consent, autoPage: autoPage == "true" },
+    page.trenza || [],
+  );
+}

@@ -1,0 +1,70 @@
+// The events that wait: one key each, so that two tabs never overwrite one another.
+// Never sends; an event leaves when the transport saw a 200, or as the oldest of too many.
+
+import { tick } from "./event";
+import { get, keys, remove, set } from "./store";
+import type { Event, Fields } from "./types";
+
+/** Events kept while the server is away; the oldest go first, counted in the next event's `context.trenza.dropped`. */
+export const QUEUE_EVENTS_MAX = 1000;
+/** Events per request. */
+const BATCH_EVENTS_MAX = 100;
+
+let prefix = "";
+let size = 0;
+
+export const openQueue = (writeKey: string): void => {
+  prefix = "q|" + writeKey + "|";
+};
+
+export const waiting = (): string[] => {
+  const found = keys(prefix);
+  size = found.length;
+  return found;
+};
+
+export function read(key: string): Event | undefined {
+  try {
+    return JSON.parse(get(key) || "") as Event;
+  } catch {
+    remove(key); // Damaged or gone: nobody can send it.
+    return undefined;
+  }
+}
+
+/** Queues an event; throws only when it is not JSON. */
+export function put(event: Event): void {
+  let dropped = 0;
+  if (++size > QUEUE_EVENTS_MAX)
+    for (const key of waiting().slice(0, 1 - QUEUE_EVENTS_MAX)) {
+      // The count rides on an event, not on a batch: a resend in another batch must have equal content.
+      dropped += 1 + (((read(key)?.context.trenza as Fields)?.dropped as number) || 0);
+      remove(key);
+    }
+  if (dropped) event.context.trenza = { ...(event.context.trenza as Fields), dropped };
+  set(prefix + tick(Date.now()) + "|" + event.messageId, JSON.stringify(event));
+}
+
+/** Rewrites what waited in memory, now that it may rest on the terminal. */
+export function rewrite(change: (event: Event) => void): void {
+  for (const key of waiting()) {
+    const event = read(key);
+    if (event) {
+      change(event);
+      set(key, JSON.stringify(event));
+    }
+  }
+}
+
+/** The oldest events that fit one request, without those under way. At least one, however large. */
+export function take(bytesMax: number, underWay: ReadonlySet<string>): string[] {
+  const batch: string[] = [];
+  let bytes = 0;
+  for (const key of waiting()) {
+    if (underWay.has(key)) continue;
+    bytes += new Blob([get(key) || ""]).size;
+    if (batch.length && (bytes > bytesMax || batch.length >= BATCH_EVENTS_MAX)) break;
+    batch.push(key);
+  }
+  return batch;
+}

@@ -1,0 +1,127 @@
+// The calls a page makes, from the consent gate to the queue. Puts the other files together.
+
+import { choose, CONSENT_KEY, remembered, restore, status, categories } from "./consent";
+import { makeEvent } from "./event";
+import { ids, newIds, saveIds, settleIds, uuid } from "./ids";
+import { openQueue, put, rewrite } from "./queue";
+import { isOpen, PREFIX } from "./store";
+import { adopt, openTransport, wake } from "./transport";
+import type { CallOptions, Categories, ConsentStatus, Fields, Options, QueuedCall, Trenza } from "./types";
+import { warn } from "./warn";
+
+/** After this long without a choice the console says why nothing is sent. Unit: ms. */
+const PENDING_WARN_MS = 60_000;
+
+type Method = (...args: any[]) => unknown;
+
+/** When the call under way was made; earlier than now for calls from before the script arrived. */
+let at: Date | undefined;
+
+function capture(type: string, fields: Fields, options?: CallOptions): unknown {
+  if (status == "denied") return warn("consent is denied; nothing is stored or sent");
+  const event = makeEvent(type, fields, at || new Date(), options);
+  put(event);
+  wake();
+  return { event };
+}
+
+const isObject = (value: unknown): boolean => !!value && typeof value == "object";
+
+function setConsent(next: ConsentStatus, chosen?: Categories): void {
+  const wasOpen = isOpen();
+  const mine = ids();
+  choose(next, chosen, () => {
+    if (wasOpen) return;
+    const { a } = settleIds(mine);
+    rewrite((event) => {
+      if (event.anonymousId == mine.a) event.anonymousId = a;
+      event.context.consent ||= { categoryPreferences: categories };
+    });
+    wake();
+  });
+}
+
+const methods: Record<string, Method> = {
+  track: (event: string, properties?: Fields, options?: CallOptions) =>
+    capture("track", { event, properties: properties || {} }, options),
+  page(...args) {
+    if (isObject(args[0])) args.unshift(undefined); // page(properties)
+    if (typeof args[1] != "string") args.unshift(undefined); // page(name, properties)
+    const [category, name, properties, options] = args;
+    return capture("page", { category, name, properties: properties || {} }, options);
+  },
+  identify(...args) {
+    if (isObject(args[0])) args.unshift(undefined); // identify(traits)
+    const [userId, traits, options] = args;
+    if (userId) {
+      const { a, u } = ids();
+      // Somebody else at the same browser: what one did must not link to the other.
+      saveIds({ a: u && u != userId ? uuid() : a, u: "" + userId });
+    }
+    return capture("identify", { traits: traits || {} }, options);
+  },
+  group: (groupId: string, traits?: Fields, options?: CallOptions) =>
+    capture("group", { groupId, traits: traits || {} }, options),
+  alias(userId: string, previousId?: string, options?: CallOptions) {
+    const { a, u } = ids();
+    return capture("alias", { userId, previousId: previousId || u || a }, options);
+  },
+  reset: () => void newIds(),
+  consent(next?: ConsentStatus, chosen?: Categories) {
+    if (next) setConsent(next, chosen);
+    return status;
+  },
+  ready: () => {},
+};
+
+/** Runs a call, answers with a kept promise, then calls back. Never throws into the page. */
+function run(call: QueuedCall): Promise<unknown> {
+  let result: unknown;
+  let callback: unknown;
+  let keep: QueuedCall[2];
+  try {
+    const args = [...call[1]];
+    keep = call[2];
+    if (typeof args[args.length - 1] == "function") callback = args.pop();
+    at = call[3];
+    result = methods[call[0]]!(...args);
+  } catch (error) {
+    warn(String(call?.[0]) + "() did nothing", error);
+  }
+  at = undefined;
+  const kept = Promise.resolve(result || {});
+  if (callback) void kept.then(callback as () => void);
+  keep?.(kept);
+  return kept;
+}
+
+/** Starts the snippet on `target`, which may be the array of calls made before it arrived. */
+export function start({ writeKey, host, consent, autoPage }: Options, target: object = {}): Trenza {
+  const before = Array.isArray(target) ? (target.splice(0) as QueuedCall[]) : [];
+  if (writeKey) {
+    openQueue(writeKey);
+    openTransport(host, writeKey);
+    restore(consent);
+    if (isOpen()) saveIds(ids()); // Renews the cookie, which some browsers cap at a few days.
+    addEventListener("storage", ({ key, newValue }) => {
+      if (key == PREFIX + CONSENT_KEY) setConsent(newValue ? "granted" : "denied", remembered(newValue)?.c);
+      else if (newValue && key?.startsWith(PREFIX + "q")) adopt();
+    });
+    setTimeout(() => {
+      if (status == "pending") warn('waiting for trenza.consent("granted") or ("denied")');
+    }, PENDING_WARN_MS);
+  } else {
+    warn("no data-write-key; nothing is stored or sent");
+    choose("denied");
+  }
+  const api: Record<string, unknown> = {
+    push: (call: QueuedCall) => run(call),
+    user: () => ({ id: () => ids().u || null, anonymousId: () => ids().a }),
+  };
+  for (const name in methods) api[name] = (...args: unknown[]) => run([name, args]);
+  Object.assign(target, api);
+  if (autoPage) void run(["page", []]);
+  before.forEach(run);
+  wake();
+  return target as Trenza;
+}

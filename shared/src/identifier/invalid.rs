@@ -120,7 +120,7 @@ impl Invalid {
     #[must_use]
     pub fn sentence_es(&self) -> String {
         match self {
-            Invalid::Empty { kind } => format!("Falta {}: escríbalo o deje el campo sin usar", thing_es(*kind)),
+            Invalid::Empty { kind } => format!("{} está en blanco: escríbalo o deje el campo sin usar", thing_es(*kind)),
             Invalid::TooLong { kind, bytes_max } => {
                 format!("{} pasa de {bytes_max} bytes: revise lo que se ha pegado", thing_es(*kind))
             }
@@ -204,16 +204,16 @@ impl Invalid {
     }
 }
 
-/// The thing with its article, to begin or continue a sentence.
+/// The thing with its article, to begin a sentence.
 fn thing_es(kind: Kind) -> &'static str {
     match kind {
-        Kind::NationalId => "el documento de identidad",
-        Kind::AccountId => "el número de cuenta",
-        Kind::LoyaltyId => "el número de la tarjeta",
-        Kind::UserId => "el nombre de usuario",
-        Kind::BadgeId => "el código de la acreditación",
-        Kind::Email => "el correo",
-        Kind::Phone => "el teléfono",
-        Kind::AnonymousId => "el código de visitante",
+        Kind::NationalId => "El documento de identidad",
+        Kind::AccountId => "El número de cuenta",
+        Kind::LoyaltyId => "El número de la tarjeta",
+        Kind::UserId => "El nombre de usuario",
+        Kind::BadgeId => "El código de la acreditación",
+        Kind::Email => "El correo",
+        Kind::Phone => "El teléfono",
+        Kind::AnonymousId => "El código de visitante",
     }
 }

@@ -16,6 +16,12 @@ const DIGITS_MAX: usize = 22;
 /// Argentina's country code; its mobile numbers have a 9 more when called from abroad.
 const ARGENTINA: i32 = 54;
 
+/// Mexico's country code; its mobile numbers had a 1 more when called from abroad.
+const MEXICO: i32 = 52;
+
+/// That 1, before ten digits.
+const MEXICAN_ONE: u64 = 10_u64.pow(10);
+
 pub(super) fn normal_form(text: &str, country: &str) -> Result<String, Invalid> {
     let dialled = Dialled::of(text)?;
     let number = dialled.number(country)?;
@@ -90,9 +96,14 @@ impl Dialled {
             return Ok(number);
         }
         let region = region(country).ok_or(Invalid::PhoneCountry)?;
+        let dialled = match region {
+            Region::MX => without_mexican_prefix(&self.text),
+            _ => &self.text,
+        };
         let number = PHONE_NUMBER_UTIL
-            .parse(&self.text, Some(region))
+            .parse(dialled, Some(region))
             .map_err(|_| Invalid::PhoneLength)?;
+        let number = without_mexican_one(number);
         possible(&number)?;
         if PHONE_NUMBER_UTIL.is_valid_number(&number) || is_argentine_mobile(&number) {
             Ok(number)
@@ -106,8 +117,28 @@ fn international(text: &str) -> Result<PhoneNumber, Invalid> {
     let number = PHONE_NUMBER_UTIL
         .parse(text, None)
         .map_err(|_| Invalid::PhoneCountry)?;
+    let number = without_mexican_one(number);
     possible(&number)?;
     Ok(number)
+}
+
+/// Without the 1 of +52 1, until 2019 the way to call a mobile of Mexico from abroad.
+fn without_mexican_one(number: PhoneNumber) -> PhoneNumber {
+    match number.national_number.checked_sub(MEXICAN_ONE) {
+        Some(rest) if number.country_code == MEXICO && rest < MEXICAN_ONE => PhoneNumber {
+            national_number: rest,
+            ..number
+        },
+        _ => number,
+    }
+}
+
+/// Without the prefixes that Mexico dialled until 2019 before the ten digits.
+fn without_mexican_prefix(digits: &str) -> &str {
+    ["044", "045", "01", "1"]
+        .into_iter()
+        .find_map(|prefix| digits.strip_prefix(prefix).filter(|rest| rest.len() == 10))
+        .unwrap_or(digits)
 }
 
 fn possible(number: &PhoneNumber) -> Result<(), Invalid> {

@@ -99,7 +99,7 @@ pub(super) fn normal_form(text: &str, country: &str) -> Result<(Document, String
     let (label, body) = split_label(compact.bytes());
     let reading = match label {
         Some(label) => labelled(label, body),
-        None => guessed(body, country, compact.dash_before_last),
+        None => guessed(body, country, compact.after_dash),
     };
     match reading {
         Reading::Person(document, value) if blocked::is_blocked_national_id(document, &value) => {
@@ -118,7 +118,8 @@ pub(super) fn normal_form(text: &str, country: &str) -> Result<(Document, String
 struct Compact {
     bytes: [u8; BYTES_MAX],
     len: usize,
-    dash_before_last: bool,
+    /// How many letters and digits follow the last dash; 0 without a dash.
+    after_dash: usize,
 }
 
 impl Compact {
@@ -127,22 +128,22 @@ impl Compact {
         let mut compact = Compact {
             bytes: [0; BYTES_MAX],
             len: 0,
-            dash_before_last: false,
+            after_dash: 0,
         };
-        let mut after_dash = None;
+        let mut dash_at = None;
         for c in text.chars() {
             match c {
                 'A'..='Z' | 'a'..='z' | '0'..='9' => {
                     *compact.bytes.get_mut(compact.len)? = (c as u8).to_ascii_uppercase();
                     compact.len += 1;
                 }
-                '-' | '\u{2010}'..='\u{2015}' | '\u{2212}' => after_dash = Some(compact.len),
+                '-' | '\u{2010}'..='\u{2015}' | '\u{2212}' => dash_at = Some(compact.len),
                 '.' | ',' | '/' | '_' | ':' | '\'' | '·' => {}
                 c if c == ' ' || c == '\u{a0}' || c == '\u{202f}' => {}
                 _ => return None,
             }
         }
-        compact.dash_before_last = compact.len > 1 && after_dash == Some(compact.len - 1);
+        compact.after_dash = dash_at.map_or(0, |at| compact.len - at);
         Some(compact)
     }
 
@@ -207,7 +208,7 @@ fn labelled(label: Label, body: &[u8]) -> Reading {
     }
 }
 
-fn guessed(body: &[u8], country: &str, dash_before_last: bool) -> Reading {
+fn guessed(body: &[u8], country: &str, after_dash: usize) -> Reading {
     let home = match country_code(country) {
         [b'E', b'S'] => es::read(body),
         [b'C', b'L'] => latam::rut(body),
@@ -217,31 +218,26 @@ fn guessed(body: &[u8], country: &str, dash_before_last: bool) -> Reading {
         [b'C', b'O'] => latam::nit(body),
         _ => Reading::No,
     };
-    or_else(home, || abroad(body, dash_before_last))
+    or_else(home, || abroad(body, after_dash))
 }
 
-/// A document of another country than the place's: only if its check digits are right and no other fits.
-fn abroad(body: &[u8], dash_before_last: bool) -> Reading {
+/// A document of another country than the place's: only if its check digits are right and no other fits. A bare row of
+/// digits is rather a telephone or a mistyped DNI, so documents of digits alone need the dash they are printed with.
+fn abroad(body: &[u8], after_dash: usize) -> Reading {
+    let only_if =
+        |seen: bool, read: fn(&[u8]) -> Reading| if seen { read(body) } else { Reading::No };
     let mut found = Reading::No;
-    // A bare row of eight or nine digits is rather a telephone or a mistyped DNI than a RUT: the dash tells.
-    let rut = if dash_before_last && body.len() >= 8 {
-        latam::rut(body)
-    } else {
-        Reading::No
-    };
-    let full_dni = if body.len() == 9 {
-        es::read(body)
-    } else {
-        Reading::No
-    };
     for reading in [
-        full_dni,
-        rut,
-        latam::cuit(body),
+        only_if(body.len() == 9, es::read),
+        only_if(
+            body.len() >= 8 && (after_dash == 1 || body.ends_with(b"K")),
+            latam::rut,
+        ),
+        only_if(after_dash == 1, latam::cuit),
         latam::curp(body),
-        latam::cpf(body),
-        latam::cnpj(body),
-        latam::nit(body),
+        only_if(after_dash == 2, latam::cpf),
+        only_if(after_dash == 2, latam::cnpj),
+        only_if(after_dash == 1, latam::nit),
     ] {
         found = match (found, reading) {
             (Reading::Person(..), Reading::Person(..)) => {

@@ -1,9 +1,9 @@
 // The gate: what the visitor chose, and what may therefore be stored and sent.
 // Only a grant is remembered; "denied" leaves nothing on the terminal, not even itself.
 
-import { forgetCookie } from "./ids";
-import { closeStore, get, openStore, set, wipe } from "./store";
-import type { Categories, ConsentStatus } from "./types";
+import { forgetCookie } from "./ids.js";
+import { closeStore, get, openStore, parse, set, wipe } from "./store.js";
+import type { Categories, ConsentStatus } from "./types.js";
 
 /** Its localStorage key also tells the other tabs. */
 export const CONSENT_KEY = "c";
@@ -11,7 +11,8 @@ export const CONSENT_KEY = "c";
 /** What a grant without categories says. */
 const DEFAULT_CATEGORIES: Categories = { analytics: true };
 
-interface Remembered {
+/** A grant as it rests on the terminal. */
+export interface Remembered {
   c: Categories;
   /** Granted although the browser sent Global Privacy Control. */
   g: boolean;
@@ -42,19 +43,10 @@ export function choose(next: ConsentStatus, chosen?: Categories, opened?: () => 
 /** What holds on a new page: the remembered grant, else Global Privacy Control, else what the page says. */
 export function restore(fromPage: string | undefined): void {
   openStore();
-  const saved = remembered(get(CONSENT_KEY));
+  const saved = parse<Remembered>(get(CONSENT_KEY));
   if (fromPage == "denied" || (privacyControl() && !saved?.g)) choose("denied");
   else if (saved || fromPage == "granted") {
     status = "granted";
     if (saved) categories = saved.c;
   } else closeStore();
-}
-
-/** The categories of a grant as another tab stored it; `undefined` when it is none. */
-export function remembered(text: string | null): Remembered | undefined {
-  try {
-    return JSON.parse(text || "") as Remembered;
-  } catch {
-    return undefined;
-  }
 }

@@ -1,22 +1,26 @@
 // From a call to an event in Segment shape. Reads the page, stores nothing.
 
-import { categories, status } from "./consent";
-import { ids, uuid } from "./ids";
-import type { CallOptions, Event, Fields } from "./types";
+import { categories, status } from "./consent.js";
+import { ids, uuid } from "./ids.js";
+import type { CallOptions, Event, Fields } from "./types.js";
+
+declare const __VERSION__: string; // set by the build from package.json
 
 let last = 0;
 let timezone: string | undefined;
 
-/** Milliseconds that differ for each event of a tab, so that its order survives; follows a clock set back by over 1 s. */
+/** Milliseconds that differ for each event of a page, so that order survives; follows a clock set back by over 1 s. */
 export function tick(now: number): number {
   return (last = now > last || last - now > 1000 ? now : last + 1);
 }
+
+export const isObject = (value: unknown): value is Fields => Object(value) === value;
 
 /** One level deep: enough for `context.page`, `context.trenza`, `context.campaign`. */
 function merge(base: Fields, extra?: Fields): Fields {
   for (const name in extra) {
     const [a, b] = [base[name], extra[name]];
-    base[name] = a && b && typeof a == "object" && typeof b == "object" ? { ...a, ...b } : b;
+    base[name] = isObject(a) && isObject(b) ? { ...a, ...b } : b;
   }
   return base;
 }
@@ -24,6 +28,7 @@ function merge(base: Fields, extra?: Fields): Fields {
 export function makeEvent(type: string, fields: Fields, at: Date, options?: CallOptions | null): Event {
   const { context, ...rest } = options || {};
   const { a, u } = ids();
+  const { href, pathname, search } = location;
   timezone ||= Intl.DateTimeFormat().resolvedOptions().timeZone;
   return {
     messageId: uuid(),
@@ -36,9 +41,9 @@ export function makeEvent(type: string, fields: Fields, at: Date, options?: Call
     context: merge(
       {
         page: {
-          url: location.href.split("#")[0],
-          path: location.pathname,
-          search: location.search,
+          url: href.split("#")[0],
+          path: pathname,
+          search,
           title: document.title,
           referrer: document.referrer,
         },

@@ -1,7 +1,7 @@
 // Who the visitor is: a random anonymousId and, after identify, the site's own userId.
 // Reads and writes the first-party cookie; never a fingerprint, never traits on the terminal.
 
-import { get, isOpen, set, uncover } from "./store";
+import { get, isOpen, parse, set, uncover } from "./store.js";
 
 /** Short names, since they rest on the terminal as JSON. */
 export interface Ids {
@@ -53,13 +53,7 @@ export function saveIds(ids: Ids): Ids {
 
 export const forgetCookie = (): void => cookie("", 0);
 
-function stored(): Ids | undefined {
-  try {
-    return JSON.parse(get(KEY) || "") as Ids;
-  } catch {
-    return undefined; // Absent or damaged.
-  }
-}
+const stored = (): Ids | undefined => parse(get(KEY));
 
 /** Read anew each time, since another tab may have changed them. */
 export const ids = (): Ids => stored() || saveIds({ a: (isOpen() && fromCookie()) || uuid() });

@@ -1,9 +1,9 @@
 // The npm package: the same snippet, started by a call instead of a script tag.
 
-import { start } from "./snippet";
-import type { Options, Trenza } from "./types";
+import { start } from "./snippet.js";
+import type { Options, Trenza } from "./types.js";
 
-export type * from "./types";
+export type * from "./types.js";
 
 let instance: Trenza | undefined;
 

@@ -1,7 +1,7 @@
 // The script tag: reads its own `data-*` attributes and becomes the global `trenza`.
 
-import { start } from "./snippet";
-import type { Trenza } from "./types";
+import { start } from "./snippet.js";
+import type { Trenza } from "./types.js";
 
 const page = window as unknown as { trenza?: Partial<Trenza> | unknown[] };
 

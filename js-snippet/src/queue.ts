@@ -1,9 +1,8 @@
 // The events that wait: one key each, so that two tabs never overwrite one another.
 // Never sends; an event leaves when the transport saw a 200, or as the oldest of too many.
 
-import { tick } from "./event";
-import { get, keys, remove, set } from "./store";
-import type { Event, Fields } from "./types";
+import { get, keys, parse, remove, set } from "./store.js";
+import type { Event, Fields } from "./types.js";
 
 /** Events kept while the server is away; the oldest go first, counted in the next event's `context.trenza.dropped`. */
 export const QUEUE_EVENTS_MAX = 1000;
@@ -24,16 +23,14 @@ export const waiting = (): string[] => {
 };
 
 export function read(key: string): Event | undefined {
-  try {
-    return JSON.parse(get(key) || "") as Event;
-  } catch {
-    remove(key); // Damaged or gone: nobody can send it.
-    return undefined;
-  }
+  const event = parse<Event>(get(key));
+  if (event?.context) return event;
+  remove(key); // Damaged or gone: nobody can send it.
+  return undefined;
 }
 
-/** Queues an event; throws only when it is not JSON. */
-export function put(event: Event): void {
+/** Queues an event under its time; throws only when it is not JSON. */
+export function put(event: Event, time: number): void {
   let dropped = 0;
   if (++size > QUEUE_EVENTS_MAX)
     for (const key of waiting().slice(0, 1 - QUEUE_EVENTS_MAX)) {
@@ -42,7 +39,7 @@ export function put(event: Event): void {
       remove(key);
     }
   if (dropped) event.context.trenza = { ...(event.context.trenza as Fields), dropped };
-  set(prefix + tick(Date.now()) + "|" + event.messageId, JSON.stringify(event));
+  set(prefix + time + "|" + event.messageId, JSON.stringify(event));
 }
 
 /** Rewrites what waited in memory, now that it may rest on the terminal. */

@@ -1,13 +1,13 @@
 // The calls a page makes, from the consent gate to the queue. Puts the other files together.
 
-import { choose, CONSENT_KEY, remembered, restore, status, categories } from "./consent";
-import { makeEvent } from "./event";
-import { ids, newIds, saveIds, settleIds, uuid } from "./ids";
-import { openQueue, put, rewrite } from "./queue";
-import { isOpen, PREFIX } from "./store";
-import { adopt, openTransport, wake } from "./transport";
-import type { CallOptions, Categories, ConsentStatus, Fields, Options, QueuedCall, Trenza } from "./types";
-import { warn } from "./warn";
+import { categories, choose, CONSENT_KEY, restore, status, type Remembered } from "./consent.js";
+import { isObject, makeEvent, tick } from "./event.js";
+import { ids, newIds, saveIds, settleIds, uuid } from "./ids.js";
+import { openQueue, put, rewrite } from "./queue.js";
+import { isOpen, parse, PREFIX } from "./store.js";
+import { adopt, openTransport, wake } from "./transport.js";
+import type { CallOptions, Categories, ConsentStatus, Fields, Options, QueuedCall, Trenza } from "./types.js";
+import { warn } from "./warn.js";
 
 /** After this long without a choice the console says why nothing is sent. Unit: ms. */
 const PENDING_WARN_MS = 60_000;
@@ -19,13 +19,12 @@ let at: Date | undefined;
 
 function capture(type: string, fields: Fields, options?: CallOptions): unknown {
   if (status == "denied") return warn("consent is denied; nothing is stored or sent");
-  const event = makeEvent(type, fields, at || new Date(), options);
-  put(event);
+  const time = tick(+(at || Date.now()));
+  const event = makeEvent(type, fields, new Date(time), options);
+  put(event, time);
   wake();
   return { event };
 }
-
-const isObject = (value: unknown): boolean => !!value && typeof value == "object";
 
 function setConsent(next: ConsentStatus, chosen?: Categories): void {
   const wasOpen = isOpen();
@@ -86,7 +85,7 @@ function run(call: QueuedCall): Promise<unknown> {
     at = call[3];
     result = methods[call[0]]!(...args);
   } catch (error) {
-    warn(String(call?.[0]) + "() did nothing", error);
+    warn("a call did nothing: " + error);
   }
   at = undefined;
   const kept = Promise.resolve(result || {});
@@ -104,7 +103,7 @@ export function start({ writeKey, host, consent, autoPage }: Options, target: ob
     restore(consent);
     if (isOpen()) saveIds(ids()); // Renews the cookie, which some browsers cap at a few days.
     addEventListener("storage", ({ key, newValue }) => {
-      if (key == PREFIX + CONSENT_KEY) setConsent(newValue ? "granted" : "denied", remembered(newValue)?.c);
+      if (key == PREFIX + CONSENT_KEY) setConsent(newValue ? "granted" : "denied", parse<Remembered>(newValue)?.c);
       else if (newValue && key?.startsWith(PREFIX + "q")) adopt();
     });
     setTimeout(() => {

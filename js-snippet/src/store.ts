@@ -20,6 +20,15 @@ export const closeStore = (): void => {
   open = false;
 };
 
+/** JSON as another tab or an earlier visit left it; `undefined` when it is none. */
+export function parse<T>(text: string | null): T | undefined {
+  try {
+    return JSON.parse(text || "") as T;
+  } catch {
+    return undefined;
+  }
+}
+
 export function get(key: string): string | null {
   try {
     return memory.get(key) ?? (open ? localStorage.getItem(PREFIX + key) : null);

@@ -1,11 +1,11 @@
 // From the queue to the server: when, by whom, how much, and what the answer means.
 // An event leaves the queue only on a 200 that says so, or when it alone is refused for ever (400, 413).
 
-import { status as consent } from "./consent";
-import { read, take } from "./queue";
-import { get, inMemory, remove, set } from "./store";
-import type { Event } from "./types";
-import { warn } from "./warn";
+import { status as consent } from "./consent.js";
+import { read, take } from "./queue.js";
+import { get, inMemory, remove, set } from "./store.js";
+import type { Event } from "./types.js";
+import { warn } from "./warn.js";
 
 /** Calls of one moment share a request. Unit: ms. */
 const GATHER_MS = 50;
@@ -35,7 +35,7 @@ export function openTransport(host: string, key: string): void {
   writeKey = key;
   waitKey = "w|" + key;
   addEventListener("pagehide", leave);
-  addEventListener("visibilitychange", () => document.visibilityState == "hidden" && leave());
+  addEventListener("visibilitychange", () => document.hidden && leave());
   addEventListener("online", () => {
     if (unreachable) remove(waitKey);
     wake(Math.random() * BACKOFF_BASE_MS);
@@ -78,8 +78,9 @@ async function flush(): Promise<void> {
     await navigator.locks.request("trz_" + writeKey, drain);
   } catch {
     await drain(); // No locks here (plain http, sandbox): the server drops what two tabs send.
+  } finally {
+    flushing = false;
   }
-  flushing = false;
   if (take(0, underWay)[0]) wake();
 }
 

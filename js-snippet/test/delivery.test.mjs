@@ -68,6 +68,29 @@ visit("tab closed right after track", async ({ open }, collector) => {
   assert.deepEqual(collector.names, ["A", "B"]);
 });
 
+visit("a browser whose fetch dies with the page uses the beacon", async ({ open, context }, collector) => {
+  await context.addInitScript(() => {
+    delete Request.prototype.keepalive;
+    window.fetch = () => new Promise(() => undefined);
+  });
+  const page = await open(GRANTED);
+  await page.evaluate(() => { trenza.track("A"); location.href = "about:blank"; });
+  await collector.until((c) => c.stored.size === 1);
+});
+
+visit("renderer crash while the server is away: the next visit sends", async ({ open }, collector) => {
+  collector.behave = () => ({ status: 503 });
+  const page = await open(GRANTED);
+  await track(page, ...range(5));
+  await collector.until((c) => c.requests.length === 1);
+  await Promise.all([page.waitForEvent("crash"), page.goto("chrome://crash").catch(() => undefined)]);
+  collector.behave = () => undefined;
+  const next = await open(GRANTED);
+  await collector.until((c) => c.stored.size === 5);
+  await drained(next);
+  assert.deepEqual(collector.names, range(5));
+});
+
 visit("next page right after track", async ({ open, url }, collector) => {
   const page = await open(GRANTED);
   const target = url({ ...GRANTED, n: 2 });
@@ -179,6 +202,8 @@ visit("200 events arrive once, at most 100 a request", async ({ open }, collecto
   assert.ok(collector.requests.every((r) => r.body.batch.length <= 100 && r.bytes <= 400_000));
   const overhead = collector.requests[0].body.batch.map((e) => JSON.stringify({ ...e, event: "", properties: {} }).length);
   assert.ok(Math.max(...overhead) <= 250, String(Math.max(...overhead)));
+  const times = collector.events.map((e) => e.timestamp);
+  assert.deepEqual(times, [...new Set(times)].sort(), "times keep the order of the calls");
 });
 
 visit("two tabs at once: no loss, one flusher", async ({ open }, collector) => {

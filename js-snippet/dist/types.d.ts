@@ -61,7 +61,3 @@ export interface Trenza {
 }
 /** A call made before the script arrived: method, arguments, promise to keep, time of the call. */
 export type QueuedCall = [method: string, args: unknown[], keep?: (value: unknown) => void, at?: Date];
-/** Set by esbuild from package.json. */
-declare global {
-    const __VERSION__: string;
-}

@@ -1,4 +1,4 @@
-import type { Options, Trenza } from "./types";
-export type * from "./types";
+import type { Options, Trenza } from "./types.js";
+export type * from "./types.js";
 /** Starts the snippet once; further calls give the first one back. */
 export declare const load: (options: Options) => Trenza;

@@ -1,1 +1,0 @@
-export declare function warn(reason: string, ...details: unknown[]): void;

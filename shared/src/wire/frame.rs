@@ -1,0 +1,214 @@
+//! A run of entries of one lane: what the agent stores per commit, what travels, what the server stores.
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Shape, WireError,
+    entry::{self, Entry, SaltKey},
+};
+use crate::id::{AgentId, ChainHash, Epoch, Lane, Seq};
+
+/// Most entries of a frame.
+pub const FRAME_EVENTS_MAX: usize = 1_000;
+/// Most raw bytes of a frame's entries, unless it holds a single one.
+pub const FRAME_BYTES_MAX: usize = 256 * 1024;
+/// Most raw bytes that one packed run may inflate to: a full request of capture.
+pub const RUN_BYTES_MAX: usize = 12 * 1024 * 1024;
+/// Level of zstd: x6.7 on frames of a thousand.
+const ZSTD_LEVEL: i32 = 3;
+/// Below this, compression costs more than it saves. Unit: bytes.
+const PACK_BYTES_MIN: usize = 200;
+
+/// Entries, packed: first byte 0 = plain, 1 = zstd, then MessagePack.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Run(#[serde(with = "serde_bytes")] pub Vec<u8>);
+
+impl Run {
+    /// Packs entries.
+    pub fn pack(entries: &[Entry]) -> Self {
+        let raw = rmp_serde::to_vec(entries).expect("writing MessagePack of plain data to memory cannot fail");
+        if raw.len() >= PACK_BYTES_MIN
+            && let Ok(packed) = zstd::bulk::compress(&raw, ZSTD_LEVEL)
+            && packed.len() + 4 < raw.len()
+        {
+            let mut out = vec![1];
+            out.extend_from_slice(&u32::try_from(raw.len()).unwrap_or(u32::MAX).to_be_bytes());
+            out.extend_from_slice(&packed);
+            return Self(out);
+        }
+        let mut out = vec![0];
+        out.extend_from_slice(&raw);
+        Self(out)
+    }
+
+    /// Unpacks at most [`RUN_BYTES_MAX`].
+    ///
+    /// # Errors
+    /// Damaged, or larger than the limit.
+    pub fn unpack(&self) -> Result<Vec<Entry>, WireError> {
+        const WHAT: &str = "run of entries";
+        let malformed = |reason: &dyn ToString| WireError::malformed(WHAT, reason.to_string());
+        match self.0.split_first() {
+            None => Err(WireError::Empty { what: WHAT }),
+            Some((0, raw)) => rmp_serde::from_slice(raw).map_err(|error| malformed(&error)),
+            Some((1, rest)) => {
+                let (length, packed) = rest.split_first_chunk::<4>().ok_or_else(|| malformed(&"no length"))?;
+                let length = u32::from_be_bytes(*length) as usize;
+                if length > RUN_BYTES_MAX {
+                    return Err(malformed(&format_args!("says it holds {length} bytes, the limit is {RUN_BYTES_MAX}")));
+                }
+                let raw = zstd::bulk::decompress(packed, length).map_err(|error| malformed(&error))?;
+                rmp_serde::from_slice(&raw).map_err(|error| malformed(&error))
+            }
+            Some((&version, _)) => Err(WireError::UnknownVersion { what: WHAT, version }),
+        }
+    }
+}
+
+/// One frame, version 1.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Frame {
+    /// Who captured it.
+    pub agent: AgentId,
+    /// Life of the agent's log.
+    pub epoch: Epoch,
+    /// Which of its logs.
+    pub lane: Lane,
+    /// Sequence number of the first entry.
+    pub first: Seq,
+    /// How many entries.
+    pub count: u32,
+    /// Chain before the first entry.
+    pub previous: ChainHash,
+    /// Chain after the last entry.
+    pub head: ChainHash,
+    /// Key of the salts: a frame lies within one salt block.
+    pub salt_key: SaltKey,
+    /// The entries.
+    pub run: Run,
+}
+
+impl Shape for Frame {
+    const WHAT: &'static str = "frame";
+}
+
+/// Why a frame is not what it says it is.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BadFrame {
+    /// The entries do not decode.
+    #[error(transparent)]
+    Wire(#[from] WireError),
+    /// Another number of entries than it says.
+    #[error("frame says {said} entries and holds {held}; an entry per frame at least, {FRAME_EVENTS_MAX} at most")]
+    Count {
+        /// What the header says.
+        said: u32,
+        /// What the run holds.
+        held: usize,
+    },
+    /// Crosses a salt block, or numbers overflow.
+    #[error("frame of {count} entries from {first} does not lie within one salt block")]
+    Block {
+        /// First sequence number.
+        first: Seq,
+        /// Entries.
+        count: u32,
+    },
+    /// An edited byte somewhere between first and last.
+    #[error("the entries {first} to {last} do not lead from the frame's previous hash to its head: a byte was changed")]
+    Chain {
+        /// First sequence number.
+        first: Seq,
+        /// Last sequence number.
+        last: Seq,
+    },
+}
+
+impl Frame {
+    /// Makes a frame of entries that follow `previous`. `entries` is not empty and lies within one salt block.
+    pub fn seal(agent: AgentId, epoch: Epoch, lane: Lane, first: Seq, previous: ChainHash, salt_key: SaltKey, entries: &[Entry]) -> Self {
+        let head = chain_over(previous, &salt_key, first, entries);
+        Self { agent, epoch, lane, first, count: u32::try_from(entries.len()).unwrap_or(u32::MAX), previous, head, salt_key, run: Run::pack(entries) }
+    }
+
+    /// Sequence number of the last entry.
+    pub fn last(&self) -> Seq {
+        self.first.saturating_add(u64::from(self.count).saturating_sub(1))
+    }
+
+    /// Unpacks and checks every link of the chain.
+    ///
+    /// # Errors
+    /// What is wrong, and where.
+    pub fn open(&self) -> Result<Vec<Entry>, BadFrame> {
+        let entries = self.run.unpack()?;
+        if entries.is_empty() || entries.len() > FRAME_EVENTS_MAX || entries.len() != self.count as usize {
+            return Err(BadFrame::Count { said: self.count, held: entries.len() });
+        }
+        if self.first == 0 || entry::block_of(self.first) != entry::block_of(self.last()) {
+            return Err(BadFrame::Block { first: self.first, count: self.count });
+        }
+        if chain_over(self.previous, &self.salt_key, self.first, &entries) != self.head {
+            return Err(BadFrame::Chain { first: self.first, last: self.last() });
+        }
+        Ok(entries)
+    }
+}
+
+/// The chain after `entries`, the first of which has the number `first`; all lie within one salt block.
+pub fn chain_over(previous: ChainHash, key: &SaltKey, first: Seq, entries: &[Entry]) -> ChainHash {
+    entries.iter().zip(first..).fold(previous, |hash, (entry, seq)| entry::chain(&hash, key, seq, entry))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::wire::entry::{CHAIN_START, SaltRoot};
+
+    fn frame(texts: &[String]) -> Frame {
+        let entries: Vec<Entry> = texts.iter().map(|text| Entry { open: vec![1, 2], personal: text.clone().into_bytes() }).collect();
+        let key = SaltRoot([3; 32]).block_key(1, Lane::Visits, 1);
+        Frame::seal(AgentId([9; 16]), 1, Lane::Visits, 1, CHAIN_START, key, &entries)
+    }
+
+    #[test]
+    fn an_edited_entry_is_found_and_located() {
+        let good = frame(&["a".into(), "b".into()]);
+        let mut entries = good.open().unwrap();
+        entries[1].personal[0] ^= 1;
+        let edited = Frame { run: Run::pack(&entries), ..good.clone() };
+        assert_eq!(edited.open(), Err(BadFrame::Chain { first: 1, last: 2 }));
+        let miscounted = Frame { count: 3, ..good };
+        assert!(matches!(miscounted.open(), Err(BadFrame::Count { said: 3, held: 2 })));
+    }
+
+    #[test]
+    fn a_run_that_claims_to_be_huge_is_refused_before_it_is_inflated() {
+        let mut bytes = vec![1];
+        bytes.extend_from_slice(&u32::MAX.to_be_bytes());
+        assert!(Run(bytes).unpack().unwrap_err().to_string().contains("limit"));
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_sealed_opens_again(texts in proptest::collection::vec(".{0,80}", 1..40)) {
+            let frame = frame(&texts);
+            let read = Frame::from_bytes(&frame.to_bytes()).unwrap();
+            let opened = read.open().unwrap();
+            prop_assert_eq!(opened.len(), texts.len());
+        }
+
+        #[test]
+        fn no_bytes_make_a_decoder_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300), flip in 0usize..400) {
+            let _either = Frame::from_bytes(&bytes).map(|frame| frame.open());
+            let _either = Run(bytes).unpack();
+            let mut real = frame(&["some text".repeat(40)]).to_bytes();
+            let at = flip % real.len();
+            real[at] ^= 0x55;
+            let _either = Frame::from_bytes(&real).map(|frame| frame.open());
+        }
+    }
+}

@@ -1,0 +1,7 @@
+//! What both programs need of the network: TLS, listeners, bodies, errors, a client.
+//!
+//! Owns every socket of the product. Knows nothing of events, customers or pages.
+
+pub mod error; // the one form of error
+pub mod pki; // the own CA and devices' keys
+pub mod tls; // whom we trust, by which time

@@ -3,5 +3,8 @@
 //! Owns every socket of the product. Knows nothing of events, customers or pages.
 
 pub mod error; // the one form of error
+pub mod body; // reading a body within limits
 pub mod pki; // the own CA and devices' keys
 pub mod tls; // whom we trust, by which time
+mod connection; // one connection and its limits
+pub mod serve; // listeners

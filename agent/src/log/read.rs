@@ -1,0 +1,71 @@
+//! Reading the log for sync.
+
+use trenza_shared::{
+    id::{Epoch, Lane, Seq},
+    store::{Direction, StoreError, View},
+    wire::{
+        entry::{Entry, block_of},
+        frame::{FRAME_BYTES_MAX, FRAME_EVENTS_MAX, Frame, Run, chain_over},
+    },
+};
+
+use crate::tables::{ChunkRow, LOG};
+
+/// Chunks looked at for one frame: a frame may hold as many one-event commits.
+const CHUNKS_MAX: usize = FRAME_EVENTS_MAX;
+
+/// The next frame after `acked`: chunks of one lane joined up to the limits of a frame; none when there is nothing after it.
+///
+/// # Errors
+/// The store cannot be read, or a chunk is damaged.
+pub fn next_frame(view: &dyn View, epoch: Epoch, lane: Lane, acked: Seq) -> Result<Option<Frame>, StoreError> {
+    let from = acked + 1;
+    // The chunk that holds `from` begins at it or before it.
+    let holding = LOG.scan(view, Some(&(epoch, lane, 0)), Some(&(epoch, lane, from + 1)), Direction::Back, 1)?;
+    let start = match holding.first() {
+        Some(((.., first), chunk)) if chunk.0.last() >= from => *first,
+        _ => from,
+    };
+    let mut frame: Option<(Frame, Vec<Entry>)> = None;
+    let mut bytes = 0;
+    let mut next = start;
+    for _ in 0..CHUNKS_MAX {
+        let Some((_, ChunkRow(chunk))) = LOG.scan_prefix_from(view, &(epoch, lane), &(epoch, lane, next), 1)?.pop() else { break };
+        let corrupt = |detail: String| StoreError::Corrupt { space: LOG.space().0.into(), detail };
+        let mut entries = chunk.run.unpack().map_err(|error| corrupt(error.to_string()))?;
+        next = chunk.last() + 1;
+        match &mut frame {
+            None => {
+                let mut chunk = chunk;
+                if chunk.first < from {
+                    let skip = usize::try_from(from - chunk.first).unwrap_or(usize::MAX).min(entries.len());
+                    let rest = entries.split_off(skip);
+                    chunk.previous = chain_over(chunk.previous, &chunk.salt_key, chunk.first, &entries);
+                    chunk.first = from;
+                    entries = rest;
+                }
+                if entries.is_empty() {
+                    break;
+                }
+                bytes = entries.iter().map(Entry::bytes).sum();
+                frame = Some((chunk, entries));
+            }
+            Some((whole, held)) => {
+                let more: usize = entries.iter().map(Entry::bytes).sum();
+                let follows = chunk.first == whole.first + held.len() as u64 && chunk.previous == whole.head;
+                let fits = held.len() + entries.len() <= FRAME_EVENTS_MAX && bytes + more <= FRAME_BYTES_MAX && block_of(chunk.last()) == block_of(whole.first);
+                if !follows || !fits {
+                    break;
+                }
+                bytes += more;
+                whole.head = chunk.head;
+                held.append(&mut entries);
+            }
+        }
+    }
+    Ok(frame.map(|(mut frame, entries)| {
+        frame.count = u32::try_from(entries.len()).unwrap_or(u32::MAX);
+        frame.run = Run::pack(&entries);
+        frame
+    }))
+}

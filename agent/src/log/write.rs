@@ -1,0 +1,147 @@
+//! The one writer of the log.
+
+use std::{
+    collections::BTreeMap,
+    sync::Arc,
+};
+
+use tokio::sync::watch;
+use trenza_shared::{
+    group_commit::Committer,
+    id::{AgentId, Epoch, EventId, Lane, Seq},
+    store::{Batch, Durable, Store, StoreError},
+    wire::{
+        entry::{Entry, SaltRoot, block_of},
+        frame::{FRAME_BYTES_MAX, FRAME_EVENTS_MAX, Frame},
+    },
+};
+
+use super::{Append, AppendError, Head, Heads};
+use crate::tables::{ChunkRow, LOG, SEEN, SeenRow};
+
+/// Most different contents remembered under one messageId; further ones are stored and not remembered.
+const CONTENTS_MAX: usize = 8;
+
+pub(super) struct Writer {
+    pub store: Arc<dyn Store>,
+    pub agent: AgentId,
+    pub epoch: Epoch,
+    pub salt_root: SaltRoot,
+    pub heads: Heads,
+    pub told: watch::Sender<Arc<Heads>>,
+}
+
+impl Committer for Writer {
+    type Item = Append;
+    type Done = usize;
+    type Error = AppendError;
+
+    fn commit(&mut self, items: Vec<Append>) -> Vec<Result<usize, AppendError>> {
+        let count = items.len();
+        match self.write(items) {
+            Ok((duplicates, heads)) => {
+                self.heads = heads;
+                self.told.send_replace(Arc::new(self.heads.clone()));
+                duplicates.into_iter().map(Ok).collect()
+            }
+            // The heads stay as they were: what a failed commit left on disk, if anything, is overwritten by the next one.
+            Err(error) => (0..count).map(|_| Err(error.clone().into())).collect(),
+        }
+    }
+}
+
+impl Writer {
+    fn write(&self, items: Vec<Append>) -> Result<(Vec<usize>, Heads), StoreError> {
+        let mut seen = Seen { store: &*self.store, rows: BTreeMap::new() };
+        let mut duplicates = Vec::with_capacity(items.len());
+        let mut fresh: BTreeMap<Lane, Vec<Entry>> = BTreeMap::new();
+        for append in items {
+            let mut known = 0;
+            for new in append.entries {
+                match &new.identity {
+                    Some((message_id, content)) if seen.known(message_id, content, new.at_ms)? => known += 1,
+                    _ => fresh.entry(append.lane).or_default().push(new.entry),
+                }
+            }
+            duplicates.push(known);
+        }
+        let mut heads = self.heads.clone();
+        if fresh.is_empty() {
+            return Ok((duplicates, heads));
+        }
+        let mut batch = Batch::new();
+        for (lane, entries) in fresh {
+            let head = heads.entry((self.epoch, lane)).or_insert(Head { seq: 0, hash: trenza_shared::wire::entry::CHAIN_START });
+            for run in runs(&entries, head.seq + 1) {
+                let first = head.seq + 1;
+                let key = self.salt_root.block_key(self.epoch, lane, first);
+                let frame = Frame::seal(self.agent, self.epoch, lane, first, head.hash, key, run);
+                *head = Head { seq: frame.last(), hash: frame.head };
+                LOG.put(&mut batch, &(self.epoch, lane, first), &ChunkRow(frame))?;
+            }
+        }
+        for (key, row) in seen.rows {
+            SEEN.put(&mut batch, &key, &row)?;
+        }
+        self.store.commit(batch, Durable::Yes)?;
+        Ok((duplicates, heads))
+    }
+}
+
+/// Splits entries into runs that each are a frame: within one salt block, within the limits.
+fn runs(entries: &[Entry], mut first: Seq) -> Vec<&[Entry]> {
+    let mut out = Vec::new();
+    let mut rest = entries;
+    while !rest.is_empty() {
+        let mut bytes = 0;
+        let count = rest
+            .iter()
+            .zip(first..)
+            .take(FRAME_EVENTS_MAX)
+            .take_while(|(entry, seq)| {
+                bytes += entry.bytes();
+                *seq == first || (bytes <= FRAME_BYTES_MAX && block_of(*seq) == block_of(first))
+            })
+            .count();
+        let (run, later) = rest.split_at(count);
+        out.push(run);
+        first += count as u64;
+        rest = later;
+    }
+    out
+}
+
+/// What is known of messageIds, the store's rows and this commit's together.
+struct Seen<'a> {
+    store: &'a dyn Store,
+    rows: BTreeMap<[u8; 16], SeenRow>,
+}
+
+impl Seen<'_> {
+    /// Whether this very content came before; if not, remembers it.
+    fn known(&mut self, message_id: &str, content: &EventId, at_ms: i64) -> Result<bool, StoreError> {
+        let key = half(blake3::hash(message_id.as_bytes()).as_bytes());
+        let content = half(&content.0);
+        if !self.rows.contains_key(&key) {
+            let row = SEEN.get(self.store, &key)?;
+            if row.as_ref().is_some_and(|row| row.contents.contains(&content)) {
+                return Ok(true);
+            }
+            self.rows.insert(key, row.unwrap_or(SeenRow { contents: Vec::new(), at_ms }));
+        }
+        let Some(row) = self.rows.get_mut(&key) else { return Ok(false) };
+        if row.contents.contains(&content) {
+            return Ok(true);
+        }
+        if row.contents.len() < CONTENTS_MAX {
+            row.contents.push(content);
+        }
+        Ok(false)
+    }
+}
+
+fn half(hash: &[u8; 32]) -> [u8; 16] {
+    let mut out = [0; 16];
+    out.copy_from_slice(&hash[..16]);
+    out
+}

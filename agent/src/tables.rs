@@ -1,0 +1,63 @@
+//! Every table of the agent's store: its key and its value.
+
+use serde::{Deserialize, Serialize};
+use trenza_shared::{
+    id::{Epoch, Lane, Seq},
+    store::{Row, Space, Table},
+    wire::{frame::Frame, sync::LaneHave},
+};
+
+/// A run of entries as it was committed; the key names its first sequence number.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ChunkRow(pub Frame);
+impl Row for ChunkRow {}
+
+/// What the agent knows of itself that no configuration says.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StateRow {
+    /// The epoch in which it writes.
+    pub epoch: Epoch,
+    /// Root of the salts of its chain.
+    #[serde(with = "serde_bytes")]
+    pub salt_root: Vec<u8>,
+}
+impl Row for StateRow {}
+
+/// What the server told last.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServerRow {
+    /// Changes on every restore of the server.
+    pub generation: u64,
+    /// What it has, per lane and epoch.
+    pub lanes: Vec<LaneHave>,
+    /// Write keys of the organisation.
+    pub write_keys: Vec<String>,
+    /// Its clock less ours, best of the last talks. Unit: ms.
+    pub clock_offset_ms: Option<i64>,
+    /// Its wall clock at the last talk. Unit: ms since 1970.
+    pub server_ms: i64,
+}
+impl Row for ServerRow {}
+
+/// Content of the events that came with one `messageId`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SeenRow {
+    /// First halves of their content ids.
+    pub contents: Vec<[u8; 16]>,
+    /// When the first came. Unit: ms since 1970.
+    pub at_ms: i64,
+}
+impl Row for SeenRow {}
+
+/// The log: (epoch, lane, first sequence number) -> chunk.
+pub const LOG: Table<(Epoch, Lane, Seq), ChunkRow> = Table::new(Space("log"));
+/// Dedupe of SDK retries: BLAKE3 of the messageId, truncated -> contents seen.
+pub const SEEN: Table<[u8; 16], SeenRow> = Table::new(Space("seen"));
+/// One row: the agent's own state.
+pub const STATE: Table<(), StateRow> = Table::new(Space("state"));
+/// One row: what the server told last.
+pub const SERVER: Table<(), ServerRow> = Table::new(Space("server"));
+
+/// All of them, to open the store with.
+pub const SPACES: [Space; 4] = [LOG.space(), SEEN.space(), STATE.space(), SERVER.space()];

@@ -1,0 +1,185 @@
+//! Whether two full names can be one person's.
+//!
+//! Lenient to how names are written: swapped or missing surnames, initials, nicknames, spelling by ear, one typing
+//! mistake. Strict where families differ: other given names under the same surnames, other surnames. Symmetric, and true
+//! of a name and itself.
+
+use super::phonetic::skeleton;
+use super::tables::{ABBREVIATED_SURNAMES, COMPOUNDS, GIVEN, NICKNAMES, SURNAMES};
+
+/// Shortest token in which one typing mistake is forgiven. Unit: letters.
+const TYPO_LETTERS_MIN: usize = 5;
+
+/// Given names and surnames of both can be one person's.
+pub(super) fn compatible(one: (&[String], &[String]), other: (&[String], &[String])) -> bool {
+    if one == other {
+        return true;
+    }
+    let (given, surnames) = (expand_given(one.0), expand_surnames(one.1));
+    let (other_given, other_surnames) = (expand_given(other.0), expand_surnames(other.1));
+    given_compatible(&given, &other_given) && surnames_compatible(&surnames, &other_surnames)
+        || same_row(&given, &surnames, &other_given, &other_surnames)
+        || given == other_surnames && surnames == other_given
+}
+
+/// One name for counting: nicknames resolved, spelled by ear, surnames in alphabetical order.
+pub(super) fn key(given: &[String], surnames: &[String]) -> String {
+    let canonical = |token: &&str| skeleton(full_forms(token).first().unwrap_or(token));
+    let given: Vec<String> = expand_given(given).iter().map(canonical).collect();
+    let mut surnames: Vec<String> = expand_surnames(surnames)
+        .into_iter()
+        .map(skeleton)
+        .collect();
+    surnames.sort_unstable();
+    format!("{}|{}", given.join(" "), surnames.join(" "))
+}
+
+/// Is this a common given name?
+pub(super) fn is_given(token: &str) -> bool {
+    GIVEN.binary_search(&token).is_ok()
+        || NICKNAMES.binary_search_by_key(&token, |row| row.0).is_ok()
+        || COMPOUNDS.binary_search_by_key(&token, |row| row.0).is_ok()
+}
+
+/// Is this a common surname?
+pub(super) fn is_surname(token: &str) -> bool {
+    SURNAMES.binary_search(&token).is_ok()
+}
+
+fn expand_given(tokens: &[String]) -> Vec<&str> {
+    let mut expanded = Vec::with_capacity(tokens.len() + 1);
+    for token in tokens {
+        match COMPOUNDS.binary_search_by_key(&token.as_str(), |row| row.0) {
+            Ok(at) => expanded.extend_from_slice(COMPOUNDS[at].1),
+            Err(_) => expanded.push(token.as_str()),
+        }
+    }
+    expanded
+}
+
+fn expand_surnames(tokens: &[String]) -> Vec<&str> {
+    let full =
+        |token: &String| ABBREVIATED_SURNAMES.binary_search_by_key(&token.as_str(), |row| row.0);
+    tokens
+        .iter()
+        .map(|token| full(token).map_or(token.as_str(), |at| ABBREVIATED_SURNAMES[at].1))
+        .collect()
+}
+
+fn full_forms(token: &str) -> &'static [&'static str] {
+    NICKNAMES
+        .binary_search_by_key(&token, |row| row.0)
+        .map_or(&[], |at| NICKNAMES[at].1)
+}
+
+/// The shorter is the longer with names left out, in order: María is María José, Carlos is Juan Carlos, but María is not
+/// José María and José is not María José.
+fn given_compatible(one: &[&str], other: &[&str]) -> bool {
+    let (short, long) = if one.len() <= other.len() {
+        (one, other)
+    } else {
+        (other, one)
+    };
+    if one.len() != other.len() && short.len() == 1 && leads_only(short[0]) {
+        return given_alike(short[0], long[0]);
+    }
+    let mut rest = long.iter();
+    let in_order = short
+        .iter()
+        .all(|token| rest.by_ref().any(|other| given_alike(token, other)));
+    in_order || one.concat() == other.concat()
+}
+
+/// Names that change their meaning in second place: José María is a man, María José and María Jesús are women.
+fn leads_only(token: &str) -> bool {
+    matches!(token, "maria" | "jose" | "jesus")
+}
+
+fn given_alike(one: &str, other: &str) -> bool {
+    one == other
+        || is_initial_of(one, other)
+        || is_initial_of(other, one)
+        || share_full_form(one, other)
+        || skeleton(one) == skeleton(other)
+        || is_typo(one, other, is_given) && !differ_in_gender(one, other)
+}
+
+fn share_full_form(one: &str, other: &str) -> bool {
+    let (forms, other_forms) = (full_forms(one), full_forms(other));
+    forms.contains(&other)
+        || other_forms.contains(&one)
+        || forms.iter().any(|form| other_forms.contains(form))
+}
+
+/// Every surname of the side with fewer is one of the other's, each once, in any order.
+fn surnames_compatible(one: &[&str], other: &[&str]) -> bool {
+    let (short, long) = if one.len() <= other.len() {
+        (one, other)
+    } else {
+        (other, one)
+    };
+    matches_each(short, long, 0)
+}
+
+/// A matching of every `short` token with its own `long` token; `taken` is a set of bits. Names have at most
+/// `NAME_TOKENS_MAX` tokens, and few of them are alike, so the search ends soon.
+fn matches_each(short: &[&str], long: &[&str], taken: u32) -> bool {
+    let Some((first, rest)) = short.split_first() else {
+        return true;
+    };
+    long.iter().enumerate().any(|(at, token)| {
+        taken & 1 << at == 0
+            && surname_alike(first, token)
+            && matches_each(rest, long, taken | 1 << at)
+    })
+}
+
+fn surname_alike(one: &str, other: &str) -> bool {
+    one == other
+        || is_initial_of(one, other)
+        || is_initial_of(other, one)
+        || skeleton(one) == skeleton(other)
+        || is_typo(one, other, is_surname)
+}
+
+/// The same row of names, split elsewhere into given names and surnames.
+fn same_row(
+    given: &[&str],
+    surnames: &[&str],
+    other_given: &[&str],
+    other_surnames: &[&str],
+) -> bool {
+    let row = given.iter().chain(surnames);
+    let other_row = other_given.iter().chain(other_surnames);
+    given.len() + surnames.len() == other_given.len() + other_surnames.len()
+        && row
+            .zip(other_row)
+            .all(|(one, other)| one == other || skeleton(one) == skeleton(other))
+}
+
+fn is_initial_of(one: &str, other: &str) -> bool {
+    let mut letters = one.chars();
+    letters
+        .next()
+        .is_some_and(|initial| letters.next().is_none() && other.starts_with(initial))
+}
+
+/// One letter wrong, missing, too much or two swapped, in tokens long enough, unless both are common names.
+fn is_typo(one: &str, other: &str, is_common: fn(&str) -> bool) -> bool {
+    let (shorter, longer) = (one.len().min(other.len()), one.len().max(other.len()));
+    shorter >= TYPO_LETTERS_MIN
+        && longer - shorter <= 4
+        && one.chars().count().min(other.chars().count()) >= TYPO_LETTERS_MIN
+        && strsim::osa_distance(one, other) == 1
+        && !(is_common(one) && is_common(other))
+}
+
+/// Fernando and Fernanda, Daniel and Daniela: brother and sister, not a typing mistake.
+fn differ_in_gender(one: &str, other: &str) -> bool {
+    let feminine_of = |woman: &str, man: &str| {
+        woman
+            .strip_suffix('a')
+            .is_some_and(|stem| stem == man || man.strip_suffix(['o', 'e']) == Some(stem))
+    };
+    feminine_of(one, other) || feminine_of(other, one)
+}

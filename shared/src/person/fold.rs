@@ -1,0 +1,135 @@
+//! Folding of text for search and comparison.
+
+use std::borrow::Cow;
+
+use unicode_normalization::UnicodeNormalization;
+use unicode_normalization::char::is_combining_mark;
+
+/// Folds text for search and comparison: compatibility forms, no accents (ñ becomes n), lower case, white space and
+/// control characters as single spaces, none at the ends. Folding folded text changes nothing.
+#[must_use]
+pub fn fold(text: &str) -> String {
+    let mut folded = String::with_capacity(text.len());
+    if text.is_ascii() {
+        text.bytes()
+            .for_each(|b| push(&mut folded, char::from(b.to_ascii_lowercase())));
+    } else {
+        // Lower case comes first and last: some capitals decompose only as small letters, and some signs into capitals.
+        let small = text.chars().flat_map(char::to_lowercase);
+        let plain = small
+            .nfkd()
+            .filter(|c| !is_combining_mark(*c))
+            .flat_map(char::to_lowercase);
+        for c in plain {
+            match letters(c) {
+                Some(letters) => folded.push_str(letters),
+                None => push(&mut folded, c),
+            }
+        }
+    }
+    folded.truncate(folded.trim_end().len());
+    folded
+}
+
+fn push(folded: &mut String, c: char) {
+    if !c.is_whitespace() && !c.is_control() {
+        folded.push(c);
+    } else if !folded.is_empty() && !folded.ends_with(' ') {
+        folded.push(' ');
+    }
+}
+
+/// Letters that Unicode does not take apart but people type as others.
+const fn letters(c: char) -> Option<&'static str> {
+    match c {
+        'ß' => Some("ss"),
+        'æ' => Some("ae"),
+        'œ' => Some("oe"),
+        'ø' => Some("o"),
+        'đ' | 'ð' => Some("d"),
+        'ł' => Some("l"),
+        'ı' => Some("i"),
+        'þ' => Some("th"),
+        _ => None,
+    }
+}
+
+/// Most tokens of a name that count.
+pub(super) const NAME_TOKENS_MAX: usize = 8;
+
+/// Most bytes of a raw field that are read: longer ones are no name and no address.
+pub(super) const FIELD_BYTES_MAX: usize = 512;
+
+/// What joins names without being one.
+const PARTICLES: [&str; 14] = [
+    "de", "del", "la", "las", "los", "y", "e", "i", "da", "do", "dos", "das", "van", "von",
+];
+
+/// What people and programs write when there is no name.
+const NOBODY: [&str; 16] = [
+    "null",
+    "undefined",
+    "none",
+    "nan",
+    "test",
+    "prueba",
+    "unknown",
+    "desconocido",
+    "desconocida",
+    "anonimo",
+    "anonima",
+    "anonymous",
+    "xx",
+    "xxx",
+    "xxxx",
+    "n/a",
+];
+
+/// The tokens of a name: folded, without particles, apostrophes joined (O'Brien is one), everything else apart.
+pub(super) fn name_tokens(raw: &str) -> Vec<String> {
+    let Some(folded) = folded_name(raw) else {
+        return Vec::new();
+    };
+    let all = || {
+        folded
+            .split(|c: char| !c.is_alphanumeric())
+            .filter(|token| !token.is_empty())
+    };
+    let mut tokens: Vec<String> = all()
+        .filter(|token| !PARTICLES.contains(token))
+        .take(NAME_TOKENS_MAX)
+        .map(str::to_owned)
+        .collect();
+    if tokens.is_empty() {
+        // A name of particles alone is a name: Mr. Los, Ms. Da.
+        tokens = all().take(NAME_TOKENS_MAX).map(str::to_owned).collect();
+    }
+    tokens
+}
+
+fn folded_name(raw: &str) -> Option<String> {
+    if raw.len() > FIELD_BYTES_MAX {
+        return None;
+    }
+    let is_apostrophe = |c: char| matches!(c, '\'' | '’' | '‘' | '`' | '´' | 'ʼ');
+    let mut text = Cow::Borrowed(raw);
+    if text.contains(is_apostrophe) {
+        text = Cow::Owned(text.replace(is_apostrophe, ""));
+    }
+    // Mª and M.ª are María; Fco. is Francisco.
+    if text.contains('ª') {
+        text = Cow::Owned(text.replace(".ª", "ª"));
+    }
+    let folded = fold(&text);
+    (!NOBODY.contains(&folded.as_str())).then_some(folded)
+}
+
+/// One folded field, if there is something in it.
+pub(super) fn field(raw: &str) -> Option<String> {
+    if raw.len() > FIELD_BYTES_MAX {
+        return None;
+    }
+    let folded = fold(raw);
+    (folded.chars().any(char::is_alphanumeric) && !NOBODY.contains(&folded.as_str()))
+        .then_some(folded)
+}

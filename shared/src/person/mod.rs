@@ -1,0 +1,162 @@
+//! What is known of a person by name, birth and address, normalised for matching.
+//!
+//! Owns reading the person fields of traits, folding them, and whether two names can be one person's. Never links
+//! anybody: a name alone is no reason to.
+
+mod address;
+mod birthday;
+mod compare;
+mod fold;
+mod name;
+mod phonetic;
+mod tables;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+pub use fold::fold;
+
+/// Person fields of an event's traits, folded: no accents, lower case, single spaces.
+#[derive(Default, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+pub struct Person {
+    /// Given names, in order, without particles.
+    pub given: Vec<String>,
+    /// Surnames, in order, without particles.
+    pub surnames: Vec<String>,
+    /// Date of birth, `YYYY-MM-DD`.
+    pub birthday: Option<String>,
+    /// Street and number; `calle` and the like left out, other kinds of street abbreviated.
+    pub street: Option<String>,
+    /// Town.
+    pub city: Option<String>,
+    /// Postal code, letters and digits only.
+    pub postal_code: Option<String>,
+    /// Province or state.
+    pub state: Option<String>,
+    /// Country, ISO 3166-1 alpha-2 in lower case when its name is known, else as given.
+    pub country: Option<String>,
+    /// `male`, `female`, or as given. A bare `m` says nothing: it is *male* in English and *mujer* in Spanish.
+    pub gender: Option<String>,
+    /// Employer or firm, without its legal form.
+    pub company: Option<String>,
+}
+
+impl Person {
+    /// Reads the person fields of traits; what is missing, of another type or obviously a filler is left out.
+    #[must_use]
+    pub fn from_traits(traits: &Map<String, Value>) -> Person {
+        let named = |field: &str| {
+            traits
+                .get(field)
+                .and_then(Value::as_str)
+                .unwrap_or_default()
+        };
+        let mut given = fold::name_tokens(named("firstName"));
+        let mut surnames = fold::name_tokens(named("lastName"));
+        surnames.extend(fold::name_tokens(named("secondLastName")));
+        surnames.truncate(fold::NAME_TOKENS_MAX);
+        let company = traits
+            .get("company")
+            .and_then(|company| company.as_str().or_else(|| company.get("name")?.as_str()));
+        let mut company = company.and_then(name::company);
+        if given.is_empty() || surnames.is_empty() {
+            match name::split(named("name"), &given, &surnames) {
+                name::Split::Person(all_given, all_surnames) => {
+                    (given, surnames) = (all_given, all_surnames)
+                }
+                name::Split::Company(firm) => company = company.or(Some(firm)),
+                name::Split::Nothing => {}
+            }
+        }
+        let address = address::Address::from_traits(traits);
+        Person {
+            given,
+            surnames,
+            birthday: traits
+                .get("birthday")
+                .and_then(Value::as_str)
+                .and_then(birthday::normal_form),
+            street: address.street,
+            city: address.city,
+            postal_code: address.postal_code,
+            state: address.state,
+            country: address.country,
+            gender: traits
+                .get("gender")
+                .and_then(Value::as_str)
+                .and_then(gender),
+            company,
+        }
+    }
+
+    /// Whether nothing at all is known.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        let Self {
+            given,
+            surnames,
+            birthday,
+            street,
+            city,
+            postal_code,
+            state,
+            country,
+            gender,
+            company,
+        } = self;
+        let fields = [
+            birthday,
+            street,
+            city,
+            postal_code,
+            state,
+            country,
+            gender,
+            company,
+        ];
+        given.is_empty() && surnames.is_empty() && fields.into_iter().all(Option::is_none)
+    }
+
+    /// Given names and surnames, when both are known.
+    #[must_use]
+    pub fn full_name(&self) -> Option<(&[String], &[String])> {
+        (!self.given.is_empty() && !self.surnames.is_empty())
+            .then_some((&self.given, &self.surnames))
+    }
+
+    /// Whether two people can be one by their names. True when either lacks a full name.
+    ///
+    /// Symmetric, but not transitive: `M. García` can be María and can be Marta.
+    #[must_use]
+    pub fn names_compatible(&self, other: &Person) -> bool {
+        match (self.full_name(), other.full_name()) {
+            (Some(one), Some(other)) => compare::compatible(one, other),
+            _ => true,
+        }
+    }
+
+    /// A canonical form of the full name, for counting distinct names: nicknames resolved, spelled by ear, surnames in
+    /// alphabetical order. Names that are merely compatible may have different keys.
+    #[must_use]
+    pub fn name_key(&self) -> Option<String> {
+        self.full_name()
+            .map(|(given, surnames)| compare::key(given, surnames))
+    }
+}
+
+fn gender(raw: &str) -> Option<String> {
+    let folded = fold::field(raw)?;
+    match folded.as_str() {
+        "m" => None,
+        "male" | "man" | "hombre" | "h" | "varon" | "masculino" | "homem" => {
+            Some("male".to_owned())
+        }
+        "female" | "woman" | "mujer" | "f" | "femenino" | "feminino" | "mulher" => {
+            Some("female".to_owned())
+        }
+        _ => Some(folded),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -251,9 +251,15 @@ impl Registry {
         }
         if self.chance.happens(rates::SHARED_DEVICE) {
             let device = self.fresh(Chance::uuid);
-            members
-                .iter_mut()
-                .for_each(|person| person.devices.push(device.clone()));
+            for person in members.iter_mut() {
+                // For half of them it is the browser they use most.
+                let at = if self.chance.happens(0.5) {
+                    0
+                } else {
+                    person.devices.len()
+                };
+                person.devices.insert(at, device.clone());
+            }
             household.shared_device = Some(device);
         }
     }

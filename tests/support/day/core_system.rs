@@ -48,12 +48,7 @@ fn row(chance: &mut Chance, person: &PersonTruth, account: &str) -> Value {
         traits.insert("birthday".into(), person.birthday.clone().into());
     }
     traits.insert("gender".into(), typing::gender(person.sex).into());
-    if let Some(number) = person
-        .phones
-        .first()
-        .or(person.landline.as_ref())
-        .filter(|_| chance.happens(0.9))
-    {
+    if let Some(number) = typing::number_given(chance, person).filter(|_| chance.happens(0.9)) {
         traits.insert("phone".into(), typing::phone(chance, number).into());
     }
     if let Some(address) = person.emails.first().filter(|_| chance.happens(0.74)) {

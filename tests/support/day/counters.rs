@@ -139,7 +139,7 @@ fn clerk_entry(
 ) -> Map<String, Value> {
     let mut traits = Map::new();
     typing::name(chance, care, person, &mut traits);
-    let number = person.phones.first().or(person.landline.as_ref());
+    let number = typing::number_given(chance, person);
     let lazy = chance.happens(rates::OWN_PHONE);
     match (number, person.emails.first()) {
         _ if lazy => {

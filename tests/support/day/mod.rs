@@ -18,6 +18,7 @@ mod names;
 mod people;
 mod places;
 mod population;
+pub mod quality;
 pub mod rates;
 mod sheet;
 mod summary;

@@ -23,6 +23,8 @@ pub const TWINS: f64 = 0.10;
 pub const CHILD_NAMED_AFTER_PARENT: f64 = 0.12;
 /// Of households of relatives in Spain: has a landline that all of them give.
 pub const SHARED_LANDLINE: f64 = 0.42;
+/// Of times a telephone is asked for and there is a landline: that one is given.
+pub const GIVES_LANDLINE: f64 = 0.18;
 /// Of couples and families: two of them give one and the same mobile.
 pub const SHARED_MOBILE: f64 = 0.08;
 /// Of couples and families: a mailbox of the household, such as `familia.garcia@`.

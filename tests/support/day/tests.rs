@@ -26,7 +26,7 @@ fn the_same_seed_gives_the_same_bytes_and_another_seed_another_day() {
 fn the_default_day_has_enough_events_and_people_in_order_of_time() {
     let day = default_day();
     let sum = summary(&day);
-    println!("{sum}\n{sum:?}");
+    println!("{sum}");
     assert!(day.events.len() >= 20_000, "{}", day.events.len());
     assert!(day.people.len() >= 3_000);
     assert_eq!(
@@ -401,4 +401,16 @@ fn another_investor_can_share_a_store_with_the_first() {
             .unwrap()
             .contains(INVESTOR_EMAIL)
     );
+}
+
+#[test]
+fn a_default_day_takes_less_than_two_seconds() {
+    // The best of three: other tests run beside this one.
+    let took = |_| {
+        let begun = std::time::Instant::now();
+        assert!(!default_day().events.is_empty());
+        begun.elapsed()
+    };
+    let best = (0..3).map(took).min().unwrap();
+    assert!(best < std::time::Duration::from_secs(2), "{best:?}");
 }

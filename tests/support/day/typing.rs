@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use super::chance::Chance;
 use super::names::NICKNAMES;
 use super::people::{PersonTruth, Sex};
-use super::rates::Care;
+use super::rates::{Care, GIVES_LANDLINE};
 
 /// Without accents, tildes and other marks.
 pub fn plain(text: &str) -> String {
@@ -157,6 +157,13 @@ pub fn name(
     }
 }
 
+/// The telephone the person gives when asked: the mobile, now and then the household's landline.
+pub fn number_given<'a>(chance: &mut Chance, person: &'a PersonTruth) -> Option<&'a String> {
+    let landline = person.landline.as_ref();
+    let by_choice = landline.filter(|_| chance.happens(GIVES_LANDLINE));
+    by_choice.or(person.phones.first()).or(landline)
+}
+
 /// A telephone number (E.164) as somebody in Spain writes it.
 pub fn phone(chance: &mut Chance, number: &str) -> String {
     if let Some(local) = number.strip_prefix("+34") {
@@ -177,7 +184,8 @@ pub fn phone(chance: &mut Chance, number: &str) -> String {
         1 => {
             let (head, tail) = number.split_at(number.len() - 4);
             let (head, middle) = head.split_at(head.len() - 3);
-            format!("{head} {middle} {tail}")
+            let (country, area) = head.split_at(3.min(head.len()));
+            format!("{country} {area} {middle} {tail}").replace("  ", " ")
         }
         _ => number.to_owned(),
     }

@@ -1,0 +1,113 @@
+//! Sources and agents, in memory: what judging a write key and naming an origin need without I/O.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, RwLock},
+};
+
+use trenza_shared::{
+    evidence::Origin,
+    id::AgentId,
+    store::{Batch, Durable, Store, StoreError, View},
+};
+
+use crate::tables::{AGENTS, AgentRow, OriginRow, SOURCES, SourceRow};
+
+/// The configured sources and the enrolled agents. Written through: a change is stored before it is seen.
+pub struct Registry {
+    store: Arc<dyn Store>,
+    inner: RwLock<Inner>,
+}
+
+#[derive(Default)]
+struct Inner {
+    sources: BTreeMap<String, SourceRow>,
+    agents: BTreeMap<AgentId, AgentRow>,
+}
+
+impl Registry {
+    /// Reads what is stored.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn open(store: Arc<dyn Store>) -> Result<Self, StoreError> {
+        let view: &dyn View = &*store;
+        let sources = SOURCES.rows(view).collect::<Result<_, _>>()?;
+        let agents = AGENTS.rows(view).collect::<Result<_, _>>()?;
+        Ok(Self { inner: RwLock::new(Inner { sources, agents }), store })
+    }
+
+    fn read(&self) -> std::sync::RwLockReadGuard<'_, Inner> {
+        // A panic elsewhere cannot leave a half-made map here: every write is one insert.
+        self.inner.read().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    /// The source of a write key.
+    pub fn source(&self, key: &str) -> Option<SourceRow> {
+        self.read().sources.get(key).cloned()
+    }
+
+    /// Every source with its key.
+    pub fn sources(&self) -> BTreeMap<String, SourceRow> {
+        self.read().sources.clone()
+    }
+
+    /// An agent.
+    pub fn agent(&self, id: &AgentId) -> Option<AgentRow> {
+        self.read().agents.get(id).cloned()
+    }
+
+    /// The fleet.
+    pub fn agents(&self) -> BTreeMap<AgentId, AgentRow> {
+        self.read().agents.clone()
+    }
+
+    /// Write keys that are in force.
+    pub fn write_keys(&self) -> Vec<String> {
+        self.read().sources.iter().filter(|(_, row)| !row.revoked).map(|(key, _)| key.clone()).collect()
+    }
+
+    /// Adds or changes a source.
+    ///
+    /// # Errors
+    /// The store cannot be written.
+    pub fn put_source(&self, key: &str, row: &SourceRow) -> Result<(), StoreError> {
+        let mut batch = Batch::new();
+        SOURCES.put(&mut batch, &key.to_owned(), row)?;
+        self.store.commit(batch, Durable::Yes)?;
+        self.note_source(key, row);
+        Ok(())
+    }
+
+    /// Takes note of a source that a larger batch has stored.
+    pub fn note_source(&self, key: &str, row: &SourceRow) {
+        self.inner.write().unwrap_or_else(std::sync::PoisonError::into_inner).sources.insert(key.to_owned(), row.clone());
+    }
+
+    /// Adds or changes an agent, together with what else belongs to the same step.
+    ///
+    /// # Errors
+    /// The store cannot be written.
+    pub fn put_agent(&self, id: &AgentId, row: &AgentRow, mut batch: Batch) -> Result<(), StoreError> {
+        AGENTS.put(&mut batch, id, row)?;
+        self.store.commit(batch, Durable::Yes)?;
+        self.inner.write().unwrap_or_else(std::sync::PoisonError::into_inner).agents.insert(*id, row.clone());
+        Ok(())
+    }
+
+    /// The full origin behind a stored one; none when its key is not known.
+    pub fn origin(&self, row: &OriginRow) -> Option<Origin> {
+        let inner = self.read();
+        let source = inner.sources.get(&row.key)?;
+        let agent = row.agent.and_then(|id| inner.agents.get(&id));
+        Some(Origin {
+            captured_ms: row.captured_ms,
+            source: source.name.clone(),
+            priority: source.priority,
+            country: source.country.clone(),
+            namespace: source.namespace.clone(),
+            agent: row.agent,
+            touchpoint: agent.map(|agent| agent.touchpoint.clone()),
+        })
+    }
+}

@@ -1,0 +1,367 @@
+//! Every table of the server's store: its key and its value.
+//!
+//! Ground truth first (the log as received, and what people decided and configured), then what is derived of it: the derived
+//! tables can be thrown away and rebuilt, and `replay` does so.
+
+use serde::{Deserialize, Serialize};
+use trenza_shared::{
+    id::{AgentId, ChainHash, CustomerId, DecisionId, Epoch, EventId, Fingerprint, Lane, Seq},
+    identity::{Component, Decision, KeyProfile, Node},
+    store::{Row, Space, Table},
+    wire::{frame::Run, sync::Hello},
+};
+
+// ---- ground truth ----
+
+/// By what way a record came.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Hop {
+    /// The server's own listeners.
+    Own,
+    /// An import: name of its source.
+    Import(String),
+    /// An agent's frame; the first entry's coordinate.
+    Agent {
+        /// Who captured it.
+        agent: AgentId,
+        /// Life of its log.
+        epoch: Epoch,
+        /// Which of its logs.
+        lane: Lane,
+        /// Sequence number of the first entry.
+        first: Seq,
+    },
+}
+
+/// One durable step of the server's log: the entries of a request, of a frame, of a chunk of an import.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct RecordRow {
+    /// When it came, by the server's clock. Unit: ms since 1970.
+    pub received_ms: i64,
+    /// By what way.
+    pub hop: Hop,
+    /// How many entries.
+    pub count: u32,
+    /// The entries, as in a frame.
+    pub run: Run,
+}
+impl Row for RecordRow {}
+
+/// What the server has of one lane of an agent; every link up to here was checked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LaneRow {
+    /// Last sequence number.
+    pub seq: Seq,
+    /// Chain after it.
+    pub hash: ChainHash,
+}
+impl Row for LaneRow {}
+
+/// Whether an agent may speak.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum AgentState {
+    /// It may.
+    Active,
+    /// An admin took its right back.
+    Revoked,
+}
+
+/// An enrolled agent.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct AgentRow {
+    /// Where it stands.
+    pub touchpoint: String,
+    /// By which national formats are read there. ISO 3166-1 alpha-2.
+    pub country: String,
+    /// IANA name of the zone of the place.
+    pub zone: String,
+    /// Its kiosk's own write key.
+    pub write_key: String,
+    /// When it enrolled. Unit: ms since 1970.
+    pub enrolled_ms: i64,
+    /// Whether it may speak.
+    pub state: AgentState,
+}
+impl Row for AgentRow {}
+
+/// Whose certificate it is.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct CertRow {
+    /// The agent.
+    pub agent: AgentId,
+    /// End of validity. Unit: ms since 1970.
+    pub not_after_ms: i64,
+}
+impl Row for CertRow {}
+
+/// The last talk with an agent. History: never read for a derived value.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ContactRow {
+    /// When. Unit: ms since 1970.
+    pub at_ms: i64,
+    /// What it said.
+    pub hello: Hello,
+    /// A contradiction found under known numbers: another copy of this agent exists.
+    pub fork: Option<String>,
+}
+impl Row for ContactRow {}
+
+/// An invitation: its code works once.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct InviteRow {
+    /// Where the agent will stand.
+    pub touchpoint: String,
+    /// Its country.
+    pub country: String,
+    /// Its zone.
+    pub zone: String,
+    /// Until when it works. Unit: ms since 1970.
+    pub expires_ms: i64,
+    /// Which agent used it.
+    pub used_by: Option<AgentId>,
+}
+impl Row for InviteRow {}
+
+/// What sends events: a website, a kiosk, an import. Found by its write key.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SourceRow {
+    /// Its name; unique.
+    pub name: String,
+    /// Pages of which origins may send; empty = any.
+    pub origins: Vec<String>,
+    /// Within what its ids are unique; empty = the whole organisation.
+    pub namespace: String,
+    /// By which national formats are read.
+    pub country: String,
+    /// IANA name of its zone.
+    pub zone: String,
+    /// Greater wins when two sources disagree about a trait.
+    pub priority: u8,
+    /// Set when the key was taken back.
+    pub revoked: bool,
+}
+impl Row for SourceRow {}
+
+/// What a person or a program may do.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// Reads with personal fields masked.
+    Reader,
+    /// Reads all and decides.
+    Steward,
+    /// Does everything.
+    Admin,
+}
+
+/// An API token, found by its hash.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct TokenRow {
+    /// What it may do.
+    pub role: Role,
+    /// When it was made. Unit: ms since 1970.
+    pub created_ms: i64,
+}
+impl Row for TokenRow {}
+
+/// A person who signs in.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct UserRow {
+    /// Argon2id, PHC string.
+    pub password_hash: String,
+    /// What they may do.
+    pub role: Role,
+}
+impl Row for UserRow {}
+
+/// A signed-in browser, found by the hash of its cookie.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct SessionRow {
+    /// Who.
+    pub user: String,
+    /// What they may do.
+    pub role: Role,
+    /// Until when. Unit: ms since 1970.
+    pub expires_ms: i64,
+    /// Proof that a form came from one of our pages.
+    pub csrf: String,
+}
+impl Row for SessionRow {}
+
+/// A decision of a person about identity.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct DecisionRow(pub Decision);
+impl Row for DecisionRow {}
+
+/// One entry of the change feed. History: replay continues it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FeedRow {
+    /// `customer.created`, `customer.updated`, `customer.merged`, `customer.split`.
+    pub kind: String,
+    /// The customer it is about, as its id was then.
+    pub customer: CustomerId,
+    /// Others concerned: merged into it, or split off.
+    pub others: Vec<CustomerId>,
+    /// When the server did it. Unit: ms since 1970.
+    pub at_ms: i64,
+}
+impl Row for FeedRow {}
+
+/// The server's own facts.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct MetaRow {
+    /// Changes on every restore.
+    pub generation: u64,
+}
+impl Row for MetaRow {}
+
+/// The log as received: number from 1 -> record.
+pub const LOG: Table<u64, RecordRow> = Table::new(Space("log"));
+/// (agent, epoch, lane) -> what is stored.
+pub const LANES: Table<(AgentId, Epoch, Lane), LaneRow> = Table::new(Space("lane"));
+/// The fleet.
+pub const AGENTS: Table<AgentId, AgentRow> = Table::new(Space("agent"));
+/// SHA-256 of a client certificate -> whose it is.
+pub const CERTS: Table<[u8; 32], CertRow> = Table::new(Space("cert"));
+/// The last talk with each agent.
+pub const CONTACTS: Table<AgentId, ContactRow> = Table::new(Space("contact"));
+/// BLAKE3 of an invitation's code -> invitation.
+pub const INVITES: Table<[u8; 32], InviteRow> = Table::new(Space("invite"));
+/// Write key -> source.
+pub const SOURCES: Table<String, SourceRow> = Table::new(Space("source"));
+/// BLAKE3 of an API token -> what it may do.
+pub const TOKENS: Table<[u8; 32], TokenRow> = Table::new(Space("token"));
+/// Name -> person.
+pub const USERS: Table<String, UserRow> = Table::new(Space("user"));
+/// BLAKE3 of a session's cookie -> session.
+pub const SESSIONS: Table<[u8; 32], SessionRow> = Table::new(Space("session"));
+/// Every decision ever made.
+pub const DECISIONS: Table<DecisionId, DecisionRow> = Table::new(Space("decision"));
+/// The change feed: number from 1 -> change.
+pub const FEED: Table<u64, FeedRow> = Table::new(Space("feed"));
+/// One row.
+pub const META: Table<(), MetaRow> = Table::new(Space("meta"));
+
+// ---- derived ----
+
+/// Where an entry stands in the log.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+pub struct Position {
+    /// Number of the record.
+    pub record: u64,
+    /// Index of the entry in it, from 0.
+    pub index: u32,
+}
+
+/// One taking-in of an event, as needed to say where and when.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+pub struct OriginRow {
+    /// When the first collector took it in. Unit: ms since 1970.
+    pub captured_ms: i64,
+    /// The write key.
+    pub key: String,
+    /// The agent, if one took it in.
+    pub agent: Option<AgentId>,
+}
+
+/// An event, once, however often it came.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct EventRow {
+    /// Where its text stands (the first time it came).
+    pub position: Position,
+    /// Every different taking-in.
+    pub origins: Vec<OriginRow>,
+    /// How often it came again.
+    pub duplicates: u32,
+    /// Event time. Unit: ms since 1970.
+    pub at_ms: i64,
+    /// To which fragment it belongs; none when its identifiers are all invalid or blocked.
+    pub fingerprint: Option<Fingerprint>,
+}
+impl Row for EventRow {}
+
+/// Everything that came with one messageId.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct MessageRow {
+    /// Events, first come first; more than one is a conflict.
+    pub events: Vec<EventId>,
+    /// Refused entries.
+    pub rejected: Vec<Position>,
+}
+impl Row for MessageRow {}
+
+/// Why an entry is no event of the record.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct RejectedRow {
+    /// Short, stable name of the reason.
+    pub code: String,
+    /// Sentence.
+    pub reason: String,
+    /// The client's id of it.
+    pub message_id: Option<String>,
+}
+impl Row for RejectedRow {}
+
+/// A node of the identity graph.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct NodeRow(pub Node);
+impl Row for NodeRow {}
+
+/// Who holds a value, summed up.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ProfileRow(pub KeyProfile);
+impl Row for ProfileRow {}
+
+/// A component of the identity graph with its groups.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ComponentRow(pub Component);
+impl Row for ComponentRow {}
+
+/// Every event.
+pub const EVENTS: Table<EventId, EventRow> = Table::new(Space("event"));
+/// BLAKE3 of a messageId, truncated -> what came with it.
+pub const MESSAGES: Table<[u8; 16], MessageRow> = Table::new(Space("message"));
+/// Position of a refused entry -> why.
+pub const REJECTED: Table<(u64, u32), RejectedRow> = Table::new(Space("rejected"));
+/// (fingerprint, event time, event) -> messageId.
+pub const TIMELINE: Table<(Fingerprint, i64, EventId), Vec<u8>> = Table::new(Space("timeline"));
+/// Fingerprint -> `Fragment`, encoded.
+pub const FRAGMENTS: Table<Fingerprint, Vec<u8>> = Table::new(Space("fragment"));
+/// Fingerprint -> node.
+pub const NODES: Table<Fingerprint, NodeRow> = Table::new(Space("node"));
+/// (identifier's hash, fingerprint): who holds a value.
+pub const HOLDERS: Table<([u8; 16], Fingerprint), ()> = Table::new(Space("holder"));
+/// Identifier's hash -> profile.
+pub const PROFILES: Table<[u8; 16], ProfileRow> = Table::new(Space("profile"));
+/// Fingerprint -> id of its component.
+pub const COMPONENT_OF: Table<Fingerprint, Vec<u8>> = Table::new(Space("component_of"));
+/// Id -> component.
+pub const COMPONENTS: Table<Fingerprint, ComponentRow> = Table::new(Space("component"));
+/// Customer id (of any fingerprint that ever was) -> fingerprint.
+pub const IDS: Table<CustomerId, Vec<u8>> = Table::new(Space("id"));
+/// (searchable word, fingerprint).
+pub const WORDS: Table<(String, Fingerprint), ()> = Table::new(Space("word"));
+/// One row: the last record of the log that is in the derived tables.
+pub const APPLIED: Table<(), u64> = Table::new(Space("applied"));
+
+/// Tables that nothing can rebuild.
+pub const TRUTH: [Space; 13] = [
+    LOG.space(), LANES.space(), AGENTS.space(), CERTS.space(), CONTACTS.space(), INVITES.space(), SOURCES.space(),
+    TOKENS.space(), USERS.space(), SESSIONS.space(), DECISIONS.space(), FEED.space(), META.space(),
+];
+/// Tables that `replay` rebuilds, byte for byte.
+pub const DERIVED: [Space; 13] = [
+    EVENTS.space(), MESSAGES.space(), REJECTED.space(), TIMELINE.space(), FRAGMENTS.space(), NODES.space(), HOLDERS.space(),
+    PROFILES.space(), COMPONENT_OF.space(), COMPONENTS.space(), IDS.space(), WORDS.space(), APPLIED.space(),
+];
+
+/// All of them, to open the store with.
+pub fn spaces() -> Vec<Space> {
+    TRUTH.into_iter().chain(DERIVED).collect()
+}

@@ -170,4 +170,6 @@ fn is_invisible(c: char) -> bool {
 }
 
 #[cfg(test)]
+mod laws;
+#[cfg(test)]
 mod tests;

@@ -4,7 +4,7 @@
 //! mistake. Strict where families differ: other given names under the same surnames, other surnames. Symmetric, and true
 //! of a name and itself.
 
-use super::phonetic::skeleton;
+use super::phonetic::{skeleton, sound_alike};
 use super::tables::{ABBREVIATED_SURNAMES, COMPOUNDS, GIVEN, NICKNAMES, SURNAMES};
 
 /// Shortest token in which one typing mistake is forgiven. Unit: letters.
@@ -100,7 +100,7 @@ fn given_alike(one: &str, other: &str) -> bool {
         || is_initial_of(one, other)
         || is_initial_of(other, one)
         || share_full_form(one, other)
-        || skeleton(one) == skeleton(other)
+        || sound_alike(one, other)
         || is_typo(one, other, is_given) && !differ_in_gender(one, other)
 }
 
@@ -138,7 +138,7 @@ fn surname_alike(one: &str, other: &str) -> bool {
     one == other
         || is_initial_of(one, other)
         || is_initial_of(other, one)
-        || skeleton(one) == skeleton(other)
+        || sound_alike(one, other)
         || is_typo(one, other, is_surname)
 }
 
@@ -154,7 +154,7 @@ fn same_row(
     given.len() + surnames.len() == other_given.len() + other_surnames.len()
         && row
             .zip(other_row)
-            .all(|(one, other)| one == other || skeleton(one) == skeleton(other))
+            .all(|(one, other)| sound_alike(one, other))
 }
 
 fn is_initial_of(one: &str, other: &str) -> bool {
@@ -166,12 +166,32 @@ fn is_initial_of(one: &str, other: &str) -> bool {
 
 /// One letter wrong, missing, too much or two swapped, in tokens long enough, unless both are common names.
 fn is_typo(one: &str, other: &str, is_common: fn(&str) -> bool) -> bool {
-    let (shorter, longer) = (one.len().min(other.len()), one.len().max(other.len()));
-    shorter >= TYPO_LETTERS_MIN
-        && longer - shorter <= 4
-        && one.chars().count().min(other.chars().count()) >= TYPO_LETTERS_MIN
-        && strsim::osa_distance(one, other) == 1
+    let long_enough = |token: &str| token.len() >= TYPO_LETTERS_MIN && token.is_ascii();
+    long_enough(one)
+        && long_enough(other)
+        && one_edit_apart(one.as_bytes(), other.as_bytes())
         && !(is_common(one) && is_common(other))
+}
+
+/// Whether the Damerau-Levenshtein distance is 1: what stands between the common beginning and end is one letter on one
+/// side or on both, or two letters swapped.
+fn one_edit_apart(one: &[u8], other: &[u8]) -> bool {
+    if one.len().abs_diff(other.len()) > 1 {
+        return false;
+    }
+    let begin = one.iter().zip(other).take_while(|(a, b)| a == b).count();
+    let (one, other) = (&one[begin..], &other[begin..]);
+    let end = one
+        .iter()
+        .rev()
+        .zip(other.iter().rev())
+        .take_while(|(a, b)| a == b)
+        .count();
+    match (&one[..one.len() - end], &other[..other.len() - end]) {
+        ([_], [_]) | ([_], []) | ([], [_]) => true,
+        ([a, b], [c, d]) => a == d && b == c,
+        _ => false,
+    }
 }
 
 /// Fernando and Fernanda, Daniel and Daniela: brother and sister, not a typing mistake.
@@ -182,4 +202,19 @@ fn differ_in_gender(one: &str, other: &str) -> bool {
             .is_some_and(|stem| stem == man || man.strip_suffix(['o', 'e']) == Some(stem))
     };
     feminine_of(one, other) || feminine_of(other, one)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn one_edit_is_a_distance_of_one(one in "[a-c]{0,6}", other in "[a-c]{0,6}") {
+            let expected = strsim::osa_distance(&one, &other) == 1;
+            prop_assert_eq!(one_edit_apart(one.as_bytes(), other.as_bytes()), expected);
+        }
+    }
 }

@@ -2,33 +2,38 @@
 
 use std::borrow::Cow;
 
-use unicode_normalization::UnicodeNormalization;
-use unicode_normalization::char::is_combining_mark;
+use unicode_normalization::char::{decompose_compatible, is_combining_mark};
 
 /// Folds text for search and comparison: compatibility forms, no accents (ñ becomes n), lower case, white space and
 /// control characters as single spaces, none at the ends. Folding folded text changes nothing.
 #[must_use]
 pub fn fold(text: &str) -> String {
     let mut folded = String::with_capacity(text.len());
-    if text.is_ascii() {
-        text.bytes()
-            .for_each(|b| push(&mut folded, char::from(b.to_ascii_lowercase())));
-    } else {
+    for c in text.chars() {
+        if c.is_ascii() {
+            push(&mut folded, c.to_ascii_lowercase());
+            continue;
+        }
         // Lower case comes first and last: some capitals decompose only as small letters, and some signs into capitals.
-        let small = text.chars().flat_map(char::to_lowercase);
-        let plain = small
-            .nfkd()
-            .filter(|c| !is_combining_mark(*c))
-            .flat_map(char::to_lowercase);
-        for c in plain {
-            match letters(c) {
-                Some(letters) => folded.push_str(letters),
-                None => push(&mut folded, c),
-            }
+        for small in c.to_lowercase() {
+            decompose_compatible(small, |plain| {
+                if !is_combining_mark(plain) {
+                    plain
+                        .to_lowercase()
+                        .for_each(|c| push_letter(&mut folded, c));
+                }
+            });
         }
     }
     folded.truncate(folded.trim_end().len());
     folded
+}
+
+fn push_letter(folded: &mut String, c: char) {
+    match letters(c) {
+        Some(letters) => folded.push_str(letters),
+        None => push(folded, c),
+    }
 }
 
 fn push(folded: &mut String, c: char) {

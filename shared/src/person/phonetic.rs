@@ -3,39 +3,70 @@
 //! b = v, silent h, ll = y, z = s = soft c, hard c = qu = k, soft g = j, double letters once, Basque tx and tz. Never used to
 //! show anything.
 
-/// The skeleton of a folded token.
+/// The skeleton of a folded token. Letters of other scripts have none: the token itself stands.
 pub(super) fn skeleton(token: &str) -> String {
-    let letters = token.as_bytes();
-    let mut sounds = String::with_capacity(letters.len());
-    let mut at = 0;
-    while let Some(letter) = letters.get(at) {
-        let next = letters.get(at + 1).copied().unwrap_or(b' ');
-        let soft = matches!(next, b'e' | b'i');
-        let (sound, taken) = match (letter, next) {
-            (b'c', b'h') | (b't', b'x') => ('#', 2),
-            (b't', b'z') => ('s', 2),
-            (b'p', b'h') => ('f', 2),
-            (b'l', b'l') => ('y', 2),
-            (b'q', b'u') => ('k', 2),
-            (b'g', b'u') if matches!(letters.get(at + 2), Some(b'e' | b'i')) => ('g', 2),
-            (b'h', _) => (' ', 1),
-            (b'v', _) => ('b', 1),
-            (b'z', _) => ('s', 1),
-            (b'c', _) if soft => ('s', 1),
-            (b'c' | b'q', _) => ('k', 1),
-            (b'g', _) if soft => ('j', 1),
-            (b'x', _) if at == 0 => ('j', 1),
-            (b'y', b' ') => ('i', 1),
-            (other, _) if other.is_ascii() => (char::from(*other), 1),
-            // Letters of other scripts have no skeleton: the token itself stands.
-            _ => return token.to_owned(),
-        };
-        if sound != ' ' && !sounds.ends_with(sound) {
-            sounds.push(sound);
-        }
-        at += taken;
+    if token.is_ascii() {
+        Sounds::of(token).collect()
+    } else {
+        token.to_owned()
     }
-    sounds
+}
+
+/// Whether two folded tokens have one skeleton.
+pub(super) fn sound_alike(one: &str, other: &str) -> bool {
+    one == other || one.is_ascii() && other.is_ascii() && Sounds::of(one).eq(Sounds::of(other))
+}
+
+/// The sounds of an ASCII token, one after another.
+struct Sounds<'a> {
+    rest: &'a [u8],
+    begun: bool,
+    last: Option<char>,
+}
+
+impl<'a> Sounds<'a> {
+    fn of(token: &'a str) -> Self {
+        Sounds {
+            rest: token.as_bytes(),
+            begun: false,
+            last: None,
+        }
+    }
+}
+
+impl Iterator for Sounds<'_> {
+    type Item = char;
+
+    fn next(&mut self) -> Option<char> {
+        while let Some(letter) = self.rest.first() {
+            let next = self.rest.get(1).copied().unwrap_or(b' ');
+            let soft = matches!(next, b'e' | b'i');
+            let (sound, taken) = match (letter, next) {
+                (b'c', b'h') | (b't', b'x') => ('#', 2),
+                (b't', b'z') => ('s', 2),
+                (b'p', b'h') => ('f', 2),
+                (b'l', b'l') => ('y', 2),
+                (b'q', b'u') => ('k', 2),
+                (b'g', b'u') if matches!(self.rest.get(2), Some(b'e' | b'i')) => ('g', 2),
+                (b'h', _) => (' ', 1),
+                (b'v', _) => ('b', 1),
+                (b'z', _) => ('s', 1),
+                (b'c', _) if soft => ('s', 1),
+                (b'c' | b'q', _) => ('k', 1),
+                (b'g', _) if soft => ('j', 1),
+                (b'x', _) if !self.begun => ('j', 1),
+                (b'y', b' ') => ('i', 1),
+                (other, _) => (char::from(*other), 1),
+            };
+            self.begun = true;
+            self.rest = &self.rest[taken..];
+            if sound != ' ' && self.last != Some(sound) {
+                self.last = Some(sound);
+                return Some(sound);
+            }
+        }
+        None
+    }
 }
 
 #[cfg(test)]

@@ -281,3 +281,6 @@ fn all_digits(bytes: &[u8]) -> bool {
 fn text(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| char::from(*byte)).collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -12,13 +12,16 @@ import { warn } from "./warn.js";
 /** After this long without a choice the console says why nothing is sent. Unit: ms. */
 const PENDING_WARN_MS = 60_000;
 
+/** False without a write key: calls then do nothing, also to what an earlier page stored. */
+let on = false;
+
 type Method = (...args: any[]) => unknown;
 
 /** When the call under way was made; earlier than now for calls from before the script arrived. */
 let at: Date | undefined;
 
 function capture(type: string, fields: Fields, options?: CallOptions): unknown {
-  if (status == "denied") return warn("consent is denied; nothing is stored or sent");
+  if (status == "denied") return warn("consent denied, if only by Global Privacy Control: nothing is stored or sent");
   const time = tick(+(at || Date.now()));
   const event = makeEvent(type, fields, new Date(time), options);
   put(event, time);
@@ -67,7 +70,10 @@ const methods: Record<string, Method> = {
   },
   reset: () => void newIds(),
   consent(next?: ConsentStatus, chosen?: Categories) {
-    if (next) setConsent(next, chosen);
+    if (next) {
+      if (!/^(granted|denied|pending)$/.test(next)) throw next;
+      setConsent(next, chosen);
+    }
     return status;
   },
   ready: () => {},
@@ -83,7 +89,7 @@ function run(call: QueuedCall): Promise<unknown> {
     keep = call[2];
     if (typeof args[args.length - 1] == "function") callback = args.pop();
     at = call[3];
-    result = methods[call[0]]!(...args);
+    if (on) result = methods[call[0]]!(...args);
   } catch (error) {
     warn("a call did nothing: " + error);
   }
@@ -109,12 +115,10 @@ export function start({ writeKey, host, consent, autoPage }: Options, target: ob
     setTimeout(() => {
       if (status == "pending") warn('waiting for trenza.consent("granted") or ("denied")');
     }, PENDING_WARN_MS);
-  } else {
-    warn("no data-write-key; nothing is stored or sent");
-    choose("denied");
-  }
+    on = true;
+  } else warn("no data-write-key: nothing is stored or sent");
   const api: Record<string, unknown> = {
-    push: (call: QueuedCall) => run(call),
+    push: run,
     user: () => ({ id: () => ids().u || null, anonymousId: () => ids().a }),
   };
   for (const name in methods) api[name] = (...args: unknown[]) => run([name, args]);

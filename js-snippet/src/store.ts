@@ -61,8 +61,7 @@ export function remove(key: string): void {
 
 /** Keys that start with `start`, sorted. */
 export function keys(start: string): string[] {
-  const found = new Set<string>();
-  for (const key of memory.keys()) found.add(key);
+  const found = new Set(memory.keys());
   try {
     if (open) for (const key of Object.keys(localStorage)) if (key.startsWith(PREFIX)) found.add(key.slice(PREFIX.length));
   } catch {

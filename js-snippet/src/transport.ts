@@ -124,11 +124,11 @@ async function deliver(keys: string[], leaving?: boolean): Promise<boolean> {
       const half = keys.length >> 1;
       return (await deliver(keys.slice(0, half))) && deliver(keys.slice(half));
     }
-    warn("the server refused an event for ever (" + code + "); it is dropped", events[0]);
+    warn("the server refused an event, now dropped: " + code, events[0]);
     remove(keys[0]!);
     return true;
   }
-  if (code) warn("the server answers " + code + "; events wait");
+  if (code) warn("events wait, the server said " + code);
   // Jitter after the cap, or all clients would come back in the same second.
   const pause = Math.random() * Math.min(BACKOFF_CAP_MS, BACKOFF_BASE_MS * 2 ** failures++);
   set(waitKey, "" + (Date.now() + Math.min(WAIT_MS_MAX, retryAfter + pause)));

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { after, before, test } from "node:test";
 import { drained, KEY, loaded, NOTHING, openSite, STUB, terminal } from "./support/site.mjs";
 
@@ -140,6 +141,39 @@ visit("the visitor id comes back from the cookie when localStorage was emptied",
   assert.equal(await page.evaluate(() => trenza.user().anonymousId()), first);
 });
 
+visit("on https the cookie is Secure", async ({ context, collector }) => {
+  const script = await (await fetch(site.origin + "/t.js")).text();
+  await context.route("https://shop.test/**", (route) => {
+    const { pathname } = new URL(route.request().url());
+    if (pathname === "/v1/batch") return route.fulfill({ json: { success: true } });
+    return pathname === "/t.js"
+      ? route.fulfill({ contentType: "text/javascript", body: script })
+      : route.fulfill({ contentType: "text/html", body: '<!doctype html><script async src="/t.js" data-write-key="k" data-consent="granted"></script>' });
+  });
+  const page = await context.newPage();
+  const sent = page.waitForRequest("https://shop.test/v1/batch");
+  await page.goto("https://shop.test/");
+  await loaded(page);
+  await page.evaluate(() => trenza.track("A"));
+  assert.equal((await sent).method(), "POST");
+  assert.deepEqual((await context.cookies()).map(({ name, secure }) => [name, secure]), [["trz_vid", true]]);
+  assert.equal(collector.requests.length, 0);
+});
+
+visit("the npm package sends like the script tag", async ({ open, context, collector }) => {
+  const code = readFileSync(new URL("../dist/index.js", import.meta.url), "utf8");
+  await context.route("**/package.js", (route) => route.fulfill({ contentType: "text/javascript", body: code }));
+  const page = await open({ later: "" }, undefined, false);
+  await page.evaluate(async (host) => {
+    const { load } = await import("/package.js");
+    const trenza = load({ writeKey: "wk_npm", host, consent: "granted" });
+    if (load({ writeKey: "other", host }) !== trenza) throw new Error("started twice");
+    await trenza.track("A");
+  }, collector.origin);
+  await collector.until((c) => c.names.includes("A"));
+  assert.equal(collector.requests[0].body.writeKey, "wk_npm");
+});
+
 visit("a strict page with trusted types runs it", async ({ open, said }) => {
   const page = await open({ csp: "", host: undefined, consent: "granted", n: "strict" });
   await page.evaluate(() => { trenza.page(); trenza.track("strict"); });
@@ -186,7 +220,7 @@ visit("odd calls never throw and spoil nothing", async ({ open, said }, collecto
       for (const odd of [undefined, null, 0, 7n, "", circle, [], Symbol("s"), () => 1]) await trenza[method](odd, odd, odd);
     }
     await trenza.consent("nonsense");
-    await trenza.consent("granted");
+    if ((await trenza.consent()) !== "granted") throw new Error("an unknown consent changed something");
     await trenza.track("fine", { text: "\u0000\u2028\ud83d\udc69\u200d\ud83d\udcbb" });
   });
   await collector.until((c) => c.names.includes("fine"));
@@ -194,11 +228,17 @@ visit("odd calls never throw and spoil nothing", async ({ open, said }, collecto
   assert.ok(said.every((text) => text.startsWith("trenza: ")), said.join("\n"));
 });
 
-visit("no write key: nothing stored, and the console says why once", async ({ open, said }, collector) => {
+visit("no write key: nothing stored or spoilt, and the console says why", async ({ open, said }, collector) => {
+  const before = await open();
+  assert.deepEqual(await terminal(before), NOTHING);
   const page = await open({ nokey: "", consent: "granted" });
-  await page.evaluate(async () => { await trenza.track("A"); await trenza.page(); });
+  await page.evaluate(async () => { await trenza.track("A"); await trenza.page(); await trenza.consent("granted"); });
   assert.deepEqual(await terminal(page), NOTHING);
-  assert.equal(said.filter((text) => /no data-write-key/.test(text)).length, 1);
+  const kept = await before.evaluate(async () => { await trenza.consent("granted"); return Object.keys(localStorage).sort(); });
+  await page.reload();
+  await loaded(page);
+  assert.deepEqual((await terminal(page)).local.sort(), kept);
+  assert.equal(said.filter((text) => /no data-write-key/.test(text)).length, 2, "once a page load");
   assert.equal(collector.requests.length, 0);
 });
 

@@ -15,7 +15,7 @@ export const KEY = "wk_test";
 
 const STRICT = "default-src 'none'; script-src 'self'; connect-src 'self'; require-trusted-types-for 'script'";
 
-/** A page whose options stand in its query: `consent`, `host`, `auto`, `csp`, `stub`, `nokey`, `last`. */
+/** A page whose options stand in its query: `consent`, `host`, `auto`, `csp`, `stub`, `nokey`, `later` (no tag). */
 function html(query) {
   const attribute = (name, value) => (value === null ? "" : ` ${name}="${value}"`);
   const tag = `<script async src="/t.js"${query.has("nokey") ? "" : ` data-write-key="${KEY}"`}`
@@ -61,12 +61,12 @@ export async function openSite() {
       };
       return {
         context, collector, said, url,
-        async open(options, setUp) {
+        async open(options, setUp, withSnippet = true) {
           const page = await context.newPage();
           page.on("console", (message) => said.push(message.text()));
           await setUp?.(page);
           await page.goto(url(options));
-          await loaded(page);
+          if (withSnippet) await loaded(page);
           return page;
         },
         async close() {

@@ -10,7 +10,7 @@ if (!(page.trenza as Partial<Trenza> | undefined)?.user) {
   const script = (document.currentScript || document.querySelector("script[data-write-key]")) as HTMLScriptElement | null;
   const { writeKey = "", host, consent, autoPage } = script?.dataset || {};
   page.trenza = start(
-    { writeKey, host: host || new URL(script?.src || location.href, location.href).origin, consent, autoPage: autoPage == "true" },
+    { writeKey, host: host || new URL(script?.src || location.href).origin, consent, autoPage: autoPage == "true" },
     page.trenza || [],
   );
 }

@@ -21,8 +21,8 @@ type Method = (...args: any[]) => unknown;
 let at: Date | undefined;
 
 function capture(type: string, fields: Fields, options?: CallOptions): unknown {
-  if (status == "denied") return warn("consent denied, if only by Global Privacy Control: nothing is stored or sent");
-  const time = tick(+(at || Date.now()));
+  if (status == "denied") return warn("consent denied (or Global Privacy Control): nothing is stored or sent");
+  const time = tick(+at! || Date.now());
   const event = makeEvent(type, fields, new Date(time), options);
   put(event, time);
   wake();
@@ -82,12 +82,12 @@ const methods: Record<string, Method> = {
 /** Runs a call, answers with a kept promise, then calls back. Never throws into the page. */
 function run(call: QueuedCall): Promise<unknown> {
   let result: unknown;
-  let callback: unknown;
+  let callback: QueuedCall[2];
   let keep: QueuedCall[2];
   try {
     const args = [...call[1]];
     keep = call[2];
-    if (typeof args[args.length - 1] == "function") callback = args.pop();
+    if (typeof args[args.length - 1] == "function") callback = args.pop() as typeof callback;
     at = call[3];
     if (on) result = methods[call[0]]!(...args);
   } catch (error) {
@@ -95,8 +95,9 @@ function run(call: QueuedCall): Promise<unknown> {
   }
   at = undefined;
   const kept = Promise.resolve(result || {});
-  if (callback) void kept.then(callback as () => void);
-  keep?.(kept);
+  // `then` ignores what is no function.
+  void kept.then(callback);
+  void kept.then(keep);
   return kept;
 }
 

@@ -160,7 +160,7 @@ async function post(body: string, leaving?: boolean): Promise<[code: number, ret
       // Refused when other requests of the page already fill the 64 KiB; the retry does without.
       keepalive: small && (leaving || !failures),
       credentials: "omit",
-      signal: AbortSignal.timeout?.(ANSWER_MS_MAX) ?? null,
+      signal: AbortSignal.timeout?.(ANSWER_MS_MAX) as AbortSignal /* old browsers: none */,
     });
     let code = answer.status;
     if (code == 200) {

@@ -212,7 +212,7 @@ visit("full storage keeps events in memory and leaving the page sends them", asy
 });
 
 visit("odd calls never throw and spoil nothing", async ({ open, said }, collector) => {
-  const page = await open({ consent: "granted", stub: `trenza.push("x"); trenza.push(null); trenza.push(["nope", []])` });
+  const page = await open({ consent: "granted", stub: `trenza.push("x"); trenza.push(null); trenza.push(["nope", []]); trenza.push(["track", ["odd time"], 0, "junk"])` });
   await page.evaluate(async () => {
     const circle = {};
     circle.self = circle;
@@ -225,6 +225,7 @@ visit("odd calls never throw and spoil nothing", async ({ open, said }, collecto
   });
   await collector.until((c) => c.names.includes("fine"));
   assert.equal(collector.events.find((e) => e.event === "fine").properties.text, "\u0000\u2028\ud83d\udc69\u200d\ud83d\udcbb");
+  assert.ok(collector.events.every((e) => Date.parse(e.timestamp) > 0));
   assert.ok(said.every((text) => text.startsWith("trenza: ")), said.join("\n"));
 });
 

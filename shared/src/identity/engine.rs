@@ -1,0 +1,266 @@
+//! Keeps the grouping up to date, event by event, over a store.
+//!
+//! Owns which components a change touches: those of the holders of the new node's values, as far as the values link. Only they
+//! are resolved again, and the result is the one of [`full`] over everything. A value that is hot is never traversed, so one
+//! event's work is bounded by its own components, however many hold its values.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{
+    change::Outcome,
+    decision::{BadDecision, Decision, DecisionKind},
+    decisions::{Active, Decisions},
+    graph::Graph,
+    grouping::Component,
+    payload::Node,
+    profile::KeyProfile,
+    resolve::resolve,
+    rules::{Class, Rules},
+};
+use crate::{id::Fingerprint, identifier::Identifier};
+
+/// Holders read at a time when a decision needs all of them.
+const HOLDERS_PAGE: usize = 1024;
+
+/// A decision that was not carried out.
+#[derive(Debug, thiserror::Error)]
+pub enum DecideError<E> {
+    /// Its shape or id is wrong; nothing changed.
+    #[error(transparent)]
+    Bad(#[from] BadDecision),
+    /// The store failed.
+    #[error("the identity graph's store failed")]
+    Store(E),
+}
+
+/// Everything from scratch: the reference that the engine equals after every step.
+#[must_use]
+pub fn full<'a>(
+    nodes: impl IntoIterator<Item = &'a Node>,
+    decisions: &Decisions,
+    rules: &Rules,
+) -> Vec<Component> {
+    let nodes: Vec<&Node> = nodes.into_iter().collect();
+    let mut profiles: BTreeMap<&Identifier, KeyProfile> = BTreeMap::new();
+    for node in &nodes {
+        for key in &node.payload.identifiers {
+            profiles
+                .entry(key)
+                .or_default()
+                .add(key, &node.payload, rules);
+        }
+    }
+    let hot = |key: &Identifier| profiles.get(key).is_some_and(KeyProfile::hot);
+    resolve(nodes.iter().copied(), decisions.active(), rules, &hot)
+}
+
+/// Takes in a node. A known one with no earlier time changes nothing; with an earlier one, at most seeds.
+///
+/// # Errors
+/// Those of the store. Writes are the caller's to make atomic.
+pub fn insert<G: Graph>(
+    graph: &mut G,
+    node: Node,
+    decisions: &Decisions,
+    rules: &Rules,
+) -> Result<Outcome, G::Error> {
+    let mut touched = BTreeSet::new();
+    let known = graph.node(&node.fingerprint)?;
+    if let Some(known) = &known {
+        if known.first_at_ms <= node.first_at_ms {
+            return Ok(Outcome::default());
+        }
+        touched.extend(graph.component_of(&node.fingerprint)?);
+    } else {
+        for key in &node.payload.identifiers {
+            touch(graph, key, decisions.active(), rules, &mut touched)?;
+            let mut profile = graph.profile(key)?;
+            if !profile.hot() {
+                profile.add(key, &node.payload, rules);
+                graph.put_profile(key, &profile)?;
+            }
+            graph.add_holder(key, &node.fingerprint)?;
+        }
+    }
+    graph.put_node(&node)?;
+    recompute(graph, &touched, &[node], decisions.active(), rules)
+}
+
+/// Takes in a decision and carries it out. One that is known changes nothing.
+///
+/// # Errors
+/// [`DecideError`]
+pub fn decide<G: Graph>(
+    graph: &mut G,
+    decisions: &mut Decisions,
+    decision: Decision,
+    rules: &Rules,
+) -> Result<Outcome, DecideError<G::Error>> {
+    let before = decisions.active().clone();
+    let subjects = subjects(decisions, &decision);
+    if !decisions.insert(decision)? {
+        return Ok(Outcome::default());
+    }
+    if &before == decisions.active() {
+        return Ok(Outcome::default());
+    }
+    let touched = holding(graph, &subjects).map_err(DecideError::Store)?;
+    recompute(graph, &touched, &[], decisions.active(), rules).map_err(DecideError::Store)
+}
+
+/// What a decision would do; changes nothing.
+///
+/// # Errors
+/// [`DecideError`]
+pub fn preview<G: Graph>(
+    graph: &G,
+    decisions: &Decisions,
+    decision: Decision,
+    rules: &Rules,
+) -> Result<Outcome, DecideError<G::Error>> {
+    let subjects = subjects(decisions, &decision);
+    let mut decisions = decisions.clone();
+    decisions.insert(decision)?;
+    let plan = || {
+        let touched = holding(graph, &subjects)?;
+        plan(graph, &touched, &[], decisions.active(), rules)
+    };
+    let (before, after) = plan().map_err(DecideError::Store)?;
+    Ok(Outcome::between(&before, &after))
+}
+
+/// Whom a decision is about; an undo is about whom the undone ones are.
+fn subjects(decisions: &Decisions, decision: &Decision) -> BTreeSet<Identifier> {
+    let mut out: BTreeSet<Identifier> = decision.subjects.iter().cloned().collect();
+    // A decision may become live that this one's arrival reveals, or that the undone one had undone, and so on down.
+    let mut seen = BTreeSet::new();
+    let mut open: Vec<_> = decision.undoes.into_iter().collect();
+    while let Some(id) = open.pop() {
+        if let (true, Some(target)) = (seen.insert(id), decisions.get(&id)) {
+            out.extend(target.subjects.iter().cloned());
+            open.extend(target.undoes);
+        }
+    }
+    out
+}
+
+/// The components of all holders of some values. A decision is a person's work, so hot values are read to the end.
+fn holding<G: Graph>(
+    graph: &G,
+    subjects: &BTreeSet<Identifier>,
+) -> Result<BTreeSet<Fingerprint>, G::Error> {
+    let mut touched = BTreeSet::new();
+    for key in subjects {
+        let mut after = None;
+        loop {
+            let page = graph.holders(key, after.as_ref(), HOLDERS_PAGE)?;
+            for holder in &page {
+                touched.extend(graph.component_of(holder)?);
+            }
+            match page.last() {
+                Some(last) if page.len() == HOLDERS_PAGE => after = Some(*last),
+                _ => break,
+            }
+        }
+    }
+    Ok(touched)
+}
+
+/// Adds the components that a new holder of `key` may join. All holders of a value that links are in one component.
+fn touch<G: Graph>(
+    graph: &G,
+    key: &Identifier,
+    active: &Active,
+    rules: &Rules,
+    touched: &mut BTreeSet<Fingerprint>,
+) -> Result<(), G::Error> {
+    if !links(graph, key, active, rules)? {
+        return Ok(());
+    }
+    for key in std::iter::once(key).chain(active.partners(key)) {
+        if links(graph, key, active, rules)? {
+            for holder in graph.holders(key, None, 1)? {
+                touched.extend(graph.component_of(&holder)?);
+            }
+        }
+    }
+    Ok(())
+}
+
+fn links<G: Graph>(
+    graph: &G,
+    key: &Identifier,
+    active: &Active,
+    rules: &Rules,
+) -> Result<bool, G::Error> {
+    Ok(rules.rule(key.kind).class != Class::Blocked
+        && active.shared(key).is_none()
+        && !graph.profile(key)?.hot())
+}
+
+/// Resolves some components again, with new nodes among them: what was and what is.
+fn plan<G: Graph>(
+    graph: &G,
+    touched: &BTreeSet<Fingerprint>,
+    new: &[Node],
+    active: &Active,
+    rules: &Rules,
+) -> Result<(Vec<Component>, Vec<Component>), G::Error> {
+    let mut before = Vec::new();
+    let mut nodes: BTreeMap<Fingerprint, Node> = BTreeMap::new();
+    for id in touched {
+        let Some(component) = graph.component(id)? else {
+            continue;
+        };
+        for member in component.members() {
+            nodes.extend(graph.node(member)?.map(|node| (*member, node)));
+        }
+        before.push(component);
+    }
+    nodes.extend(new.iter().map(|node| (node.fingerprint, node.clone())));
+    let mut hot: BTreeSet<&Identifier> = BTreeSet::new();
+    let mut asked: BTreeSet<&Identifier> = BTreeSet::new();
+    for key in nodes.values().flat_map(|node| &node.payload.identifiers) {
+        if asked.insert(key) && graph.profile(key)?.hot() {
+            hot.insert(key);
+        }
+    }
+    let after = resolve(nodes.values(), active, rules, &|key| hot.contains(key));
+    Ok((before, after))
+}
+
+fn recompute<G: Graph>(
+    graph: &mut G,
+    touched: &BTreeSet<Fingerprint>,
+    new: &[Node],
+    active: &Active,
+    rules: &Rules,
+) -> Result<Outcome, G::Error> {
+    let (before, after) = plan(graph, touched, new, active, rules)?;
+    for component in &before {
+        if !after.iter().any(|one| one.id == component.id) {
+            graph.remove_component(&component.id)?;
+        }
+    }
+    let was: BTreeMap<&Fingerprint, &Fingerprint> = before
+        .iter()
+        .flat_map(|component| component.members().map(|member| (member, &component.id)))
+        .collect();
+    for component in &after {
+        if !before.contains(component) {
+            graph.put_component(component)?;
+        }
+        for member in component.members() {
+            if was.get(member) != Some(&&component.id) {
+                graph.put_component_of(member, &component.id)?;
+            }
+        }
+    }
+    Ok(Outcome::between(&before, &after))
+}
+
+/// Whether a decision of this kind can change who is one person.
+#[must_use]
+pub fn regroups(kind: DecisionKind) -> bool {
+    !matches!(kind, DecisionKind::Household)
+}

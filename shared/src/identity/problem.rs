@@ -1,0 +1,253 @@
+//! The nodes of a resolution in small numbers: identifiers, names and not-same labels interned, keys with their holders.
+//!
+//! Owns the canonical order of everything. Decides nothing.
+
+use std::{cmp::Reverse, collections::BTreeMap};
+
+use super::{
+    decisions::Active,
+    payload::{Node, key_hash},
+    rules::{Class, KindRule, Rules},
+};
+use crate::{
+    id::DecisionId,
+    identifier::{Identifier, Kind},
+    person::Person,
+};
+
+/// Evidence of one rank is weighed together: class, then strength (stronger first), then kind.
+pub(super) type Tier = (Class, Reverse<u16>, Kind);
+
+/// Why a key links nobody from the start.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Off {
+    Hot,
+    Declared(DecisionId),
+}
+
+/// A value and who holds it.
+pub(super) struct Key<'a> {
+    pub identifier: &'a Identifier,
+    pub rule: KindRule,
+    pub off: Option<Off>,
+    /// Positions of nodes, ascending.
+    pub holders: Vec<u32>,
+    /// Those of its holders that it may link.
+    pub links: Vec<u32>,
+}
+
+/// An active *not same*, by positions of keys.
+pub(super) struct NotSame {
+    pub one: u32,
+    pub other: u32,
+    pub id: DecisionId,
+}
+
+/// What is to be resolved.
+pub(super) struct Problem<'a> {
+    /// By fingerprint, each once.
+    pub nodes: Vec<&'a Node>,
+    /// By identifier.
+    pub keys: Vec<Key<'a>>,
+    /// Per node, the positions of its keys, ascending.
+    pub keys_of: Vec<Vec<u32>>,
+    /// Distinct full names.
+    pub names: Vec<Person>,
+    /// Per node, the position of its full name.
+    pub name_of: Vec<Option<u32>>,
+    pub not_same: Vec<NotSame>,
+    /// Per node: position in `not_same`, and whether it holds the first (not the second) or the second (not the first).
+    pub labels_of: Vec<Vec<(u32, bool)>>,
+    /// Same pairs of which both sides are held and may link.
+    pub same: Vec<(u32, u32, DecisionId)>,
+    /// Linking keys by tier, in order of hash within one.
+    pub tiers: BTreeMap<Tier, Vec<u32>>,
+}
+
+impl<'a> Problem<'a> {
+    pub fn new(
+        nodes: impl IntoIterator<Item = &'a Node>,
+        active: &Active,
+        rules: &Rules,
+        hot: &dyn Fn(&Identifier) -> bool,
+    ) -> Self {
+        let mut nodes: Vec<&Node> = nodes.into_iter().collect();
+        nodes.sort_by_key(|node| (node.fingerprint, node.first_at_ms));
+        nodes.dedup_by_key(|node| node.fingerprint);
+        let mut holders: BTreeMap<&Identifier, Vec<u32>> = BTreeMap::new();
+        for (at, node) in nodes.iter().enumerate() {
+            for identifier in &node.payload.identifiers {
+                holders.entry(identifier).or_default().push(at as u32);
+            }
+        }
+        let keys: Vec<Key> = holders
+            .into_iter()
+            .map(|(identifier, holders)| Key {
+                identifier,
+                rule: rules.rule(identifier.kind),
+                off: match active.shared(identifier) {
+                    Some(id) => Some(Off::Declared(id)),
+                    None => hot(identifier).then_some(Off::Hot),
+                },
+                links: holders.clone(),
+                holders,
+            })
+            .collect();
+        let mut keys_of = vec![Vec::new(); nodes.len()];
+        for (at, key) in keys.iter().enumerate() {
+            for holder in &key.holders {
+                keys_of[*holder as usize].push(at as u32);
+            }
+        }
+        let mut problem = Self {
+            name_of: Vec::new(),
+            names: Vec::new(),
+            not_same: Vec::new(),
+            labels_of: vec![Vec::new(); nodes.len()],
+            same: Vec::new(),
+            tiers: BTreeMap::new(),
+            nodes,
+            keys,
+            keys_of,
+        };
+        problem.intern_names();
+        problem.apply(active);
+        problem.mute_ambiguous();
+        problem.rank();
+        problem
+    }
+
+    /// Where an identifier stands among the keys.
+    pub fn key(&self, identifier: &Identifier) -> Option<u32> {
+        self.keys
+            .binary_search_by(|key| key.identifier.cmp(identifier))
+            .ok()
+            .map(|at| at as u32)
+    }
+
+    /// Names count by given names and surnames alone; the other person fields of a node play no part here.
+    fn intern_names(&mut self) {
+        let mut known: BTreeMap<(&[String], &[String]), u32> = BTreeMap::new();
+        for node in &self.nodes {
+            let person = &node.payload.person;
+            let name = person.name_key().map(|_| {
+                *known
+                    .entry((&person.given, &person.surnames))
+                    .or_insert_with(|| {
+                        self.names.push(Person {
+                            given: person.given.clone(),
+                            surnames: person.surnames.clone(),
+                            ..Person::default()
+                        });
+                        (self.names.len() - 1) as u32
+                    })
+            });
+            self.name_of.push(name);
+        }
+    }
+
+    /// Brings in the decisions about identifiers that are held here.
+    fn apply(&mut self, active: &Active) {
+        for ((one, other), id) in active.not_same() {
+            let (Some(one), Some(other)) = (self.key(one), self.key(other)) else {
+                continue;
+            };
+            let at = self.not_same.len() as u32;
+            for holder in &self.keys[one as usize].holders {
+                self.labels_of[*holder as usize].push((at, true));
+            }
+            for holder in &self.keys[other as usize].holders {
+                self.labels_of[*holder as usize].push((at, false));
+            }
+            self.not_same.push(NotSame {
+                one,
+                other,
+                id: *id,
+            });
+        }
+        for ((one, other), id) in active.same() {
+            let (Some(one), Some(other)) = (self.key(one), self.key(other)) else {
+                continue;
+            };
+            let links = |key: u32| self.keys[key as usize].off.is_none();
+            if links(one) && links(other) {
+                self.same.push((one, other, *id));
+            }
+        }
+    }
+
+    /// A node that holds both sides of a *not same* proves nothing by either, and takes no side. One that holds two values of
+    /// which a person has at most one names two persons, and links nobody.
+    fn mute_ambiguous(&mut self) {
+        let mut mute: Vec<(u32, u32)> = Vec::new();
+        for (node, labels) in self.labels_of.iter_mut().enumerate() {
+            labels.sort_unstable();
+            let both: Vec<u32> = labels
+                .windows(2)
+                .filter(|pair| pair[0].0 == pair[1].0)
+                .map(|pair| pair[0].0)
+                .collect();
+            labels.retain(|(at, _)| !both.contains(at));
+            for at in both {
+                let pair = &self.not_same[at as usize];
+                mute.extend([(pair.one, node as u32), (pair.other, node as u32)]);
+            }
+        }
+        for (node, keys) in self.keys_of.iter().enumerate() {
+            let doubled = keys.windows(2).any(|pair| {
+                let [one, other] = [pair[0], pair[1]].map(|at| &self.keys[at as usize]);
+                one.constrains()
+                    && other.constrains()
+                    && one.identifier.kind == other.identifier.kind
+                    && one.identifier.scope == other.identifier.scope
+            });
+            if doubled {
+                mute.extend(keys.iter().map(|key| (*key, node as u32)));
+            }
+        }
+        mute.sort_unstable();
+        for (key, node) in mute {
+            let links = &mut self.keys[key as usize].links;
+            if let Ok(at) = links.binary_search(&node) {
+                links.remove(at);
+            }
+        }
+    }
+
+    fn rank(&mut self) {
+        let mut tiers: BTreeMap<Tier, Vec<([u8; 16], u32)>> = BTreeMap::new();
+        for (at, key) in self.keys.iter().enumerate() {
+            if !key.joins() || key.links.len() < 2 {
+                continue;
+            }
+            let tier = (
+                key.rule.class,
+                Reverse(key.rule.strength),
+                key.identifier.kind,
+            );
+            tiers
+                .entry(tier)
+                .or_default()
+                .push((key_hash(key.identifier), at as u32));
+        }
+        self.tiers = tiers
+            .into_iter()
+            .map(|(tier, mut keys)| {
+                keys.sort_unstable();
+                (tier, keys.into_iter().map(|(_, key)| key).collect())
+            })
+            .collect();
+    }
+}
+
+impl Key<'_> {
+    /// Whether it connects its holders, so that they are resolved together.
+    pub fn joins(&self) -> bool {
+        self.off.is_none() && self.rule.class != Class::Blocked
+    }
+
+    /// Whether a person may hold no second value beside this one. A value that is everybody's constrains nobody.
+    pub fn constrains(&self) -> bool {
+        self.rule.class == Class::Exclusive && self.off.is_none()
+    }
+}

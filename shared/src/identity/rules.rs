@@ -1,0 +1,150 @@
+//! What each kind of identifier may prove: configuration, versioned, without a line of logic about persons.
+//!
+//! Owns the classes, strengths and limits. A change of rules is a new version and a full re-resolution.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use crate::identifier::{Identifier, Kind};
+
+/// Most distinct persons a value may name before it links nobody.
+pub const CAP_DEFAULT: usize = 20;
+
+/// How far a kind of identifier may be trusted. The order is the order in which evidence is weighed.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Class {
+    /// At most one value per person and scope, one person per value: national ids.
+    Exclusive,
+    /// One owner; a person may have several: accounts, loyalty cards, logins, badges.
+    Owned,
+    /// Often one person's, sometimes a couple's or a firm's: e-mail, phone.
+    Shareable,
+    /// Links inside one facet. A payload names no facet yet, so for now it links like a shareable one, after all of those.
+    RoleScoped,
+    /// Links for a window of event time: cookies.
+    Ephemeral,
+    /// Evidence of nothing.
+    Blocked,
+}
+
+/// The rule for one kind.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KindRule {
+    /// How far it may be trusted.
+    pub class: Class,
+    /// Among kinds of one class, the stronger is weighed first.
+    pub strength: u16,
+    /// Most values a person may collect through links; none means no limit.
+    #[serde(default)]
+    pub max_per_person: Option<u32>,
+    /// Two sightings link when at most this far apart; none means for ever. Unit: UTC days. Only for ephemeral kinds.
+    #[serde(default)]
+    pub window_days: Option<u32>,
+}
+
+/// The rules of one version of the identity graph.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Rules {
+    /// Grows with every change; derived tables name the version they were built with.
+    pub version: u32,
+    /// The rule of every kind; a kind that is missing here has its default rule.
+    pub kinds: BTreeMap<Kind, KindRule>,
+    /// Most distinct persons a value may name before it links nobody.
+    pub cap: usize,
+    /// Values that are evidence of nothing, whatever their scope: kind and normalised value.
+    pub blocked: BTreeSet<(Kind, String)>,
+}
+
+impl Default for Rules {
+    fn default() -> Self {
+        Self {
+            version: 1,
+            kinds: KINDS
+                .into_iter()
+                .map(|kind| (kind, KindRule::of(kind)))
+                .collect(),
+            cap: CAP_DEFAULT,
+            blocked: BTreeSet::new(),
+        }
+    }
+}
+
+const KINDS: [Kind; 8] = [
+    Kind::NationalId,
+    Kind::AccountId,
+    Kind::LoyaltyId,
+    Kind::UserId,
+    Kind::BadgeId,
+    Kind::Email,
+    Kind::Phone,
+    Kind::AnonymousId,
+];
+
+impl KindRule {
+    /// The rule a kind has when nobody changed it.
+    #[must_use]
+    pub fn of(kind: Kind) -> Self {
+        let rule = |class, strength| Self {
+            class,
+            strength,
+            max_per_person: None,
+            window_days: None,
+        };
+        match kind {
+            Kind::NationalId => rule(Class::Exclusive, 100),
+            Kind::AccountId => rule(Class::Owned, 90),
+            Kind::UserId => rule(Class::Owned, 80),
+            Kind::LoyaltyId => rule(Class::Owned, 70),
+            Kind::BadgeId => rule(Class::Owned, 60),
+            Kind::Email => rule(Class::Shareable, 50),
+            Kind::Phone => rule(Class::Shareable, 40),
+            Kind::AnonymousId => Self {
+                window_days: Some(400),
+                ..rule(Class::Ephemeral, 10)
+            },
+        }
+    }
+}
+
+impl Rules {
+    /// The rule of `kind`.
+    #[must_use]
+    pub fn rule(&self, kind: Kind) -> KindRule {
+        self.kinds
+            .get(&kind)
+            .cloned()
+            .unwrap_or_else(|| KindRule::of(kind))
+    }
+
+    /// Whether `identifier` is evidence of nothing.
+    #[must_use]
+    pub fn blocks(&self, identifier: &Identifier) -> bool {
+        self.rule(identifier.kind).class == Class::Blocked
+            || self.blocked.contains(&(identifier.kind, identifier.value.clone()))
+    }
+
+    /// Whether the kind links only for a window of time.
+    #[must_use]
+    pub fn ephemeral(&self, kind: Kind) -> bool {
+        self.rule(kind).class == Class::Ephemeral
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_rules_survive_json_and_refuse_a_typo() {
+        let rules = Rules::default();
+        let text = serde_json::to_string(&rules).unwrap();
+        assert_eq!(serde_json::from_str::<Rules>(&text).unwrap(), rules);
+        assert!(serde_json::from_str::<Rules>(r#"{"capp":3}"#).is_err());
+        let partial: Rules = serde_json::from_str(r#"{"version":2,"kinds":{}}"#).unwrap();
+        assert_eq!(partial.rule(Kind::Email).class, Class::Shareable);
+    }
+}

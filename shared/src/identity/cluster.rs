@@ -141,11 +141,7 @@ impl Judge {
 }
 
 /// The limit that joining both would break. A limit that one side breaks alone is not broken by joining.
-pub(super) fn over_limit(
-    problem: &Problem,
-    one: &Summary,
-    other: &Summary,
-) -> Option<SharedWhy> {
+pub(super) fn over_limit(problem: &Problem, one: &Summary, other: &Summary) -> Option<SharedWhy> {
     if one.names.len() + other.names.len() > NAMES_MAX {
         let fresh = other.names.iter().any(|name| !one.names.contains(name));
         let back = one.names.iter().any(|name| !other.names.contains(name));

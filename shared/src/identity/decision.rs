@@ -57,7 +57,9 @@ pub struct Decision {
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum BadDecision {
     /// Too few or too many subjects.
-    #[error("a decision of kind {kind:?} names {min} to {SUBJECTS_MAX} different identifiers, got {got}")]
+    #[error(
+        "a decision of kind {kind:?} names {min} to {SUBJECTS_MAX} different identifiers, got {got}"
+    )]
     Subjects {
         /// What was to be decided.
         kind: DecisionKind,
@@ -67,7 +69,9 @@ pub enum BadDecision {
         got: usize,
     },
     /// Too many observed decisions.
-    #[error("a decision names at most {OBSERVES_MAX} observed decisions, got {got}; name only the newest on its subjects")]
+    #[error(
+        "a decision names at most {OBSERVES_MAX} observed decisions, got {got}; name only the newest on its subjects"
+    )]
     Observes {
         /// Given.
         got: usize,
@@ -216,7 +220,7 @@ impl Decision {
             out.0.extend_from_slice(id.as_bytes());
         }
         out.count(undoes.iter().len());
-        for id in undoes {
+        if let Some(id) = undoes {
             out.0.extend_from_slice(id.as_bytes());
         }
         DecisionId(truncated(blake3::hash(&out.0).as_bytes()))

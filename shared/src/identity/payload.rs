@@ -251,7 +251,10 @@ mod tests {
         let email = id(Kind::Email, "a@b.es");
         let cookie = id(Kind::AnonymousId, "v1");
         assert_eq!(at(0, vec![email.clone()]), at(DAY_MS * 9, vec![email]));
-        assert_eq!(at(0, vec![cookie.clone()]), at(DAY_MS - 1, vec![cookie.clone()]));
+        assert_eq!(
+            at(0, vec![cookie.clone()]),
+            at(DAY_MS - 1, vec![cookie.clone()])
+        );
         assert_ne!(at(-1, vec![cookie.clone()]), at(0, vec![cookie]));
     }
 
@@ -260,6 +263,9 @@ mod tests {
         let rules = Rules::default();
         let (a, b) = (id(Kind::Email, "a@b.es"), id(Kind::Phone, "+34600000000"));
         let one = Payload::new([a.clone(), b.clone()], 0, Person::default(), &rules);
-        assert_eq!(one, Payload::new([b, a.clone(), a], 0, Person::default(), &rules));
+        assert_eq!(
+            one,
+            Payload::new([b, a.clone(), a], 0, Person::default(), &rules)
+        );
     }
 }

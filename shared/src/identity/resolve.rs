@@ -96,8 +96,10 @@ impl<'a> Solver<'a> {
     /// same*; and a side whose own holders contradict each other says nothing.
     fn decisions(&mut self) {
         for (one, other, id) in &self.problem.same {
-            let sides = [*one, *other].map(|key| self.roots(&self.problem.keys[key as usize].links));
-            let [Some(first), Some(second)] = [sides[0].first(), sides[1].first()].map(|root| root.copied())
+            let sides =
+                [*one, *other].map(|key| self.roots(&self.problem.keys[key as usize].links));
+            let [Some(first), Some(second)] =
+                [sides[0].first(), sides[1].first()].map(|root| root.copied())
             else {
                 continue;
             };
@@ -191,7 +193,8 @@ impl<'a> Solver<'a> {
         let Some(window) = self.problem.keys[key as usize].rule.window_days else {
             return vec![holders];
         };
-        let day = |node: &u32| i64::from(self.problem.nodes[*node as usize].payload.day.unwrap_or(0));
+        let day =
+            |node: &u32| i64::from(self.problem.nodes[*node as usize].payload.day.unwrap_or(0));
         holders.sort_by_key(|node| (day(node), *node));
         holders
             .chunk_by(|one, other| day(other) - day(one) <= i64::from(window))
@@ -224,19 +227,19 @@ impl<'a> Solver<'a> {
                     return Err(self.against(run, &roots, base, clash));
                 }
             }
-            let open = bins
-                .iter()
-                .position(|(bin, _)| match over_limit(self.problem, bin, summary) {
-                    None => true,
-                    Some(why) => {
-                        limit = Some(why);
-                        false
-                    }
-                });
-            match open.and_then(|at| bins.get_mut(at)) {
-                Some((bin, members)) => {
-                    bin.absorb(summary);
-                    members.push(root);
+            let open =
+                bins.iter()
+                    .position(|(bin, _)| match over_limit(self.problem, bin, summary) {
+                        None => true,
+                        Some(why) => {
+                            limit = Some(why);
+                            false
+                        }
+                    });
+            match open {
+                Some(at) => {
+                    bins[at].0.absorb(summary);
+                    bins[at].1.push(root);
                 }
                 None if bins.len() >= self.cap => return Err(Against::Generic(SharedWhy::TooMany)),
                 None => bins.push((summary.clone(), vec![root])),
@@ -291,7 +294,10 @@ impl<'a> Solver<'a> {
                 let own = base.summary(*holder);
                 fits &= self.judge.clash(self.problem, own, theirs, false).is_none();
                 let whole = self.clusters.summary(*root);
-                stands_between |= self.judge.clash(self.problem, whole, theirs, false).is_some();
+                stands_between |= self
+                    .judge
+                    .clash(self.problem, whole, theirs, false)
+                    .is_some();
             }
             if fits && stands_between {
                 sides.entry(*root).or_default().extend(nodes);

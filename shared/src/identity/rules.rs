@@ -124,7 +124,9 @@ impl Rules {
     #[must_use]
     pub fn blocks(&self, identifier: &Identifier) -> bool {
         self.rule(identifier.kind).class == Class::Blocked
-            || self.blocked.contains(&(identifier.kind, identifier.value.clone()))
+            || self
+                .blocked
+                .contains(&(identifier.kind, identifier.value.clone()))
     }
 
     /// Whether the kind links only for a window of time.

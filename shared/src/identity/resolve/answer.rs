@@ -39,7 +39,9 @@ impl Solver<'_> {
         let mut earliest: BTreeMap<u32, (i64, Fingerprint)> = BTreeMap::new();
         for (at, node) in self.problem.nodes.iter().enumerate() {
             let this = (node.first_at_ms, node.fingerprint);
-            let seed = earliest.entry(self.clusters.find(at as u32)).or_insert(this);
+            let seed = earliest
+                .entry(self.clusters.find(at as u32))
+                .or_insert(this);
             *seed = this.min(*seed);
         }
         (0..self.problem.nodes.len())
@@ -113,7 +115,10 @@ impl Solver<'_> {
             Some(Off::Declared(id)) => return Some(SharedWhy::Declared(id)),
             None => {}
         }
-        let found = self.generic.get(&key).or_else(|| self.muted.get(&(key, node)));
+        let found = self
+            .generic
+            .get(&key)
+            .or_else(|| self.muted.get(&(key, node)));
         found.or_else(|| self.limited.get(&key)).cloned()
     }
 

@@ -319,3 +319,117 @@ impl<K: Key, V: Value> Table<K, V> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde::Deserialize;
+
+    use super::{
+        super::{Durable, MemStore, Overlay, Store},
+        *,
+    };
+
+    #[derive(Serialize, Deserialize, PartialEq, Debug, Clone)]
+    struct Visit {
+        place: String,
+        guests: u32,
+    }
+
+    mod v1 {
+        #[derive(serde::Serialize, serde::Deserialize)]
+        pub struct Visit {
+            pub place: String,
+        }
+    }
+
+    impl Row for Visit {
+        const VERSION: u8 = 2;
+
+        fn from_older(version: u8, body: &[u8]) -> Result<Self, String> {
+            match version {
+                1 => rmp_serde::from_slice(body)
+                    .map(|v1::Visit { place }| Self { place, guests: 1 })
+                    .map_err(|error| error.to_string()),
+                _ => Err(format!("it has version {version}")),
+            }
+        }
+    }
+
+    const VISITS: Table<(String, i64), Visit> = Table::new(Space("visit"));
+    const HEADS: Table<u8, u64> = Table::new(Space("head"));
+
+    fn visit(place: &str) -> Visit {
+        Visit {
+            place: place.into(),
+            guests: 2,
+        }
+    }
+
+    #[test]
+    fn rows_come_back_in_the_order_of_their_keys() {
+        let store = MemStore::new();
+        let mut batch = Batch::new();
+        for (who, at) in [("ada", 5), ("ada", -5), ("bo", 0), ("ada", 1)] {
+            VISITS
+                .put(&mut batch, &(who.into(), at), &visit(who))
+                .unwrap();
+        }
+        HEADS.put(&mut batch, &1, &77).unwrap();
+        store.commit(batch, Durable::Yes).unwrap();
+        assert_eq!(
+            VISITS.get(&store, &("ada".into(), 1)).unwrap(),
+            Some(visit("ada"))
+        );
+        assert_eq!(HEADS.get(&store, &1).unwrap(), Some(77));
+        let ada = String::from("ada");
+        let times = |found: Vec<((String, i64), Visit)>| -> Vec<i64> {
+            found.into_iter().map(|((_, at), _)| at).collect()
+        };
+        let all = VISITS
+            .scan_prefix(&store, &ada, Direction::Forward, 9)
+            .unwrap();
+        assert_eq!(times(all), [-5, 1, 5]);
+        let page = VISITS
+            .scan_prefix_from(&store, &ada, &(ada.clone(), 0), 9)
+            .unwrap();
+        assert_eq!(times(page), [1, 5]);
+        assert_eq!(VISITS.last(&store, &ada).unwrap().unwrap().0.1, 5);
+        assert_eq!(VISITS.rows(&store).count(), 4);
+        let mut overlay = Overlay::new(&store);
+        VISITS.delete(&mut overlay, &(ada.clone(), 5));
+        assert_eq!(VISITS.last(&overlay, &ada).unwrap().unwrap().0.1, 1);
+        assert!(!VISITS.has(&overlay, &(ada.clone(), 5)).unwrap());
+        assert_eq!(VISITS.rows_of(&overlay, &ada, Direction::Back).count(), 2);
+    }
+
+    #[test]
+    fn an_older_row_is_read_and_an_unknown_one_names_table_and_key() {
+        let store = MemStore::new();
+        let mut batch = Batch::new();
+        let mut old = vec![1];
+        old.extend(
+            rmp_serde::to_vec_named(&v1::Visit {
+                place: "stand B".into(),
+            })
+            .unwrap(),
+        );
+        batch.put(VISITS.space(), (String::from("a"), 0_i64).to_key(), old);
+        batch.put(
+            VISITS.space(),
+            (String::from("b"), 0_i64).to_key(),
+            [9, 0x80],
+        );
+        store.commit(batch, Durable::Yes).unwrap();
+        let read = VISITS.get(&store, &("a".into(), 0)).unwrap().unwrap();
+        assert_eq!((read.place.as_str(), read.guests), ("stand B", 1));
+        let error = VISITS
+            .get(&store, &("b".into(), 0))
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.contains("table visit") && error.contains("key 620000"),
+            "{error}"
+        );
+        assert!(VISITS.rows(&store).nth(1).unwrap().is_err());
+    }
+}

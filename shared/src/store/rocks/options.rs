@@ -1,0 +1,144 @@
+//! How RocksDB is set up: little memory, little disk, nothing unbounded.
+
+use std::{collections::BTreeSet, path::Path};
+
+use rocksdb::{
+    BlockBasedOptions, Cache, ColumnFamilyDescriptor, DB, DBCompressionType, DBRecoveryMode,
+    LogLevel, Options,
+};
+
+use super::super::Space;
+
+/// RocksDB's own column family; it stays empty.
+pub(super) const DEFAULT_FAMILY: &str = "default";
+/// Info logs kept, and the size of each. Unit of the second: bytes.
+const INFO_LOGS_MAX: usize = 2;
+const INFO_LOG_BYTES_MAX: usize = 1024 * 1024;
+/// A manifest is rewritten past this size. Unit: bytes.
+const MANIFEST_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// Memory is taken in pieces of this size, so that a table with few rows costs little. Unit: bytes.
+const ARENA_BYTES: usize = 64 * 1024;
+/// Written data is handed to the disk in pieces of this size, so that no sync has to wait for much. Unit: bytes.
+const SYNC_BYTES: u64 = 512 * 1024;
+/// Bits of Bloom filter per key: 1 % wrong guesses.
+const BLOOM_BITS: f64 = 10.0;
+
+/// How blocks are compressed on disk.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Compression {
+    /// Smallest; best for flash.
+    Zstd,
+    /// Cheapest.
+    Lz4,
+    /// Not at all.
+    None,
+}
+
+/// What one store may use. The defaults suit an agent on a small machine.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct RocksOptions {
+    /// Blocks, indexes and filters of all tables together. Unit: bytes.
+    pub cache_bytes: usize,
+    /// Unsorted new rows of one table before they go to a file. Unit: bytes.
+    pub write_buffer_bytes: usize,
+    /// Unsorted new rows of all tables together. Unit: bytes.
+    pub write_buffers_bytes_max: usize,
+    /// Write-ahead log before the oldest table is forced to a file: bounds the time to start. Unit: bytes.
+    pub wal_bytes_max: u64,
+    /// File handles.
+    pub open_files_max: i32,
+    /// Threads that flush and compact.
+    pub background_jobs: i32,
+    /// Of every table.
+    pub compression: Compression,
+    /// Tables read mostly by exact key, often one that is absent: they get Bloom filters.
+    pub point_lookups: Vec<Space>,
+}
+
+impl Default for RocksOptions {
+    fn default() -> Self {
+        Self {
+            cache_bytes: 8 * 1024 * 1024,
+            write_buffer_bytes: 4 * 1024 * 1024,
+            write_buffers_bytes_max: 16 * 1024 * 1024,
+            wal_bytes_max: 64 * 1024 * 1024,
+            open_files_max: 256,
+            background_jobs: 2,
+            compression: Compression::Zstd,
+            point_lookups: Vec::new(),
+        }
+    }
+}
+
+impl RocksOptions {
+    /// Options of the database, and of families nobody declared.
+    pub(super) fn database(&self, cache: &Cache) -> Options {
+        let mut options = self.family(cache, false);
+        options.create_if_missing(true);
+        options.create_missing_column_families(true);
+        // After a power loss the state is that of some moment, never one with a hole in it.
+        options.set_wal_recovery_mode(DBRecoveryMode::PointInTime);
+        options.set_recycle_log_file_num(0); // an old record in a recycled file could pass for a new one
+        options.set_manual_wal_flush(false);
+        options.set_max_total_wal_size(self.wal_bytes_max);
+        options.set_db_write_buffer_size(self.write_buffers_bytes_max);
+        options.set_paranoid_checks(true); // a damaged file stops writes instead of spreading
+        options.set_max_open_files(self.open_files_max);
+        options.set_max_background_jobs(self.background_jobs);
+        options.set_bytes_per_sync(SYNC_BYTES);
+        options.set_wal_bytes_per_sync(SYNC_BYTES);
+        options.set_keep_log_file_num(INFO_LOGS_MAX);
+        options.set_max_log_file_size(INFO_LOG_BYTES_MAX);
+        options.set_log_level(LogLevel::Warn);
+        options.set_stats_dump_period_sec(0);
+        options.set_max_manifest_file_size(MANIFEST_BYTES_MAX);
+        options
+    }
+
+    fn family(&self, cache: &Cache, point_lookups: bool) -> Options {
+        let mut blocks = BlockBasedOptions::default();
+        blocks.set_block_cache(cache);
+        // Inside the cache, so that memory does not grow with the data.
+        blocks.set_cache_index_and_filter_blocks(true);
+        blocks.set_pin_l0_filter_and_index_blocks_in_cache(true);
+        if point_lookups {
+            blocks.set_bloom_filter(BLOOM_BITS, false);
+            blocks.set_optimize_filters_for_memory(true);
+        }
+        let mut options = Options::default();
+        options.set_block_based_table_factory(&blocks);
+        options.set_write_buffer_size(self.write_buffer_bytes);
+        options.set_arena_block_size(ARENA_BYTES);
+        options.set_compression_type(match self.compression {
+            Compression::Zstd => DBCompressionType::Zstd,
+            Compression::Lz4 => DBCompressionType::Lz4,
+            Compression::None => DBCompressionType::None,
+        });
+        options
+    }
+
+    /// The declared families, and those that a newer version of the program left in the folder: without them RocksDB would
+    /// refuse to open.
+    pub(super) fn families(
+        &self,
+        path: &Path,
+        database: &Options,
+        cache: &Cache,
+        spaces: &[Space],
+        exists: bool,
+    ) -> Result<Vec<ColumnFamilyDescriptor>, rocksdb::Error> {
+        let mut names: BTreeSet<String> = spaces.iter().map(|space| space.0.to_owned()).collect();
+        names.insert(DEFAULT_FAMILY.to_owned());
+        if exists {
+            names.extend(DB::list_cf(database, path)?);
+        }
+        let filtered: BTreeSet<&str> = self.point_lookups.iter().map(|space| space.0).collect();
+        Ok(names
+            .into_iter()
+            .map(|name| {
+                let options = self.family(cache, filtered.contains(name.as_str()));
+                ColumnFamilyDescriptor::new(name, options)
+            })
+            .collect())
+    }
+}

@@ -15,3 +15,5 @@ pub mod wire; // frozen, versioned shapes on disk and wire
 
 #[cfg(feature = "net")]
 pub mod net; // TLS, listeners, errors, client
+#[cfg(feature = "capture")]
+pub mod capture; // the HTTP surface that clients capture through

@@ -1,0 +1,187 @@
+//! The text of a request, taken in: events and refusals.
+//!
+//! Owns what one bad event of a batch costs (itself alone) and how much memory a request may take. Pure: ids and time come in.
+
+use serde_json::Map;
+
+use super::{
+    BATCH_EVENTS_MAX, REQUEST_BYTES_MAX,
+    split::{BadEnvelope, Envelope, member_text},
+};
+use crate::event::{
+    BadEvent, EVENT_BYTES_MAX, EVENT_DEPTH_MAX, Event, EventType, MESSAGE_ID_BYTES_MAX, Taking,
+    depth,
+};
+
+/// Longest text that is kept of a refused event. Unit: bytes.
+pub const REJECTED_TEXT_BYTES_MAX: usize = EVENT_BYTES_MAX;
+/// Longest that all events of a request may become when the batch's `context` is merged into each. Unit: bytes.
+pub const MERGED_BYTES_MAX: usize = 4 * REQUEST_BYTES_MAX;
+
+/// An event that can never be stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rejected {
+    /// Where it stood in its batch, from 0.
+    pub index: usize,
+    /// Its `messageId`, where one can be read.
+    pub message_id: Option<String>,
+    /// Stable name of the reason.
+    pub code: &'static str,
+    /// The reason, in a sentence for the client.
+    pub reason: String,
+    /// What came, cut to [`REJECTED_TEXT_BYTES_MAX`].
+    pub text: String,
+}
+
+impl Rejected {
+    fn new(index: usize, text: &str, reason: &BadEvent) -> Self {
+        let message_id = member_text(text, "messageId")
+            .filter(|id| !id.is_empty() && id.len() <= MESSAGE_ID_BYTES_MAX);
+        let mut end = text.len().min(REJECTED_TEXT_BYTES_MAX);
+        while !text.is_char_boundary(end) {
+            end -= 1;
+        }
+        Self {
+            index,
+            message_id,
+            code: reason.code(),
+            reason: reason.to_string(),
+            text: text[..end].to_owned(),
+        }
+    }
+}
+
+/// Why a request is refused as a whole.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BadRequest {
+    /// The batch is none.
+    #[error(transparent)]
+    Envelope(#[from] BadEnvelope),
+    /// The batch's `context` would make every event of it too deep.
+    #[error("\"context\" of the batch is nested deeper than {} levels; flatten it", EVENT_DEPTH_MAX - 1)]
+    ContextTooDeep,
+    /// The batch's `context` times its events is more than memory is spent on.
+    #[error(
+        "\"context\" of the batch has {context_bytes} bytes and there are {events} events; send fewer at once"
+    )]
+    ContextTooLarge {
+        /// Length of the context.
+        context_bytes: usize,
+        /// Events it would be merged into.
+        events: usize,
+    },
+}
+
+/// What a request holds.
+#[derive(Debug, Default)]
+pub struct Content {
+    /// What can be stored.
+    pub events: Vec<Event>,
+    /// What cannot.
+    pub rejected: Vec<Rejected>,
+    /// The write key in the body.
+    pub write_key: Option<String>,
+    /// `sentAt` of the body, or of the first event that has one.
+    pub sent_at: Option<String>,
+}
+
+/// Reads a body that is one event; `path_type` is what its path says.
+pub fn single(text: &str, path_type: EventType, fresh_id: impl Fn() -> String) -> Content {
+    let mut content = Content::default();
+    match take(
+        text,
+        Taking {
+            path_type: Some(path_type),
+            ..Taking::default()
+        },
+        &fresh_id,
+    ) {
+        Ok(event) => {
+            content.write_key = event.text_at(&["writeKey"]).map(str::to_owned);
+            content.sent_at = event.text_at(&["sentAt"]).map(str::to_owned);
+            content.events.push(event);
+        }
+        Err(reason) => {
+            content.write_key = member_text(text, "writeKey");
+            content.rejected.push(Rejected::new(0, text, &reason));
+        }
+    }
+    content
+}
+
+/// Reads a body that is a batch.
+///
+/// # Errors
+/// The batch as a whole is refused; what is wrong with one event is in [`Content::rejected`].
+pub fn batch(text: &str, fresh_id: impl Fn() -> String) -> Result<Content, BadRequest> {
+    let envelope = Envelope::split(text, BATCH_EVENTS_MAX)?;
+    let root_context = envelope
+        .context
+        .as_ref()
+        .filter(|context| !context.is_empty());
+    if let Some(context) = root_context {
+        check_context(context, envelope.context_bytes, envelope.events.len())?;
+    }
+    let mut content = Content {
+        write_key: envelope.write_key,
+        sent_at: envelope.sent_at,
+        ..Content::default()
+    };
+    content.events.reserve(envelope.events.len());
+    let taking = Taking {
+        root_context,
+        ..Taking::default()
+    };
+    for (index, text) in envelope.events.into_iter().enumerate() {
+        match take(text, taking, &fresh_id) {
+            Ok(event) => content.events.push(event),
+            Err(reason) => content.rejected.push(Rejected::new(index, text, &reason)),
+        }
+    }
+    if content.sent_at.is_none() {
+        content.sent_at = content
+            .events
+            .iter()
+            .find_map(|event| event.text_at(&["sentAt"]))
+            .map(str::to_owned);
+    }
+    Ok(content)
+}
+
+/// Bounds what merging can make of a small body: it multiplies the context by the events.
+fn check_context(
+    context: &Map<String, serde_json::Value>,
+    context_bytes: usize,
+    events: usize,
+) -> Result<(), BadRequest> {
+    if context_bytes.saturating_mul(events) > MERGED_BYTES_MAX {
+        return Err(BadRequest::ContextTooLarge {
+            context_bytes,
+            events,
+        });
+    }
+    let text = serde_json::to_string(context).unwrap_or_default();
+    if depth(&text) >= EVENT_DEPTH_MAX {
+        return Err(BadRequest::ContextTooDeep);
+    }
+    Ok(())
+}
+
+/// Takes one event in. An id costs randomness, so it is made only for an event that turns out to have none.
+fn take(text: &str, taking: Taking<'_>, fresh_id: impl Fn() -> String) -> Result<Event, BadEvent> {
+    let mut event = Event::take(text, taking)?;
+    if event.message_id.is_empty() {
+        event = Event::take(
+            text,
+            Taking {
+                fresh_message_id: &fresh_id(),
+                ..taking
+            },
+        )?;
+    }
+    // What was written anew must be readable again.
+    if event.text != text && depth(&event.text) > EVENT_DEPTH_MAX {
+        return Err(BadEvent::TooDeep);
+    }
+    Ok(event)
+}

@@ -1,0 +1,155 @@
+//! The script for websites, as it is served.
+//!
+//! Owns its addresses, compression and caching. `/t.js` is asked again often, so that a fix reaches every site; the address
+//! with version and hash never changes its bytes.
+
+use std::{io::Write, sync::Arc};
+
+use axum::{
+    extract::{Path, State, rejection::PathRejection},
+    http::{HeaderMap, HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use bytes::Bytes;
+use flate2::{Compression, write::GzEncoder};
+
+use super::Options;
+use crate::net::error::HttpError;
+
+/// Hex digits of the hash in the immutable address.
+const HASH_DIGITS: usize = 16;
+const FRESH: HeaderValue = HeaderValue::from_static(
+    "public, max-age=300, stale-while-revalidate=86400, stale-if-error=604800",
+);
+const IMMUTABLE: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
+
+/// The snippet in the forms that are sent.
+#[derive(Debug, Clone)]
+pub struct Snippet(Arc<Forms>);
+
+#[derive(Debug)]
+struct Forms {
+    plain: Bytes,
+    gzip: Bytes,
+    hash: String,
+    file: String,
+}
+
+impl Snippet {
+    /// Compresses and names it, once.
+    pub fn new(options: Options) -> Self {
+        let plain = Bytes::from_static(options.snippet);
+        let mut hash = blake3::hash(&plain).to_string();
+        hash.truncate(HASH_DIGITS);
+        let file = format!("{}.{hash}.js", options.snippet_version);
+        Self(Arc::new(Forms {
+            gzip: compressed(&plain).into(),
+            plain,
+            hash,
+            file,
+        }))
+    }
+
+    /// The address under which these very bytes are served for ever.
+    pub fn immutable_path(&self) -> String {
+        format!("/t/{}", self.0.file)
+    }
+
+    fn answer(&self, asked: &HeaderMap, caching: HeaderValue) -> Response {
+        let gzip = accepts_gzip(asked);
+        let etag = format!("\"{}{}\"", self.0.hash, if gzip { "-gz" } else { "" });
+        let known = asked
+            .get_all(header::IF_NONE_MATCH)
+            .iter()
+            .filter_map(|value| value.to_str().ok());
+        let unchanged = known
+            .flat_map(|value| value.split(','))
+            .any(|tag| matches!(tag.trim(), "*") || tag.trim().trim_start_matches("W/") == etag);
+        let mut response = if unchanged {
+            StatusCode::NOT_MODIFIED.into_response()
+        } else if gzip {
+            let mut response = self.0.gzip.clone().into_response();
+            response
+                .headers_mut()
+                .insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+            response
+        } else {
+            self.0.plain.clone().into_response()
+        };
+        let headers = response.headers_mut();
+        headers.insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("text/javascript; charset=utf-8"),
+        );
+        headers.insert(header::CACHE_CONTROL, caching);
+        headers.insert(
+            header::VARY,
+            HeaderValue::from_name(header::ACCEPT_ENCODING),
+        );
+        headers.insert(
+            header::X_CONTENT_TYPE_OPTIONS,
+            HeaderValue::from_static("nosniff"),
+        );
+        headers.insert(
+            "cross-origin-resource-policy",
+            HeaderValue::from_static("cross-origin"),
+        );
+        if let Ok(etag) = HeaderValue::from_str(&etag) {
+            headers.insert(header::ETAG, etag);
+        }
+        response
+    }
+}
+
+/// `GET /t.js`
+pub async fn newest(State(snippet): State<Snippet>, headers: HeaderMap) -> Response {
+    snippet.answer(&headers, FRESH)
+}
+
+/// `GET /t/VERSION.HASH.js`
+pub async fn frozen(
+    State(snippet): State<Snippet>,
+    file: Result<Path<String>, PathRejection>,
+    headers: HeaderMap,
+) -> Result<Response, HttpError> {
+    if !file.is_ok_and(|Path(file)| file == snippet.0.file) {
+        let hint = format!(
+            "the newest one is {}, and always /t.js",
+            snippet.immutable_path()
+        );
+        return Err(
+            HttpError::not_found("there is no such release of the snippet here").hint(hint),
+        );
+    }
+    Ok(snippet.answer(&headers, IMMUTABLE))
+}
+
+fn compressed(plain: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+    // Writing to memory cannot fail.
+    encoder
+        .write_all(plain)
+        .and_then(|()| encoder.finish())
+        .unwrap_or_default()
+}
+
+/// Whether `Accept-Encoding` names gzip (RFC 9110, section 12.5.3) and not with a weight of nothing.
+fn accepts_gzip(headers: &HeaderMap) -> bool {
+    let named = headers
+        .get_all(header::ACCEPT_ENCODING)
+        .iter()
+        .filter_map(|value| value.to_str().ok());
+    named.flat_map(|value| value.split(',')).any(|coding| {
+        let mut parts = coding.split(';').map(str::trim);
+        let gzip = parts
+            .next()
+            .is_some_and(|name| name.eq_ignore_ascii_case("gzip"));
+        let refused = parts.any(|weight| {
+            weight
+                .strip_prefix("q=")
+                .and_then(|q| q.trim().parse::<f32>().ok())
+                .is_some_and(|q| q <= 0.0)
+        });
+        gzip && !refused
+    })
+}

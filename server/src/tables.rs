@@ -244,6 +244,8 @@ pub const DECISIONS: Table<DecisionId, DecisionRow> = Table::new(Space("decision
 pub const FEED: Table<u64, FeedRow> = Table::new(Space("feed"));
 /// One row.
 pub const META: Table<(), MetaRow> = Table::new(Space("meta"));
+/// One row: the last record of the log whose changes are in the feed.
+pub const FED: Table<(), u64> = Table::new(Space("fed"));
 
 // ---- derived ----
 
@@ -351,9 +353,9 @@ pub const WORDS: Table<(String, Fingerprint), ()> = Table::new(Space("word"));
 pub const APPLIED: Table<(), u64> = Table::new(Space("applied"));
 
 /// Tables that nothing can rebuild.
-pub const TRUTH: [Space; 13] = [
+pub const TRUTH: [Space; 14] = [
     LOG.space(), LANES.space(), AGENTS.space(), CERTS.space(), CONTACTS.space(), INVITES.space(), SOURCES.space(),
-    TOKENS.space(), USERS.space(), SESSIONS.space(), DECISIONS.space(), FEED.space(), META.space(),
+    TOKENS.space(), USERS.space(), SESSIONS.space(), DECISIONS.space(), FEED.space(), META.space(), FED.space(),
 ];
 /// Tables that `replay` rebuilds, byte for byte.
 pub const DERIVED: [Space; 13] = [

@@ -1,0 +1,98 @@
+//! One customer: found by id or identifier, joined of its fragments.
+
+use std::collections::BTreeSet;
+
+use trenza_shared::{
+    fragment::{Customer, Fragment, customer},
+    id::{CustomerId, Fingerprint},
+    identifier::Identifier,
+    identity::{Group, customer_id},
+    store::{StoreError, View},
+};
+
+use crate::{
+    evidence::load_fragment,
+    identity::read,
+    tables::IDS,
+};
+
+/// Most customers named by one identifier (a shared phone has many holders).
+pub const FOUND_MAX: usize = 50;
+/// Most holders of a value that are looked at to find them.
+const HOLDERS_MAX: usize = 10_000;
+
+/// A customer with what the API says of it.
+#[derive(Debug, Clone)]
+pub struct Record {
+    /// Its public id today.
+    pub id: CustomerId,
+    /// Every other id that leads here, sorted.
+    pub aliases: Vec<CustomerId>,
+    /// Its members and shared values.
+    pub group: Group,
+    /// Its joined fragments.
+    pub customer: Customer,
+}
+
+impl Record {
+    /// Values of it that are shared with others and link nobody.
+    pub fn shared(&self) -> BTreeSet<Identifier> {
+        self.group.shared.iter().map(|key| key.identifier.clone()).collect()
+    }
+}
+
+/// The group of a fingerprint.
+///
+/// # Errors
+/// The store cannot be read.
+pub fn group_of(view: &dyn View, fingerprint: &Fingerprint) -> Result<Option<Group>, StoreError> {
+    let Some(id) = read::component_of(view, fingerprint)? else { return Ok(None) };
+    Ok(read::component(view, &id)?.and_then(|component| component.group_of(fingerprint).cloned()))
+}
+
+/// Joins a group's fragments.
+///
+/// # Errors
+/// The store cannot be read.
+pub fn load(view: &dyn View, id_key: &[u8; 32], group: Group) -> Result<Record, StoreError> {
+    let mut fragments: Vec<Fragment> = Vec::with_capacity(group.members.len());
+    for member in &group.members {
+        fragments.extend(load_fragment(view, member)?);
+    }
+    let mut aliases: Vec<CustomerId> = group.members.iter().filter(|member| **member != group.seed).map(|member| customer_id(id_key, member)).collect();
+    aliases.sort_unstable();
+    Ok(Record { id: customer_id(id_key, &group.seed), aliases, customer: customer(&fragments), group })
+}
+
+/// The customer to whom an id leads today, whatever it was when it was shown.
+///
+/// # Errors
+/// The store cannot be read.
+pub fn by_id(view: &dyn View, id_key: &[u8; 32], id: &CustomerId) -> Result<Option<Record>, StoreError> {
+    let Some(bytes) = IDS.get(view, id)? else { return Ok(None) };
+    let Ok(fingerprint) = <[u8; 16]>::try_from(bytes.as_slice()) else { return Ok(None) };
+    group_of(view, &Fingerprint(fingerprint))?.map(|group| load(view, id_key, group)).transpose()
+}
+
+/// The groups that hold an identifier, by seed; at most [`FOUND_MAX`].
+///
+/// # Errors
+/// The store cannot be read.
+pub fn groups_with(view: &dyn View, identifier: &Identifier) -> Result<Vec<Group>, StoreError> {
+    let mut groups: Vec<Group> = Vec::new();
+    let mut seen = BTreeSet::new();
+    for holder in read::holders(view, identifier, None, HOLDERS_MAX)? {
+        if seen.contains(&holder) {
+            continue;
+        }
+        if let Some(group) = group_of(view, &holder)? {
+            seen.extend(group.members.iter().copied());
+            groups.push(group);
+            if groups.len() == FOUND_MAX {
+                break;
+            }
+        }
+    }
+    groups.sort_by_key(|group| group.seed);
+    Ok(groups)
+}

@@ -1,0 +1,417 @@
+//! Applies records of the log to the derived tables.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use trenza_shared::{
+    event::Event,
+    evidence::{Observation, Origin, observe},
+    fragment::Fragment,
+    id::{CustomerId, EventId, Fingerprint},
+    identity::{self, Change, Decisions, Node, Outcome, Payload, Rules, customer_id},
+    person::fold,
+    store::{Direction, Overlay, StoreError, View, Writer as _},
+    wire::{
+        Shape,
+        entry::{Entry, Open, What},
+    },
+};
+
+use crate::{
+    identity::{StoredGraph, read},
+    registry::Registry,
+    tables::{
+        APPLIED, EVENTS, EventRow, FRAGMENTS, Hop, IDS, LOG, MESSAGES, OriginRow, Position, REJECTED, RecordRow, RejectedRow, TIMELINE, WORDS,
+    },
+};
+
+/// Most different takings-in kept of one event; of more, the earliest.
+const ORIGINS_MAX: usize = 16;
+/// Longest word of the search index. Unit: bytes.
+const WORD_BYTES_MAX: usize = 64;
+/// Most words indexed of one fingerprint.
+const WORDS_MAX: usize = 48;
+
+/// What is to be told in the change feed.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Fed {
+    /// `customer.created` and so on.
+    pub kind: &'static str,
+    /// The customer.
+    pub customer: CustomerId,
+    /// Others concerned.
+    pub others: Vec<CustomerId>,
+}
+
+/// What applying needs beside the tables.
+#[derive(Clone)]
+pub struct Applier {
+    /// Sources and agents.
+    pub registry: Arc<Registry>,
+    /// Rules of identity.
+    pub rules: Arc<Rules>,
+    /// Key of the public ids.
+    pub id_key: [u8; 32],
+}
+
+/// The state of one step: an overlay, fragments in memory, and what to tell.
+pub struct Step<'a, 'b> {
+    applier: &'a Applier,
+    decisions: &'a Decisions,
+    overlay: &'a mut Overlay<'b>,
+    fragments: BTreeMap<Fingerprint, Fragment>,
+    changes: Vec<Change>,
+    touched: BTreeSet<Fingerprint>,
+}
+
+impl Applier {
+    /// Applies records to the overlay; the caller commits it. Returns what to tell.
+    ///
+    /// # Errors
+    /// The store cannot be read or is damaged; nothing was written.
+    pub fn apply(&self, overlay: &mut Overlay<'_>, decisions: &Decisions, records: &[(u64, RecordRow)]) -> Result<Vec<Fed>, StoreError> {
+        let Some((last, _)) = records.last() else { return Ok(Vec::new()) };
+        let mut step = Step { applier: self, decisions, overlay, fragments: BTreeMap::new(), changes: Vec::new(), touched: BTreeSet::new() };
+        for (number, record) in records {
+            step.record(*number, record)?;
+        }
+        APPLIED.put(step.overlay, &(), last)?;
+        step.finish()
+    }
+
+    /// The public id of the customer with this member as its seed.
+    pub fn customer(&self, fingerprint: &Fingerprint) -> CustomerId {
+        customer_id(&self.id_key, fingerprint)
+    }
+
+    /// Says a grouping's changes in public ids.
+    pub fn feed(&self, changes: &[Change]) -> Vec<Fed> {
+        let ids = |seeds: &[Fingerprint]| seeds.iter().map(|seed| self.customer(seed)).collect::<Vec<_>>();
+        changes
+            .iter()
+            .map(|change| match change {
+                Change::Created { seed } => Fed { kind: "customer.created", customer: self.customer(seed), others: Vec::new() },
+                Change::Merged { into, from } => Fed { kind: "customer.merged", customer: self.customer(into), others: ids(from) },
+                Change::Split { from, into } => Fed { kind: "customer.split", customer: self.customer(from), others: ids(into) },
+                Change::Reseeded { from, to } => Fed { kind: "customer.updated", customer: self.customer(to), others: vec![self.customer(from)] },
+                Change::Updated { seed } => Fed { kind: "customer.updated", customer: self.customer(seed), others: Vec::new() },
+            })
+            .collect()
+    }
+}
+
+impl Step<'_, '_> {
+    fn record(&mut self, number: u64, record: &RecordRow) -> Result<(), StoreError> {
+        let agent = match &record.hop {
+            Hop::Agent { agent, .. } => Some(*agent),
+            Hop::Own | Hop::Import(_) => None,
+        };
+        let entries = record.run.unpack().map_err(|error| StoreError::Corrupt { space: LOG.space().0.into(), detail: format!("record {number}: {error}") })?;
+        for (entry, index) in entries.iter().zip(0..) {
+            let position = Position { record: number, index };
+            if let Err(refusal) = self.entry(position, entry, agent)? {
+                self.reject(position, refusal)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes in one entry; the inner error says why it is kept apart.
+    fn entry(&mut self, position: Position, entry: &Entry, agent: Option<trenza_shared::id::AgentId>) -> Result<Result<(), RejectedRow>, StoreError> {
+        let unreadable = |error: &dyn ToString| RejectedRow { code: "unreadable".into(), reason: error.to_string(), message_id: None };
+        let open = match Open::from_bytes(&entry.open) {
+            Ok(open) => open,
+            Err(error) => return Ok(Err(unreadable(&error))),
+        };
+        if let What::Rejected { code, reason, message_id } = open.what {
+            return Ok(Err(RejectedRow { code, reason, message_id }));
+        }
+        let event = match entry.text() {
+            Ok(text) => match Event::stored(text.to_owned()) {
+                Ok(event) => event,
+                Err(error) => return Ok(Err(unreadable(&error))),
+            },
+            Err(error) => return Ok(Err(unreadable(&error))),
+        };
+        let origin = OriginRow { captured_ms: open.captured_ms, key: open.key, agent };
+        if self.applier.registry.source(&origin.key).is_none() {
+            return Ok(Err(RejectedRow {
+                code: "unknown_write_key".into(),
+                reason: "the write key belongs to no source; create one and use its key".into(),
+                message_id: Some(event.message_id),
+            }));
+        }
+        match EVENTS.get(self.overlay, &event.id)? {
+            None => self.new_event(position, &event, origin)?,
+            Some(row) => self.again(&event, row, origin)?,
+        }
+        Ok(Ok(()))
+    }
+
+    fn reject(&mut self, position: Position, row: RejectedRow) -> Result<(), StoreError> {
+        if let Some(message_id) = &row.message_id {
+            let key = message_key(message_id);
+            let mut message = MESSAGES.get(self.overlay, &key)?.unwrap_or_default();
+            message.rejected.push(position);
+            MESSAGES.put(self.overlay, &key, &message)?;
+        }
+        REJECTED.put(self.overlay, &(position.record, position.index), &row)
+    }
+
+    fn new_event(&mut self, position: Position, event: &Event, origin: OriginRow) -> Result<(), StoreError> {
+        let key = message_key(&event.message_id);
+        let mut message = MESSAGES.get(self.overlay, &key)?.unwrap_or_default();
+        message.events.push(event.id);
+        MESSAGES.put(self.overlay, &key, &message)?;
+        let origins = vec![origin];
+        let said = self.said(event, &origins);
+        let fingerprint = self.add(&said)?;
+        EVENTS.put(self.overlay, &event.id, &EventRow { position, origins, duplicates: 0, at_ms: said.at_ms, fingerprint })
+    }
+
+    /// An event that is there already: only its origins can grow.
+    fn again(&mut self, event: &Event, mut row: EventRow, origin: OriginRow) -> Result<(), StoreError> {
+        row.duplicates = row.duplicates.saturating_add(1);
+        let before = row.origins.clone();
+        join_origin(&mut row.origins, origin);
+        if row.origins != before {
+            let (was, is) = (self.said(event, &before), self.said(event, &row.origins));
+            if was != is {
+                self.remove(&was, row.fingerprint)?;
+                row.fingerprint = self.add(&is)?;
+                row.at_ms = is.at_ms;
+            }
+        }
+        EVENTS.put(self.overlay, &event.id, &row)
+    }
+
+    fn said(&self, event: &Event, origins: &[OriginRow]) -> Observation {
+        let origins: BTreeSet<Origin> = origins.iter().filter_map(|row| self.applier.registry.origin(row)).collect();
+        observe(event, &origins)
+    }
+
+    /// Folds an observation into its fragment and groups it; none when it belongs to nobody.
+    fn add(&mut self, said: &Observation) -> Result<Option<Fingerprint>, StoreError> {
+        let Some(payload) = Payload::new(said.identifiers.iter().cloned(), said.at_ms, said.person.clone(), &self.applier.rules) else {
+            return Ok(None);
+        };
+        let fingerprint = payload.fingerprint();
+        let known = self.fragment(&fingerprint)?;
+        let earlier = known.and_then(|fragment| fragment.first()).is_none_or(|first| said.at_ms < first.at_ms);
+        if known.is_none() {
+            self.index(&fingerprint, &payload)?;
+            self.fragments.insert(fingerprint, Fragment::empty(payload.clone()));
+        }
+        if let Some(fragment) = self.fragments.get_mut(&fingerprint) {
+            fragment.add(said);
+        }
+        self.overlay.put_raw(TIMELINE.space(), timeline_key(&fingerprint, said), said.message_id.clone().into_bytes());
+        if earlier {
+            let node = Node { fingerprint, payload, first_at_ms: said.at_ms };
+            let outcome = identity::insert(&mut StoredGraph(self.overlay), node, self.decisions, &self.applier.rules)?;
+            self.note(outcome);
+        }
+        self.touched.insert(fingerprint);
+        Ok(Some(fingerprint))
+    }
+
+    /// Takes an observation out of its fragment, which is folded again from its other events.
+    fn remove(&mut self, said: &Observation, fingerprint: Option<Fingerprint>) -> Result<(), StoreError> {
+        let Some(fingerprint) = fingerprint else { return Ok(()) };
+        self.overlay.delete_raw(TIMELINE.space(), timeline_key(&fingerprint, said));
+        let Some(old) = self.fragment(&fingerprint)? else { return Ok(()) };
+        let mut fragment = Fragment::empty(old.payload.clone());
+        let mut after: Option<(Fingerprint, i64, EventId)> = None;
+        loop {
+            let from = after.unwrap_or((fingerprint, i64::MIN, EventId([0; 32])));
+            let rows = TIMELINE.scan_prefix_from(self.overlay, &fingerprint, &from, REFOLD_PAGE)?;
+            let full = rows.len() == REFOLD_PAGE;
+            for (key, _) in rows {
+                if after.is_none_or(|after| key > after) {
+                    let (event, row) = stored_event(self.overlay, &key.2)?;
+                    fragment.add(&self.said(&event, &row.origins));
+                    after = Some(key);
+                }
+            }
+            if !full {
+                break;
+            }
+        }
+        let first = fragment.first();
+        let payload = fragment.payload.clone();
+        self.fragments.insert(fingerprint, fragment);
+        let outcome = match first {
+            Some(first) => {
+                let node = Node { fingerprint, payload, first_at_ms: first.at_ms };
+                identity::retime(&mut StoredGraph(self.overlay), node, self.decisions, &self.applier.rules)?
+            }
+            None => identity::remove(&mut StoredGraph(self.overlay), &fingerprint, self.decisions, &self.applier.rules)?,
+        };
+        self.note(outcome);
+        self.touched.insert(fingerprint);
+        Ok(())
+    }
+
+    fn fragment(&mut self, fingerprint: &Fingerprint) -> Result<Option<&Fragment>, StoreError> {
+        if !self.fragments.contains_key(fingerprint) {
+            match load_fragment(self.overlay, fingerprint)? {
+                Some(fragment) => self.fragments.insert(*fingerprint, fragment),
+                None => return Ok(None),
+            };
+        }
+        Ok(self.fragments.get(fingerprint))
+    }
+
+    /// Notes a new fingerprint under its public id and its searchable words.
+    fn index(&mut self, fingerprint: &Fingerprint, payload: &Payload) -> Result<(), StoreError> {
+        let id = self.applier.customer(fingerprint);
+        self.overlay.put_raw(IDS.space(), id.0.to_vec(), fingerprint.0.to_vec());
+        for word in words(payload) {
+            WORDS.put(self.overlay, &(word, *fingerprint), &())?;
+        }
+        Ok(())
+    }
+
+    fn note(&mut self, outcome: Outcome) {
+        self.changes.extend(outcome.changes);
+    }
+
+    /// Writes the fragments and says what happened; a customer that only got new events is told once.
+    fn finish(self) -> Result<Vec<Fed>, StoreError> {
+        for (fingerprint, fragment) in &self.fragments {
+            if fragment.first().is_some() {
+                FRAGMENTS.put(self.overlay, fingerprint, &fragment.encode())?;
+            } else {
+                FRAGMENTS.delete(self.overlay, fingerprint);
+                for word in words(&fragment.payload) {
+                    WORDS.delete(self.overlay, &(word, *fingerprint));
+                }
+            }
+        }
+        let mut told = BTreeSet::new();
+        let mut fed = Vec::new();
+        for one in self.applier.feed(&self.changes) {
+            // Members that joined one after the other are one update.
+            if told.insert(one.customer) || one.kind != "customer.updated" || !one.others.is_empty() {
+                fed.push(one);
+            }
+        }
+        let mut updated = BTreeSet::new();
+        for fingerprint in &self.touched {
+            if let Some(seed) = seed_of(self.overlay, fingerprint)? {
+                updated.insert(self.applier.customer(&seed));
+            }
+        }
+        fed.extend(updated.difference(&told).map(|customer| Fed { kind: "customer.updated", customer: *customer, others: Vec::new() }));
+        Ok(fed)
+    }
+}
+
+/// Events folded at a time when a fragment is folded again.
+const REFOLD_PAGE: usize = 256;
+
+/// The seed of the customer that a fingerprint belongs to.
+///
+/// # Errors
+/// The store cannot be read.
+pub fn seed_of(view: &(impl View + ?Sized), fingerprint: &Fingerprint) -> Result<Option<Fingerprint>, StoreError> {
+    let Some(id) = read::component_of(view, fingerprint)? else { return Ok(None) };
+    Ok(read::component(view, &id)?.and_then(|component| component.group_of(fingerprint).map(|group| group.seed)))
+}
+
+/// A stored fragment.
+///
+/// # Errors
+/// The store cannot be read or the row is damaged.
+pub fn load_fragment(view: &(impl View + ?Sized), fingerprint: &Fingerprint) -> Result<Option<Fragment>, StoreError> {
+    let Some(bytes) = FRAGMENTS.get(view, fingerprint)? else { return Ok(None) };
+    Fragment::decode(&bytes).map(Some).map_err(|error| StoreError::Corrupt { space: FRAGMENTS.space().0.into(), detail: format!("{fingerprint}: {error}") })
+}
+
+/// An event's text and row.
+///
+/// # Errors
+/// The store cannot be read, or the log does not hold what the tables say.
+pub fn stored_event(view: &(impl View + ?Sized), id: &EventId) -> Result<(Event, EventRow), StoreError> {
+    let corrupt = |detail: String| StoreError::Corrupt { space: EVENTS.space().0.into(), detail: format!("{id}: {detail}") };
+    let row = EVENTS.get(view, id)?.ok_or_else(|| corrupt("it is not there".into()))?;
+    let entry = entry_at(view, row.position)?;
+    let text = entry.text().map_err(|error| corrupt(error.to_string()))?;
+    let event = Event::stored(text.to_owned()).map_err(|error| corrupt(error.to_string()))?;
+    Ok((event, row))
+}
+
+/// The entry at a position of the log.
+///
+/// # Errors
+/// The store cannot be read, or the log has no such entry.
+pub fn entry_at(view: &(impl View + ?Sized), position: Position) -> Result<Entry, StoreError> {
+    let corrupt = |detail: String| StoreError::Corrupt { space: LOG.space().0.into(), detail: format!("record {}: {detail}", position.record) };
+    let entries = entries_of(view, position.record)?;
+    entries.into_iter().nth(position.index as usize).ok_or_else(|| corrupt(format!("it has no entry {}", position.index)))
+}
+
+/// The entries of a record of the log.
+///
+/// # Errors
+/// The store cannot be read, or the log has no such record.
+pub fn entries_of(view: &(impl View + ?Sized), record: u64) -> Result<Vec<Entry>, StoreError> {
+    let corrupt = |detail: String| StoreError::Corrupt { space: LOG.space().0.into(), detail: format!("record {record}: {detail}") };
+    let row = LOG.get(view, &record)?.ok_or_else(|| corrupt("it is not there".into()))?;
+    row.run.unpack().map_err(|error| corrupt(error.to_string()))
+}
+
+/// Joins a taking-in: per key and agent the earliest, sorted, at most [`ORIGINS_MAX`] earliest.
+fn join_origin(origins: &mut Vec<OriginRow>, one: OriginRow) {
+    match origins.iter_mut().find(|row| row.key == one.key && row.agent == one.agent) {
+        Some(row) => row.captured_ms = row.captured_ms.min(one.captured_ms),
+        None => origins.push(one),
+    }
+    origins.sort_unstable();
+    origins.truncate(ORIGINS_MAX);
+}
+
+/// Key of a messageId.
+pub fn message_key(message_id: &str) -> [u8; 16] {
+    let mut out = [0; 16];
+    out.copy_from_slice(&blake3::hash(message_id.as_bytes()).as_bytes()[..16]);
+    out
+}
+
+fn timeline_key(fingerprint: &Fingerprint, said: &Observation) -> Vec<u8> {
+    use trenza_shared::store::Key;
+    (*fingerprint, said.at_ms, said.event).to_key()
+}
+
+/// The searchable words of a payload: folded parts of names and identifiers.
+pub fn words(payload: &Payload) -> BTreeSet<String> {
+    let person = &payload.person;
+    let names = person.given.iter().chain(&person.surnames).chain(person.company.iter());
+    let values = payload.identifiers.iter().filter(|one| one.kind != trenza_shared::identifier::Kind::AnonymousId).map(|one| &one.value);
+    let mut out = BTreeSet::new();
+    for text in names.chain(values) {
+        let folded = fold(text);
+        for word in folded.split(|char: char| !char.is_alphanumeric()).filter(|word| word.chars().count() >= 2) {
+            out.insert(shortened(word));
+        }
+        let whole = folded.trim_start_matches('+');
+        if whole.len() >= 2 && !whole.contains(' ') {
+            out.insert(shortened(whole));
+        }
+    }
+    out.into_iter().take(WORDS_MAX).collect()
+}
+
+fn shortened(word: &str) -> String {
+    word.char_indices().take_while(|(at, char)| at + char.len_utf8() <= WORD_BYTES_MAX).map(|(_, char)| char).collect()
+}
+
+/// Records after `applied`, at most `max`.
+///
+/// # Errors
+/// The store cannot be read.
+pub fn next_records(view: &(impl View + ?Sized), applied: u64, max: usize) -> Result<Vec<(u64, RecordRow)>, StoreError> {
+    LOG.scan(view, Some(&(applied + 1)), None, Direction::Forward, max)
+}

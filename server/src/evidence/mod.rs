@@ -1,0 +1,10 @@
+//! From the log to evidence, customers and the feed: the one writer of the derived tables.
+//!
+//! Owns the order of work for one record: keep each event once, read what it says, fold it into its fragment, group, tell.
+//! Everything written here is a function of the log and of the decisions, so that `replay` gives the same bytes.
+
+mod apply; // one record
+mod resolver; // the loop that follows the log
+
+pub use apply::{Applier, Fed, entries_of, entry_at, load_fragment, message_key, next_records, seed_of, stored_event, words};
+pub use resolver::{DecideError, Resolver, load_decisions, progress, run};

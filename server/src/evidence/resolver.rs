@@ -1,0 +1,262 @@
+//! The loop that follows the log and applies it; the only writer of the derived tables and of the feed.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::sync::{mpsc, oneshot, watch};
+use tracing::{error, info};
+use trenza_shared::{
+    clock::Clock,
+    id::DecisionId,
+    identity::{self, Decision, Decisions, Outcome},
+    store::{Batch, Durable, Overlay, Store, StoreError, View, clear_spaces},
+};
+
+use super::apply::{Applier, Fed, next_records};
+use crate::{
+    identity::StoredGraph,
+    tables::{APPLIED, DECISIONS, DERIVED, DecisionRow, FED, FEED, FeedRow, LOG},
+};
+
+/// Most records applied in one batch.
+const RECORDS_MAX: usize = 256;
+/// Most entries applied in one batch, unless a single record has more.
+const ENTRIES_MAX: u32 = 4_000;
+/// Most commands that wait.
+const COMMANDS_MAX: usize = 64;
+/// Pause after a store error, before the step is tried again.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// Why a decision was not carried out.
+#[derive(Debug, thiserror::Error)]
+pub enum DecideError {
+    /// Its shape is wrong.
+    #[error(transparent)]
+    Bad(#[from] identity::BadDecision),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The program is stopping.
+    #[error("the server is stopping")]
+    Stopping,
+}
+
+enum Command {
+    Decide { decision: Box<Decision>, preview: bool, answer: oneshot::Sender<Result<Outcome, DecideError>> },
+    Replay { answer: oneshot::Sender<Result<(), StoreError>> },
+}
+
+/// A handle to the loop.
+#[derive(Clone)]
+pub struct Resolver {
+    commands: mpsc::Sender<Command>,
+    applied: watch::Receiver<u64>,
+    decisions: watch::Receiver<Arc<Decisions>>,
+}
+
+impl Resolver {
+    /// The last record in the derived tables, as it grows.
+    pub fn applied(&self) -> watch::Receiver<u64> {
+        self.applied.clone()
+    }
+
+    /// The decisions in force.
+    pub fn decisions(&self) -> Arc<Decisions> {
+        self.decisions.borrow().clone()
+    }
+
+    /// Stores a decision and carries it out; a preview changes nothing.
+    ///
+    /// # Errors
+    /// [`DecideError`].
+    pub async fn decide(&self, decision: Decision, preview: bool) -> Result<Outcome, DecideError> {
+        let (answer, done) = oneshot::channel();
+        let command = Command::Decide { decision: Box::new(decision), preview, answer };
+        self.commands.send(command).await.map_err(|_| DecideError::Stopping)?;
+        done.await.map_err(|_| DecideError::Stopping)?
+    }
+
+    /// Throws the derived tables away and rebuilds them; returns once they have been thrown away.
+    ///
+    /// # Errors
+    /// The store cannot be written.
+    pub async fn replay(&self) -> Result<(), StoreError> {
+        let (answer, done) = oneshot::channel();
+        self.commands.send(Command::Replay { answer }).await.map_err(|_| StoreError::Closed)?;
+        done.await.map_err(|_| StoreError::Closed)?
+    }
+}
+
+/// The state of the loop.
+struct Loop {
+    store: Arc<dyn Store>,
+    applier: Applier,
+    decisions: Decisions,
+    clock: Arc<dyn Clock>,
+    told: watch::Sender<u64>,
+    told_decisions: watch::Sender<Arc<Decisions>>,
+}
+
+/// Reads every decision.
+///
+/// # Errors
+/// The store cannot be read.
+pub fn load_decisions(view: &dyn View) -> Result<Decisions, StoreError> {
+    let rows: Result<Vec<(DecisionId, DecisionRow)>, _> = DECISIONS.rows(view).collect();
+    Ok(Decisions::of(rows?.into_iter().map(|(_, row)| row.0)))
+}
+
+/// Prepares the loop: a handle to it, and the loop itself to be spawned. It ends when `stop` says so.
+///
+/// # Errors
+/// The store cannot be read.
+pub fn run(
+    store: Arc<dyn Store>,
+    applier: Applier,
+    clock: Arc<dyn Clock>,
+    log_last: watch::Receiver<u64>,
+    stop: watch::Receiver<bool>,
+) -> Result<(Resolver, impl Future<Output = ()> + Send), StoreError> {
+    let decisions = load_decisions(&*store)?;
+    let (told, applied) = watch::channel(APPLIED.get(&*store, &())?.unwrap_or(0));
+    let (told_decisions, seen) = watch::channel(Arc::new(decisions.clone()));
+    let (commands, waiting) = mpsc::channel(COMMANDS_MAX);
+    let state = Loop { store, applier, decisions, clock, told, told_decisions };
+    Ok((Resolver { commands, applied, decisions: seen }, follow(state, waiting, log_last, stop)))
+}
+
+async fn follow(mut state: Loop, mut waiting: mpsc::Receiver<Command>, mut log_last: watch::Receiver<u64>, mut stop: watch::Receiver<bool>) {
+    loop {
+        while let Ok(command) = waiting.try_recv() {
+            state = blocking(state, |state| state.command(command)).await;
+        }
+        if *stop.borrow() {
+            return;
+        }
+        let behind = *log_last.borrow_and_update() > *state.told.borrow();
+        if behind {
+            let (back, result) = blocking_result(state, Loop::step).await;
+            state = back;
+            if let Err(failure) = result {
+                error!(error = %failure, "records not applied, trying again");
+                tokio::time::sleep(RETRY).await;
+            }
+            continue;
+        }
+        tokio::select! {
+            command = waiting.recv() => match command {
+                Some(command) => state = blocking(state, |state| state.command(command)).await,
+                None => return,
+            },
+            changed = log_last.changed() => if changed.is_err() { return },
+            _ = stop.changed() => return,
+        }
+    }
+}
+
+async fn blocking(state: Loop, job: impl FnOnce(&mut Loop) + Send + 'static) -> Loop {
+    blocking_result(state, move |state| job(state)).await.0
+}
+
+async fn blocking_result<T: Send + 'static>(mut state: Loop, job: impl FnOnce(&mut Loop) -> T + Send + 'static) -> (Loop, T) {
+    let done = tokio::task::spawn_blocking(move || {
+        let result = job(&mut state);
+        (state, result)
+    });
+    match done.await {
+        Ok(done) => done,
+        // A panic while applying leaves derived tables that nobody may trust to be complete: stop loudly.
+        Err(panic) => std::panic::resume_unwind(panic.into_panic()),
+    }
+}
+
+impl Loop {
+    /// Applies the next records.
+    fn step(&mut self) -> Result<(), StoreError> {
+        let applied = *self.told.borrow();
+        let mut records = next_records(&*self.store, applied, RECORDS_MAX)?;
+        let mut entries = 0;
+        let within = records.iter().take_while(|(_, record)| {
+            let before = entries;
+            entries += record.count;
+            before == 0 || entries <= ENTRIES_MAX
+        });
+        let within = within.count();
+        records.truncate(within);
+        let Some(last) = records.last().map(|(number, _)| *number) else { return Ok(()) };
+        let fed_until = FED.get(&*self.store, &())?.unwrap_or(0);
+        // One batch is either wholly told already (a replay) or not at all.
+        if applied < fed_until && last > fed_until {
+            records.retain(|(number, _)| *number <= fed_until);
+        }
+        let last = records.last().map_or(last, |(number, _)| *number);
+        let mut overlay = Overlay::new(&*self.store);
+        let fed = self.applier.apply(&mut overlay, &self.decisions, &records)?;
+        let mut batch = overlay.into_batch();
+        if last > fed_until {
+            self.tell(&mut batch, &fed)?;
+            FED.put(&mut batch, &(), &last)?;
+        }
+        self.store.commit(batch, Durable::Later)?;
+        self.told.send_replace(last);
+        Ok(())
+    }
+
+    fn tell(&self, batch: &mut Batch, fed: &[Fed]) -> Result<(), StoreError> {
+        let mut next = FEED.last(&*self.store, &())?.map_or(1, |(number, _)| number + 1);
+        let at_ms = self.clock.wall_ms();
+        for one in fed {
+            let row = FeedRow { kind: one.kind.into(), customer: one.customer, others: one.others.clone(), at_ms };
+            FEED.put(batch, &next, &row)?;
+            next += 1;
+        }
+        Ok(())
+    }
+
+    fn command(&mut self, command: Command) {
+        // Whoever asked may have gone; what was asked is done all the same.
+        match command {
+            Command::Decide { decision, preview, answer } => {
+                let _gone = answer.send(self.decide(*decision, preview));
+            }
+            Command::Replay { answer } => {
+                let result = clear_spaces(&*self.store, &DERIVED);
+                if result.is_ok() {
+                    info!("derived tables thrown away, rebuilding");
+                    self.told.send_replace(0);
+                }
+                let _gone = answer.send(result);
+            }
+        }
+    }
+
+    fn decide(&mut self, decision: Decision, preview: bool) -> Result<Outcome, DecideError> {
+        let store = self.store.clone();
+        let mut overlay = Overlay::new(&*store);
+        let unwrap = |error| match error {
+            identity::DecideError::Bad(bad) => DecideError::Bad(bad),
+            identity::DecideError::Store(error) => DecideError::Store(error),
+        };
+        if preview {
+            let graph = StoredGraph(&mut overlay);
+            return identity::preview(&graph, &self.decisions, decision, &self.applier.rules).map_err(unwrap);
+        }
+        let mut decisions = self.decisions.clone();
+        let outcome = identity::decide(&mut StoredGraph(&mut overlay), &mut decisions, decision.clone(), &self.applier.rules).map_err(unwrap)?;
+        let mut batch = overlay.into_batch();
+        DECISIONS.put(&mut batch, &decision.id, &DecisionRow(decision.clone()))?;
+        self.tell(&mut batch, &self.applier.feed(&outcome.changes))?;
+        self.store.commit(batch, Durable::Yes)?;
+        self.decisions = decisions;
+        self.told_decisions.send_replace(Arc::new(self.decisions.clone()));
+        Ok(outcome)
+    }
+}
+
+/// Where the log ends and how far it is applied.
+///
+/// # Errors
+/// The store cannot be read.
+pub fn progress(view: &dyn View) -> Result<(u64, u64), StoreError> {
+    let last = LOG.last(view, &())?.map_or(0, |(number, _)| number);
+    Ok((last, APPLIED.get(view, &())?.unwrap_or(0)))
+}

@@ -461,7 +461,9 @@ mod tests {
     #[test]
     fn a_store_can_be_shared_as_a_trait_object() {
         let store: Arc<dyn Store> = Arc::new(MemStore::new());
-        put_one(&*store, b"k", Durable::Yes).unwrap();
+        let mut batch = Batch::new();
+        batch.put(A, b"k", b"1");
+        store.commit(batch, Durable::Yes).unwrap();
         let view: &dyn View = &*store;
         assert_eq!(entries(view, A, Range::ALL, Direction::Forward).count(), 1);
         assert!(
@@ -470,37 +472,5 @@ mod tests {
                 .unwrap()
                 .is_some()
         );
-    }
-
-    fn put_one(store: &dyn Store, key: &[u8], durable: Durable) -> Result<(), StoreError> {
-        let mut batch = Batch::new();
-        batch.put(A, key, b"1");
-        store.commit(batch, durable)
-    }
-
-    #[test]
-    fn a_power_loss_takes_what_was_not_durable_and_nothing_else() {
-        let store = FaultyStore::new(0, Fault::Full);
-        put_one(&store, b"1", Durable::Later).unwrap();
-        put_one(&store, b"2", Durable::Yes).unwrap();
-        put_one(&store, b"3", Durable::Later).unwrap();
-        store.crash();
-        assert_eq!(
-            keys(&store, A, Range::ALL, Direction::Forward, 9),
-            [b"1", b"2"]
-        );
-        store.fail_every(2, Fault::AppliedButReported);
-        put_one(&store, b"4", Durable::Yes).unwrap();
-        assert!(put_one(&store, b"5", Durable::Yes).unwrap_err().may_pass());
-        assert!(
-            store.get(A, b"5").unwrap().is_some(),
-            "applied, though reported as failed"
-        );
-        store.fail_every(1, Fault::Full);
-        assert!(matches!(
-            put_one(&store, b"6", Durable::Yes),
-            Err(StoreError::Full { .. })
-        ));
-        assert_eq!(store.get(A, b"6").unwrap(), None);
     }
 }

@@ -12,6 +12,8 @@ pub mod person; // names, birth and address of a person, folded for matching
 pub mod identity; // who is one person: keys, grouping, decisions, why
 pub mod store; // where entries are kept: the trait, the engines, typed tables
 pub mod wire; // frozen, versioned shapes on disk and wire
+#[cfg(feature = "runtime")]
+pub mod group_commit; // one fsync for the callers that wait
 
 #[cfg(feature = "net")]
 pub mod net; // TLS, listeners, errors, client

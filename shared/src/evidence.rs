@@ -3,7 +3,7 @@
 //! Owns the reading of identifiers, person fields, traits and interests from an event's body. A pure function of the event and
 //! of where it was taken in; never of when or by what path it arrived here.
 
-use std::collections::BTreeSet;
+use std::{cmp::Reverse, collections::BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -62,7 +62,7 @@ pub struct Observation {
     pub traits: Vec<(String, String)>,
     /// The topic of interest.
     pub topic: Option<String>,
-    /// Names of the sources it came by, sorted, each once.
+    /// Names of the sources it came by, each once: greatest rank first, then by name. The first is the one whose rank it has.
     pub sources: Vec<String>,
     /// Greatest rank among its sources.
     pub priority: u8,
@@ -110,9 +110,14 @@ pub fn observe(event: &Event, origins: &BTreeSet<Origin>) -> Observation {
         .map(|(name, value)| (name.clone(), canonical::to_string(value)))
         .collect();
     kept.sort_unstable();
-    let mut sources: Vec<String> = origins.iter().map(|origin| origin.source.clone()).collect();
-    sources.sort_unstable();
-    sources.dedup();
+    let mut ranked: Vec<(Reverse<u8>, &str)> = origins.iter().map(|origin| (Reverse(origin.priority), origin.source.as_str())).collect();
+    ranked.sort_unstable();
+    let mut sources: Vec<String> = Vec::with_capacity(ranked.len());
+    for (_, source) in ranked {
+        if sources.iter().all(|known| known != source) {
+            sources.push(source.to_owned());
+        }
+    }
     Observation {
         event: event.id,
         message_id: event.message_id.clone(),

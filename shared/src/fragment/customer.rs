@@ -1,0 +1,119 @@
+//! A customer: the join of the fragments of a set of fingerprints.
+//!
+//! Owns the join and the name to show. Never decides which fingerprints belong together.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{ConsentPart, Fragment, Seen, mask, sum};
+use crate::{
+    crdt::{Consent, ConsentState, Join, Register, Span},
+    id::Fingerprint,
+    identifier::{Identifier, Kind},
+};
+
+/// What is known of one person, whatever the order and grouping of the fragments.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Customer {
+    /// The set of fingerprints it is.
+    pub fingerprints: BTreeSet<Fingerprint>,
+    /// First and last event, by event time.
+    pub span: Span,
+    /// How many events.
+    pub events: u64,
+    /// All identifiers.
+    pub identifiers: BTreeMap<Identifier, Seen>,
+    /// Traits by name; values are canonical JSON.
+    pub traits: BTreeMap<String, Register>,
+    /// How often the person showed interest in a topic.
+    pub interests: BTreeMap<String, u64>,
+    /// Events by `type.NAME`, `channel.NAME` and `direction.NAME`.
+    pub counters: BTreeMap<String, u64>,
+    /// What is allowed, by purpose and channel.
+    pub consents: BTreeMap<ConsentPart, ConsentState>,
+}
+
+/// The join of fragments. A fingerprint that is given twice counts once: the state with more events is the later one.
+pub fn customer<'a>(fragments: impl IntoIterator<Item = &'a Fragment>) -> Customer {
+    let mut each: BTreeMap<Fingerprint, &Fragment> = BTreeMap::new();
+    for fragment in fragments {
+        let known = each.entry(fragment.fingerprint).or_insert(fragment);
+        if *known != fragment && later(fragment, known) {
+            *known = fragment;
+        }
+    }
+    let mut customer = Customer::default();
+    let mut consents: BTreeMap<&ConsentPart, Vec<&Consent>> = BTreeMap::new();
+    for (fingerprint, fragment) in each {
+        customer.fingerprints.insert(fingerprint);
+        customer.span.join(&fragment.span);
+        customer.events = customer.events.saturating_add(fragment.events);
+        customer.identifiers.join(&fragment.identifiers);
+        customer.traits.join(&fragment.traits);
+        sum(&mut customer.interests, &fragment.interests);
+        sum(&mut customer.counters, &fragment.counters);
+        for (part, consent) in &fragment.consents {
+            consents.entry(part).or_default().push(consent);
+        }
+    }
+    customer.consents = consents
+        .into_iter()
+        .map(|(part, parts)| (part.clone(), Consent::state_of(parts.into_iter())))
+        .collect();
+    customer
+}
+
+/// A total order between two states of one fingerprint.
+fn later(left: &Fragment, right: &Fragment) -> bool {
+    let by_count = (left.events, left.span.last()).cmp(&(right.events, right.span.last()));
+    by_count
+        .then_with(|| left.encode().cmp(&right.encode()))
+        .is_gt()
+}
+
+/// The identifiers that serve as a name, best first. Visitor ids and national ids do not.
+const NAMING: [Kind; 6] = [
+    Kind::Email,
+    Kind::Phone,
+    Kind::LoyaltyId,
+    Kind::BadgeId,
+    Kind::UserId,
+    Kind::AccountId,
+];
+
+impl Customer {
+    /// The winning value of a trait, when it is a text that says something.
+    #[must_use]
+    pub fn trait_text(&self, name: &str) -> Option<String> {
+        let claim = self.traits.get(name)?.winner()?;
+        let text: String = serde_json::from_str(&claim.val).ok()?;
+        let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        (!text.is_empty()).then_some(text)
+    }
+
+    /// What to call the person on a page: the name, else the best identifier; none for a visitor who left neither. `masked` for readers
+    /// who may not see personal values.
+    #[must_use]
+    pub fn display_name(&self, masked: bool) -> Option<String> {
+        let parts: Vec<String> = ["firstName", "lastName", "secondLastName"]
+            .into_iter()
+            .filter_map(|name| self.trait_text(name))
+            .collect();
+        let name = if parts.is_empty() {
+            self.trait_text("name")
+        } else {
+            Some(parts.join(" "))
+        };
+        if let Some(name) = name {
+            return Some(if masked { mask::name(&name) } else { name });
+        }
+        let best = NAMING.into_iter().find_map(|kind| {
+            let mut of_kind = self.identifiers.keys().filter(|one| one.kind == kind);
+            of_kind.next()
+        })?;
+        Some(if masked {
+            mask::identifier(best)
+        } else {
+            best.value.clone()
+        })
+    }
+}

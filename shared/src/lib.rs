@@ -9,7 +9,10 @@ pub mod clock; // instants, and the only place that reads the time
 pub mod event; // one interaction and its limits
 pub mod identifier; // e-mail, phone, national id, ...: parse, validate, normalise
 pub mod person; // names, birth and address of a person, folded for matching
+pub mod crdt; // joins: how two values become one
+pub mod evidence; // what one event says about a person
 pub mod identity; // who is one person: keys, grouping, decisions, why
+pub mod fragment; // what the events of one fingerprint fold to; a customer is a join of them
 pub mod store; // where entries are kept: the trait, the engines, typed tables
 pub mod wire; // frozen, versioned shapes on disk and wire
 #[cfg(feature = "runtime")]

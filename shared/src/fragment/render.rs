@@ -127,8 +127,8 @@ impl Customer {
     pub fn export_line<'a>(
         &self,
         id: CustomerId,
-        shared: &BTreeSet<Identifier>,
         records: impl IntoIterator<Item = &'a str>,
+        shared: &BTreeSet<Identifier>,
     ) -> String {
         // Two namespaces can hold one value; a line says it once, shared when either is.
         let mut identifiers: BTreeMap<(&str, &str), bool> = BTreeMap::new();

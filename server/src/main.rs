@@ -1,1 +1,24 @@
-fn main() {}
+//! `trenza-server`: takes in what agents and websites capture, and shows one record per customer.
+//!
+//! Modules are declared in reading order: the steps of the flow, then what serves them.
+
+mod config;
+mod tables;
+mod registry; // sources and agents, in memory
+
+mod sync; // 1 take in: the log, and the frames of agents
+mod identity; // 3 the identity graph's tables
+mod evidence; // 2 keep each event once, read what it says, fold and group it
+mod customer; // 4 the record
+mod views; // 5 show it
+
+mod admin; // what the commands do
+mod app; // the one state; start and stop
+mod cli;
+mod http; // every URL
+
+use clap::Parser as _;
+
+fn main() -> std::process::ExitCode {
+    cli::main(cli::Cli::parse())
+}

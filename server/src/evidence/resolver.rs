@@ -8,7 +8,7 @@ use trenza_shared::{
     clock::Clock,
     id::DecisionId,
     identity::{self, Decision, Decisions, Outcome},
-    store::{Batch, Durable, Overlay, Store, StoreError, View, clear_spaces},
+    store::{Batch, Direction, Durable, Overlay, Store, StoreError, View, clear_spaces},
 };
 
 use super::apply::{Applier, Fed, next_records};
@@ -202,7 +202,7 @@ impl Loop {
     }
 
     fn tell(&self, batch: &mut Batch, fed: &[Fed]) -> Result<(), StoreError> {
-        let mut next = FEED.last(&*self.store, &())?.map_or(1, |(number, _)| number + 1);
+        let mut next = FEED.scan(&*self.store, None, None, Direction::Back, 1)?.pop().map_or(1, |(number, _)| number + 1);
         let at_ms = self.clock.wall_ms();
         for one in fed {
             let row = FeedRow { kind: one.kind.into(), customer: one.customer, others: one.others.clone(), at_ms };
@@ -257,6 +257,6 @@ impl Loop {
 /// # Errors
 /// The store cannot be read.
 pub fn progress(view: &dyn View) -> Result<(u64, u64), StoreError> {
-    let last = LOG.last(view, &())?.map_or(0, |(number, _)| number);
+    let last = LOG.scan(view, None, None, Direction::Back, 1)?.pop().map_or(0, |(number, _)| number);
     Ok((last, APPLIED.get(view, &())?.unwrap_or(0)))
 }

@@ -6,7 +6,7 @@ use tokio::sync::watch;
 use trenza_shared::{
     group_commit::{Committer, GroupCommit, GroupError},
     id::{AgentId, ChainHash, Epoch, Lane, Seq},
-    store::{Batch, Durable, Store, StoreError},
+    store::{Batch, Direction, Durable, Store, StoreError},
     wire::{
         entry::{CHAIN_START, Entry},
         frame::{Frame, Run},
@@ -108,7 +108,7 @@ impl Log {
     /// # Errors
     /// The store cannot be read.
     pub fn open(store: Arc<dyn Store>) -> Result<(Self, std::thread::JoinHandle<()>), StoreError> {
-        let end = LOG.last(&*store, &())?.map_or(0, |(number, _)| number);
+        let end = LOG.scan(&*store, None, None, Direction::Back, 1)?.pop().map_or(0, |(number, _)| number);
         let (told, last) = watch::channel(end);
         let (commits, thread) = GroupCommit::start("log", Writer { store, next: end + 1, told })
             .map_err(|error| StoreError::Io { doing: "start of the log's thread", detail: error.to_string() })?;

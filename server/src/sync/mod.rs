@@ -1,6 +1,5 @@
-//! Taking in: the server's log, and the frames of agents.
+//! Taking in: the server's log.
 //!
-//! Owns durability and the check of every agent's chain. Never looks into an event: that is `evidence`.
+//! Owns durability and the place of every agent's frame. Never looks into an event: that is `evidence`.
 
-pub mod accept; // what agents say
 pub mod log; // the log as received

@@ -1,0 +1,314 @@
+//! The one state of the program, and how it starts and stops.
+
+use std::{net::IpAddr, sync::Arc, time::Duration};
+
+use anyhow::Context as _;
+use tokio::sync::watch;
+use tracing::{info, warn};
+use trenza_shared::{
+    clock::{Clock, SystemClock},
+    group_commit::GroupError,
+    identifier::Place,
+    identity::Rules,
+    net::{
+        pki::{self, Ca},
+        serve::{Limits, Listener, serve, serve_unix},
+        tls,
+    },
+    store::{Batch, Durable, RocksStore, Store, StoreError, rocks::RocksOptions},
+};
+
+use crate::{
+    config::Config,
+    evidence::{self, Applier, Resolver},
+    http,
+    registry::Registry,
+    sync::log::{Arrival, Log, Placed},
+    tables::{META, MetaRow, spaces},
+};
+
+/// How long `?wait=resolved` waits at most.
+pub const RESOLVE_WAIT_MAX: Duration = Duration::from_secs(10);
+
+/// Everything a handler may need. Clones share it.
+#[derive(Clone)]
+pub struct App {
+    /// Settings of the process.
+    pub config: Arc<Config>,
+    /// Tables.
+    pub store: Arc<dyn Store>,
+    /// Taking in.
+    pub log: Log,
+    /// Following the log.
+    pub resolver: Resolver,
+    /// Sources and agents.
+    pub registry: Arc<Registry>,
+    /// Rules and ids.
+    pub applier: Applier,
+    /// The agents' certificate authority.
+    pub ca: Arc<Ca>,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Changes on every restore.
+    pub generation: u64,
+    /// Held while an invitation is being used.
+    pub enrolling: Arc<tokio::sync::Mutex<()>>,
+    /// Where it really listens, once it does.
+    pub addresses: Arc<std::sync::OnceLock<Addresses>>,
+}
+
+/// The URLs of the ready line.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct Addresses {
+    /// Always true.
+    pub ready: bool,
+    /// Capture, API and pages in clear.
+    pub http: String,
+    /// The same over TLS.
+    pub https: String,
+    /// Sync.
+    pub agents: String,
+    /// Health and metrics.
+    pub ops: String,
+}
+
+/// The parts of an open program that must be waited for at the end.
+pub struct Running {
+    /// The state.
+    pub app: App,
+    follower: tokio::task::JoinHandle<()>,
+    log_thread: std::thread::JoinHandle<()>,
+    stop: watch::Sender<bool>,
+}
+
+impl App {
+    /// Opens the store and starts following the log; opens no port.
+    ///
+    /// # Errors
+    /// The store is in use or cannot be opened, or the certificates cannot be read.
+    pub fn open(config: Config) -> anyhow::Result<Running> {
+        let dir = config.path(&config.store.dir);
+        let options = RocksOptions {
+            cache_bytes: config.store.cache_mib << 20,
+            write_buffer_bytes: config.store.write_buffer_mib << 20,
+            write_buffers_bytes_max: config.store.write_buffer_mib << 22,
+            ..RocksOptions::default()
+        };
+        let store: Arc<dyn Store> = Arc::new(RocksStore::open(&dir, &spaces(), options)?);
+        Self::over(config, store, Arc::new(SystemClock))
+    }
+
+    /// The same over any store and clock.
+    ///
+    /// # Errors
+    /// As [`App::open`].
+    pub fn over(config: Config, store: Arc<dyn Store>, clock: Arc<dyn Clock>) -> anyhow::Result<Running> {
+        let read = |path: &std::path::Path| {
+            let path = config.path(path);
+            std::fs::read_to_string(&path).with_context(|| format!("cannot read {}; run `trenza-server init` first", path.display()))
+        };
+        let ca = Ca::from_pem(&read(&config.tls.ca_cert)?, &read(&config.tls.ca_key)?)?;
+        let generation = generation(&*store, &*clock)?;
+        let registry = Arc::new(Registry::open(store.clone())?);
+        let applier = Applier { registry: registry.clone(), rules: Arc::new(Rules::default()), id_key: config.id_key()? };
+        let (log, log_thread) = Log::open(store.clone())?;
+        let (stop, stopped) = watch::channel(false);
+        let (resolver, follow) = evidence::run(store.clone(), applier.clone(), clock.clone(), log.last(), stopped)?;
+        let follower = tokio::spawn(follow);
+        let app = Self { config: Arc::new(config), store, log, resolver, registry, applier, ca: Arc::new(ca), clock, generation, enrolling: Arc::default(), addresses: Arc::default() };
+        Ok(Running { app, follower, log_thread, stop })
+    }
+
+    /// How values are read where nothing else says it.
+    pub fn place(&self) -> Place<'_> {
+        Place { country: &self.config.place.country, namespace: "" }
+    }
+
+    /// Appends to the log and returns the record's number, on stable storage.
+    ///
+    /// # Errors
+    /// Nothing was acknowledged.
+    pub async fn append(&self, arrival: Arrival) -> Result<Placed, GroupError<StoreError>> {
+        self.log.append(arrival).await
+    }
+
+    /// Waits until a record is in the derived tables; false after [`RESOLVE_WAIT_MAX`].
+    pub async fn resolved(&self, record: u64) -> bool {
+        let mut applied = self.resolver.applied();
+        let reached = applied.wait_for(|applied| *applied >= record);
+        matches!(tokio::time::timeout(RESOLVE_WAIT_MAX, reached).await, Ok(Ok(_)))
+    }
+
+    /// The address of the `https` listener as others see it.
+    pub fn public_url(&self) -> String {
+        if self.config.public.url.is_empty() {
+            self.addresses.get().map_or_else(|| format!("https://{}", reachable(self.config.listen.https)), |real| real.https.clone())
+        } else {
+            self.config.public.url.trim_end_matches('/').to_owned()
+        }
+    }
+
+    /// The address of the `agents` listener as agents see it.
+    pub fn agents_url(&self) -> String {
+        if self.config.public.agents_url.is_empty() {
+            self.addresses.get().map_or_else(|| format!("https://{}", reachable(self.config.listen.agents)), |real| real.agents.clone())
+        } else {
+            self.config.public.agents_url.trim_end_matches('/').to_owned()
+        }
+    }
+}
+
+/// An address that a client on this machine can use: the unspecified address is nobody's.
+fn reachable(addr: std::net::SocketAddr) -> std::net::SocketAddr {
+    let ip = match addr.ip() {
+        ip if !ip.is_unspecified() => ip,
+        IpAddr::V4(_) => IpAddr::from([127, 0, 0, 1]),
+        IpAddr::V6(_) => IpAddr::from([0, 0, 0, 0, 0, 0, 0, 1]),
+    };
+    std::net::SocketAddr::new(ip, addr.port())
+}
+
+/// The store's generation; a new store begins one.
+fn generation(store: &dyn Store, clock: &dyn Clock) -> Result<u64, StoreError> {
+    if let Some(meta) = META.get(store, &())? {
+        return Ok(meta.generation);
+    }
+    let generation = u64::try_from(clock.wall_ms()).unwrap_or(1);
+    let mut batch = Batch::new();
+    META.put(&mut batch, &(), &MetaRow { generation })?;
+    store.commit(batch, Durable::Yes)?;
+    Ok(generation)
+}
+
+impl Running {
+    /// Stops following the log, closes it and waits until all is written.
+    pub async fn close(self) {
+        let Self { app, follower, log_thread, stop } = self;
+        stop.send_replace(true);
+        if let Err(error) = follower.await {
+            warn!(%error, "the resolver ended badly");
+        }
+        let store = app.store.clone();
+        drop(app);
+        let joined = tokio::task::spawn_blocking(move || log_thread.join());
+        if tokio::time::timeout(Duration::from_secs(5), joined).await.is_err() {
+            warn!("requests were still open when the log closed");
+        }
+        if let Err(error) = store.commit(Batch::new(), Durable::Yes) {
+            warn!(%error, "last sync failed; what was acknowledged is safe, derived tables will be caught up");
+        }
+    }
+
+    /// Opens the ports, prints the ready line, serves until `shutdown`, drains.
+    ///
+    /// # Errors
+    /// A port is taken, or a certificate cannot be read.
+    pub async fn serve(self, shutdown: impl Future<Output = ()> + Send + 'static) -> anyhow::Result<()> {
+        let app = self.app.clone();
+        let config = app.config.clone();
+        let read = |path: &std::path::Path| {
+            let path = config.path(path);
+            std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))
+        };
+        let web = tls::web_server_config(pki::read_chain(&read(&config.tls.web_cert)?)?, pki::read_key(&read(&config.tls.web_key)?)?, app.clock.clone())?;
+        let agents = agents_tls(&app)?;
+        let limits = Limits::default();
+        let https = Listener::bind(config.listen.https, Some(web), limits.clone()).await?;
+        let http = Listener::bind(config.listen.http, None, limits.clone()).await?;
+        let sync = Listener::bind(config.listen.agents, Some(agents), limits.clone()).await?;
+        let ops = Listener::bind(config.listen.ops, None, limits.clone()).await?;
+        let url = |scheme: &str, listener: &Listener| format!("{scheme}://{}", reachable(listener.local_addr()));
+        let addresses = Addresses { ready: true, http: url("http", &http), https: url("https", &https), agents: url("https", &sync), ops: url("http", &ops) };
+        let line = serde_json::to_string(&addresses)?;
+        let _first = app.addresses.set(addresses);
+
+        let (told, stopping) = watch::channel(false);
+        let stopped = move || {
+            let mut stopping = stopping.clone();
+            async move {
+                let _sender_gone = stopping.wait_for(|stop| *stop).await;
+            }
+        };
+        let socket = config.socket();
+        let mut serving = tokio::task::JoinSet::new();
+        serving.spawn(serve(https, http::routes(app.clone(), "https"), stopped()));
+        serving.spawn(serve(http, http::routes(app.clone(), "http"), stopped()));
+        serving.spawn(serve(sync, http::agent_routes(app.clone()), stopped()));
+        serving.spawn(serve(ops, http::ops_routes(app.clone()), stopped()));
+        let admin = http::admin_routes(app.clone());
+        let stop_admin = stopped();
+        serving.spawn(async move {
+            if let Err(error) = serve_unix(&socket, admin, stop_admin).await {
+                warn!(%error, "commands cannot reach the running server");
+            }
+        });
+        println!("{line}");
+        info!(version = env!("CARGO_PKG_VERSION"), "ready");
+        shutdown.await;
+        info!("stopping");
+        told.send_replace(true);
+        while serving.join_next().await.is_some() {}
+        drop(app);
+        self.close().await;
+        Ok(())
+    }
+}
+
+/// The `agents` listener's certificate is made anew at every start: only the CA is pinned.
+fn agents_tls(app: &App) -> anyhow::Result<Arc<tls::ServerConfig>> {
+    let (names, ips) = names_of(app);
+    let issued = app.ca.issue_server(&names, &ips, app.clock.wall_ms(), pki::WEB_CERT_DAYS)?;
+    let chain = pki::read_chain(&issued.chain_pem)?;
+    Ok(tls::agents_server_config(chain, pki::read_key(&issued.key_pem)?, app.ca.cert_der(), 0, app.clock.clone())?)
+}
+
+/// Names and addresses under which the server is reached.
+pub fn names_of(app: &App) -> (Vec<String>, Vec<IpAddr>) {
+    server_names(&app.config)
+}
+
+/// Names and addresses of the settings, for certificates.
+pub fn server_names(config: &Config) -> (Vec<String>, Vec<IpAddr>) {
+    let mut names = vec!["localhost".to_owned()];
+    let mut ips = vec![IpAddr::from([127, 0, 0, 1]), IpAddr::from([0, 0, 0, 0, 0, 0, 0, 1])];
+    for url in [&config.public.url, &config.public.agents_url] {
+        let Some(host) = url.parse::<axum::http::Uri>().ok().and_then(|uri| uri.host().map(str::to_owned)) else { continue };
+        match host.trim_matches(['[', ']']).parse::<IpAddr>() {
+            Ok(ip) => ips.push(ip),
+            Err(_) => names.push(host),
+        }
+    }
+    for addr in [config.listen.https, config.listen.agents] {
+        if !addr.ip().is_unspecified() {
+            ips.push(addr.ip());
+        }
+    }
+    names.sort();
+    names.dedup();
+    ips.sort();
+    ips.dedup();
+    (names, ips)
+}
+
+
+/// Random bytes of the operating system.
+pub fn random<const N: usize>() -> [u8; N] {
+    let mut out = [0; N];
+    getrandom::fill(&mut out).expect("the operating system gives random bytes");
+    out
+}
+
+/// Readiness: a write and an fsync.
+///
+/// # Errors
+/// What the store said.
+pub async fn write_probe(app: &App) -> Result<(), String> {
+    let store = app.store.clone();
+    let generation = app.generation;
+    let probe = tokio::task::spawn_blocking(move || {
+        let mut batch = Batch::new();
+        META.put(&mut batch, &(), &MetaRow { generation })?;
+        store.commit(batch, Durable::Yes)
+    });
+    probe.await.map_err(|error| error.to_string())?.map_err(|error| error.to_string())
+}

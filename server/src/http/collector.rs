@@ -1,0 +1,108 @@
+//! Capture on the server's own listeners: the server is a collector for websites too.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use trenza_shared::{
+    capture::{CannotStore, Collector, Stored, Taken, Verdict, rate::TokenBucket},
+    event::EVENT_BYTES_MAX,
+    group_commit::GroupError,
+    id::to_hex,
+    wire::entry::{Entry, Open, What},
+};
+
+use crate::{
+    app::App,
+    sync::log::{Arrival, Placed},
+    tables::Hop,
+};
+
+/// When to come back after the store could not write. Unit: seconds.
+const RETRY_AFTER_S: u32 = 2;
+
+/// Judges by the registry, stores in the log.
+#[derive(Clone)]
+pub struct ServerCollector {
+    app: App,
+    buckets: Arc<Mutex<HashMap<String, TokenBucket>>>,
+}
+
+impl ServerCollector {
+    /// A collector of this server.
+    pub fn new(app: App) -> Self {
+        Self { app, buckets: Arc::default() }
+    }
+
+    fn limited(&self, key: &str) -> Option<u32> {
+        let per_s = self.app.config.capture.requests_per_s_max;
+        if per_s == 0 {
+            return None;
+        }
+        let now_ms = self.now_ms();
+        let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
+        // Only keys of known sources come here, so the map is as small as the registry.
+        let bucket = buckets.entry(key.to_owned()).or_insert_with(|| TokenBucket::new(per_s, per_s.saturating_mul(2), now_ms));
+        bucket.take(1, now_ms).err()
+    }
+}
+
+/// An entry of what a client sent, as every collector of this program writes it.
+pub fn entries(taken: &Taken, boottime_ms: u64) -> Vec<Entry> {
+    let open = |what| Open { what, captured_ms: taken.received_ms, boottime_ms, offset_min: 0, key: taken.key.clone(), unverified: taken.verdict != Verdict::Known };
+    let events = taken.events.iter().map(|event| Entry::clear(&open(What::Event(event.kind)), &event.text));
+    let rejected = taken.rejected.iter().map(|one| {
+        let what = What::Rejected { code: one.code.to_owned(), reason: one.reason.clone(), message_id: one.message_id.clone() };
+        let end = one.text.floor_char_boundary(EVENT_BYTES_MAX);
+        Entry::clear(&open(what), &one.text[..end])
+    });
+    events.chain(rejected).collect()
+}
+
+impl Collector for ServerCollector {
+    fn judge(&self, key: &str, origin: Option<&str>) -> Verdict {
+        let Some(source) = self.app.registry.source(key) else { return Verdict::Quarantine };
+        if source.revoked {
+            return Verdict::Revoked;
+        }
+        if let Some(origin) = origin
+            && !source.origins.is_empty()
+            && !source.origins.iter().any(|allowed| allowed.eq_ignore_ascii_case(origin))
+        {
+            return Verdict::OriginRefused { origin: origin.to_owned() };
+        }
+        match self.limited(key) {
+            Some(retry_after_s) => Verdict::RateLimited { retry_after_s },
+            None => Verdict::Known,
+        }
+    }
+
+    async fn store(&self, taken: Taken) -> Result<Stored, CannotStore> {
+        let entries = entries(&taken, self.app.clock.boottime_ms());
+        if entries.is_empty() {
+            return Ok(Stored { duplicates: 0, resolved: taken.wait_resolved.then_some(true) });
+        }
+        let placed = self.app.append(Arrival::own(taken.received_ms, Hop::Own, &entries)).await.map_err(|error| match error {
+            GroupError::Closed => CannotStore::Closed { retry_after_s: RETRY_AFTER_S },
+            GroupError::Busy => CannotStore::Full { retry_after_s: 1 },
+            GroupError::Refused(error) => {
+                tracing::error!(%error, "events not stored");
+                CannotStore::Full { retry_after_s: RETRY_AFTER_S }
+            }
+        })?;
+        let resolved = match placed {
+            Placed::Stored(record) if taken.wait_resolved => Some(self.app.resolved(record).await),
+            _ => None,
+        };
+        Ok(Stored { duplicates: 0, resolved })
+    }
+
+    fn now_ms(&self) -> i64 {
+        self.app.clock.wall_ms()
+    }
+
+    fn fresh_message_id(&self) -> String {
+        format!("srv-{}", to_hex(&crate::app::random::<16>()))
+    }
+}

@@ -1,0 +1,52 @@
+//! Every URL of the server, in reading order.
+
+pub mod api; // the JSON API
+mod collector; // capture on the server's own listeners
+mod enrol; // an agent's first call
+mod sync; // an agent's talk
+
+use axum::{
+    Router,
+    routing::{get, post},
+};
+use trenza_shared::{
+    capture,
+    metrics,
+    net::error::with_error_form,
+};
+
+use crate::{admin, app::App, views};
+
+/// The built snippet.
+const SNIPPET: &[u8] = include_bytes!("../../../js-snippet/dist/t.js");
+
+/// Capture, API and pages: the `https` and `http` listeners.
+pub fn routes(app: App, protocol: &'static str) -> Router {
+    let options = capture::Options { snippet: SNIPPET, protocol, ..capture::Options::default() };
+    let capture = capture::router(collector::ServerCollector::new(app.clone()), options);
+    let rest = Router::new().route("/v1/enrol", post(enrol::enrol)).merge(api::routes()).merge(views::routes()).with_state(app);
+    with_error_form(capture.merge(rest))
+}
+
+/// The `agents` listener.
+pub fn agent_routes(app: App) -> Router {
+    let routes = Router::new()
+        .route("/sync/v1/hello", post(sync::hello))
+        .route("/sync/v1/frame", post(sync::frame))
+        .route("/sync/v1/renew", post(enrol::renew))
+        .with_state(app);
+    with_error_form(routes)
+}
+
+/// The `ops` listener.
+pub fn ops_routes(app: App) -> Router {
+    metrics::ops_routes(move || {
+        let app = app.clone();
+        async move { crate::app::write_probe(&app).await }
+    })
+}
+
+/// The local socket of the commands.
+pub fn admin_routes(app: App) -> Router {
+    with_error_form(Router::new().route("/admin", post(admin::serve)).route("/admin/ping", get(|| async { "trenza" })).with_state(app))
+}

@@ -21,6 +21,8 @@ mod problem;
 pub mod profile;
 pub mod resolve;
 pub mod rules;
+pub mod sentence;
+pub mod why;
 
 pub use change::{Change, Outcome};
 pub use decision::{BadDecision, Decision, DecisionKind};
@@ -33,3 +35,5 @@ pub use payload::{Node, Payload, key_hash};
 pub use profile::KeyProfile;
 pub use resolve::resolve;
 pub use rules::{Class, KindRule, Rules};
+pub use sentence::{Seen, Sentence, mask, sentence};
+pub use why::{Apart, Evidence, Step, Why, why};

@@ -1,0 +1,228 @@
+//! Explanations in words, Spanish and English.
+//!
+//! Owns the wording and the masking of values. Decides nothing.
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    grouping::{Clash, SharedWhy},
+    why::{Apart, Evidence, Step, Why},
+};
+use crate::{
+    id::Fingerprint,
+    identifier::{Identifier, Kind},
+};
+
+/// One sentence in both languages.
+#[derive(Clone, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
+pub struct Sentence {
+    /// Spanish.
+    pub es: String,
+    /// English.
+    pub en: String,
+}
+
+/// Where and when evidence was seen, as a person reads it.
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+pub struct Seen {
+    /// Name of the source or the touchpoint.
+    pub place: String,
+    /// Date in the reader's form.
+    pub date: String,
+}
+
+/// Puts an explanation into words. `seen` knows where a node's events were seen; `masked` hides most of every value.
+#[must_use]
+pub fn sentence(why: &Why, masked: bool, seen: &dyn Fn(&Fingerprint) -> Option<Seen>) -> Sentence {
+    let parts: Vec<Sentence> = match why {
+        Why::Linked(steps) if steps.is_empty() => {
+            vec![both("Es el mismo dato.", "It is the same value.")]
+        }
+        Why::Linked(steps) => steps.iter().map(|step| link(step, masked, seen)).collect(),
+        Why::Apart(reasons) => reasons.iter().map(|reason| apart(reason, masked)).collect(),
+    };
+    let join = |text: fn(&Sentence) -> &str| parts.iter().map(text).collect::<Vec<_>>().join(" ");
+    both(join(|part| &part.es), join(|part| &part.en))
+}
+
+fn both(es: impl Into<String>, en: impl Into<String>) -> Sentence {
+    let (es, en) = (es.into(), en.into());
+    Sentence { es, en }
+}
+
+fn link(step: &Step, masked: bool, seen: &dyn Fn(&Fingerprint) -> Option<Seen>) -> Sentence {
+    let (from, to) = (named(&step.from, masked), named(&step.to, masked));
+    match &step.evidence {
+        Evidence::Node(node) => {
+            let (es, en) = seen(node).map_or_else(Default::default, |seen| {
+                let Seen { place, date } = seen;
+                (
+                    format!(" en {place} ({date})"),
+                    format!(" in {place} ({date})"),
+                )
+            });
+            both(
+                format!("{} y {} aparecen juntos{es}.", upper(&from.es), to.es),
+                format!("{} and {} appear together{en}.", upper(&from.en), to.en),
+            )
+        }
+        Evidence::Decision(_) => both(
+            format!(
+                "Alguien decidió que {} y {} son de la misma persona.",
+                from.es, to.es
+            ),
+            format!(
+                "Somebody decided that {} and {} are the same person's.",
+                from.en, to.en
+            ),
+        ),
+    }
+}
+
+fn apart(reason: &Apart, masked: bool) -> Sentence {
+    match reason {
+        Apart::Unknown(key) => {
+            let key = named(key, masked);
+            both(
+                format!("Nadie tiene {}.", key.es),
+                format!("Nobody holds {}.", key.en),
+            )
+        }
+        Apart::NothingInCommon => both(
+            "No tienen ningún dato en común.",
+            "They have no value in common.",
+        ),
+        Apart::Clash(clash) => clashing(clash, masked),
+        Apart::Shared(shared) => {
+            let key = named(&shared.identifier, masked);
+            let (es, en) = match &shared.why {
+                SharedWhy::TooMany => (
+                    "lo usan demasiadas personas".to_owned(),
+                    "too many people use it".to_owned(),
+                ),
+                SharedWhy::Declared(_) => (
+                    "alguien lo declaró compartido".to_owned(),
+                    "somebody declared it shared".to_owned(),
+                ),
+                SharedWhy::Contradiction(_) => (
+                    "quienes lo usan se contradicen".to_owned(),
+                    "those who use it contradict each other".to_owned(),
+                ),
+                SharedWhy::Ambiguous(_) => (
+                    "puede ser de dos personas distintas".to_owned(),
+                    "it may be either of two persons'".to_owned(),
+                ),
+                SharedWhy::Limit { max, .. } => (
+                    format!("una persona tiene como mucho {max} de su clase"),
+                    format!("a person has at most {max} of its kind"),
+                ),
+            };
+            both(
+                format!("{} no los une: {es}.", upper(&key.es)),
+                format!("{} does not link them: {en}.", upper(&key.en)),
+            )
+        }
+    }
+}
+
+fn clashing(clash: &Clash, masked: bool) -> Sentence {
+    match clash {
+        Clash::Exclusive { one, other } => {
+            let (one, other) = (named(one, masked), named(other, masked));
+            both(
+                format!("Una persona no puede tener {} y {}.", one.es, other.es),
+                format!("One person cannot have {} and {}.", one.en, other.en),
+            )
+        }
+        Clash::Names { one, other } => {
+            let show = |name: &str| if masked { initials(name) } else { titled(name) };
+            let (one, other) = (show(one), show(other));
+            both(
+                format!("Los nombres {one} y {other} no pueden ser de la misma persona."),
+                format!("The names {one} and {other} cannot be the same person's."),
+            )
+        }
+        Clash::Decision { one, other, .. } => {
+            let (one, other) = (named(one, masked), named(other, masked));
+            both(
+                format!(
+                    "Alguien decidió que {} y {} no son de la misma persona.",
+                    one.es, other.es
+                ),
+                format!(
+                    "Somebody decided that {} and {} are not the same person's.",
+                    one.en, other.en
+                ),
+            )
+        }
+    }
+}
+
+/// A value with its article, as in the middle of a sentence.
+fn named(identifier: &Identifier, masked: bool) -> Sentence {
+    let (es, en) = match identifier.kind {
+        Kind::NationalId => match identifier.scope.rsplit('-').next() {
+            Some(document) if !document.is_empty() => {
+                (format!("el {document}"), format!("the {document}"))
+            }
+            _ => ("el documento".to_owned(), "the national id".to_owned()),
+        },
+        kind => {
+            let (es, en) = match kind {
+                Kind::AccountId => ("la cuenta", "the account"),
+                Kind::LoyaltyId => ("la tarjeta", "the loyalty card"),
+                Kind::UserId => ("el usuario", "the user"),
+                Kind::BadgeId => ("la acreditación", "the badge"),
+                Kind::Email => ("el correo", "the e-mail"),
+                Kind::Phone => ("el teléfono", "the phone"),
+                Kind::AnonymousId | Kind::NationalId => ("el visitante", "the visitor"),
+            };
+            (es.to_owned(), en.to_owned())
+        }
+    };
+    let value = if masked {
+        mask(identifier)
+    } else {
+        identifier.value.clone()
+    };
+    both(format!("{es} {value}"), format!("{en} {value}"))
+}
+
+/// Enough of a value to recognise it, too little to use it.
+#[must_use]
+pub fn mask(identifier: &Identifier) -> String {
+    let value = &identifier.value;
+    let count = value.chars().count();
+    match (identifier.kind, value.split_once('@')) {
+        (Kind::Email, Some((local, domain))) => {
+            format!("{}…@{domain}", local.chars().take(1).collect::<String>())
+        }
+        (Kind::Phone, _) => format!(
+            "{}…",
+            value.chars().take(6.min(count / 2)).collect::<String>()
+        ),
+        _ => {
+            let kept = 4.min(count / 2);
+            format!("…{}", value.chars().skip(count - kept).collect::<String>())
+        }
+    }
+}
+
+fn initials(name: &str) -> String {
+    let letters = name.split(' ').filter_map(|word| word.chars().next());
+    letters
+        .map(|letter| format!("{}.", letter.to_uppercase()))
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+fn titled(name: &str) -> String {
+    name.split(' ').map(upper).collect::<Vec<_>>().join(" ")
+}
+
+fn upper(text: &str) -> String {
+    let mut chars = text.chars();
+    chars.next().map_or_else(String::new, |first| {
+        first.to_uppercase().chain(chars).collect()
+    })
+}

@@ -175,6 +175,29 @@ impl Active {
         &self.households
     }
 
+    /// The identifiers whose holders may be grouped otherwise by `other` than by this: those of every pair and of every shared
+    /// value that only one of the two has, and the partners of those values, whom they may link or not.
+    #[must_use]
+    pub fn differing(&self, other: &Self) -> BTreeSet<Identifier> {
+        let mut out = BTreeSet::new();
+        for (one, other) in [(self, other), (other, self)] {
+            for (pairs, others) in [(&one.same, &other.same), (&one.not_same, &other.not_same)] {
+                for (pair, id) in pairs {
+                    if others.get(pair) != Some(id) {
+                        out.extend([pair.0.clone(), pair.1.clone()]);
+                    }
+                }
+            }
+            for (key, id) in &one.shared {
+                if other.shared.get(key) != Some(id) {
+                    out.insert(key.clone());
+                    out.extend(one.partners(key).chain(other.partners(key)).cloned());
+                }
+            }
+        }
+        out
+    }
+
     /// The identifiers declared the same person's as `identifier`, itself left out.
     pub fn partners(&self, identifier: &Identifier) -> impl Iterator<Item = &Identifier> {
         self.partners.get(identifier).into_iter().flatten()

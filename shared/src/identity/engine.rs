@@ -97,13 +97,8 @@ pub fn decide<G: Graph>(
     rules: &Rules,
 ) -> Result<Outcome, DecideError<G::Error>> {
     let before = decisions.active().clone();
-    let subjects = subjects(decisions, &decision);
-    if !decisions.insert(decision)? {
-        return Ok(Outcome::default());
-    }
-    if &before == decisions.active() {
-        return Ok(Outcome::default());
-    }
+    decisions.insert(decision)?;
+    let subjects = before.differing(decisions.active());
     let touched = holding(graph, &subjects).map_err(DecideError::Store)?;
     recompute(graph, &touched, &[], decisions.active(), rules).map_err(DecideError::Store)
 }
@@ -118,30 +113,15 @@ pub fn preview<G: Graph>(
     decision: Decision,
     rules: &Rules,
 ) -> Result<Outcome, DecideError<G::Error>> {
-    let subjects = subjects(decisions, &decision);
-    let mut decisions = decisions.clone();
-    decisions.insert(decision)?;
+    let mut after = decisions.clone();
+    after.insert(decision)?;
+    let subjects = decisions.active().differing(after.active());
     let plan = || {
         let touched = holding(graph, &subjects)?;
-        plan(graph, &touched, &[], decisions.active(), rules)
+        plan(graph, &touched, &[], after.active(), rules)
     };
-    let (before, after) = plan().map_err(DecideError::Store)?;
-    Ok(Outcome::between(&before, &after))
-}
-
-/// Whom a decision is about; an undo is about whom the undone ones are.
-fn subjects(decisions: &Decisions, decision: &Decision) -> BTreeSet<Identifier> {
-    let mut out: BTreeSet<Identifier> = decision.subjects.iter().cloned().collect();
-    // A decision may become live that this one's arrival reveals, or that the undone one had undone, and so on down.
-    let mut seen = BTreeSet::new();
-    let mut open: Vec<_> = decision.undoes.into_iter().collect();
-    while let Some(id) = open.pop() {
-        if let (true, Some(target)) = (seen.insert(id), decisions.get(&id)) {
-            out.extend(target.subjects.iter().cloned());
-            open.extend(target.undoes);
-        }
-    }
-    out
+    let (was, is) = plan().map_err(DecideError::Store)?;
+    Ok(Outcome::between(&was, &is))
 }
 
 /// The components of all holders of some values. A decision is a person's work, so hot values are read to the end.

@@ -37,3 +37,6 @@ pub use resolve::resolve;
 pub use rules::{Class, KindRule, Rules};
 pub use sentence::{Seen, Sentence, mask, sentence};
 pub use why::{Apart, Evidence, Step, Why, why};
+
+#[cfg(test)]
+mod tests;

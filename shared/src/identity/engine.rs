@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     change::Outcome,
-    decision::{BadDecision, Decision, DecisionKind},
+    decision::{BadDecision, Decision},
     decisions::{Active, Decisions},
     graph::Graph,
     grouping::Component,
@@ -237,10 +237,4 @@ fn recompute<G: Graph>(
         }
     }
     Ok(Outcome::between(&before, &after))
-}
-
-/// Whether a decision of this kind can change who is one person.
-#[must_use]
-pub fn regroups(kind: DecisionKind) -> bool {
-    !matches!(kind, DecisionKind::Household)
 }

@@ -13,9 +13,9 @@
 //! * otherwise two chains of such holders meet at the key, and the key becomes generic.
 //!
 //! The tier is then clustered again from where it began, without what was found, until nothing new is found. What was found
-//! only grows, by at least one (node, key) pair a round, so it ends; after [`ROUNDS_MAX`] rounds every contradictory key becomes
-//! generic together with the keys of its holders in the tier, which ends at once in practice and always in as many rounds as
-//! there are keys. So nothing links against a contradiction between persons, also when it lies in the persons and not in the
+//! only grows, by at least one (node, key) pair a round, so it ends; after [`ROUNDS_MAX`] rounds ambiguous holders are no
+//! longer told apart and every contradictory key becomes generic, so there are at most `ROUNDS_MAX` rounds more than keys.
+//! So nothing links against a contradiction between persons, also when it lies in the persons and not in the
 //! direct holders; and stronger evidence never depends on weaker.
 
 use std::collections::{BTreeMap, BTreeSet};

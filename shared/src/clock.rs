@@ -96,7 +96,8 @@ pub fn parse_time_ms(text: &str) -> Option<i64> {
 
 /// Writes UTC milliseconds as `2026-01-15T10:20:30.456Z`; instants outside the years -9999 to 9999 are clamped.
 pub fn format_ms(ms: i64) -> String {
-    let (first, last) = (Timestamp::MIN.as_millisecond(), Timestamp::MAX.as_millisecond());
+    // Milliseconds are accepted up to the start of the last second only.
+    let (first, last) = (Timestamp::MIN.as_second() * 1000, Timestamp::MAX.as_second() * 1000);
     let at = Timestamp::from_millisecond(ms.clamp(first, last)).unwrap_or(Timestamp::UNIX_EPOCH);
     format!("{at:.3}")
 }

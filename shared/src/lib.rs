@@ -18,7 +18,13 @@ pub mod wire; // frozen, versioned shapes on disk and wire
 #[cfg(feature = "runtime")]
 pub mod group_commit; // one fsync for the callers that wait
 
+#[cfg(feature = "runtime")]
+pub mod settings; // a TOML file, overridden by the environment
+#[cfg(feature = "runtime")]
+pub mod telemetry; // logs
 #[cfg(feature = "net")]
 pub mod net; // TLS, listeners, errors, client
+#[cfg(feature = "runtime")]
+pub mod metrics; // counters and the ops routes
 #[cfg(feature = "capture")]
 pub mod capture; // the HTTP surface that clients capture through

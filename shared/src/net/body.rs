@@ -17,6 +17,12 @@ use super::error::HttpError;
 /// When a slow sender may try again, in seconds.
 const SLOW_RETRY_S: u32 = 1;
 
+/// How much of a refused body is still read and thrown away. A connection closed over unread bytes is reset, and the sender
+/// would see the reset instead of the 413 and send for ever.
+const REFUSED_BYTES_MAX: u64 = 8 * 1024 * 1024;
+/// How long that may take.
+const REFUSED_WAIT: Duration = Duration::from_secs(5);
+
 /// The least progress a body must make: `bytes_min` more in every `window`.
 #[derive(Debug, Clone, Copy)]
 pub struct Pace {
@@ -69,18 +75,21 @@ impl From<BodyError> for HttpError {
     }
 }
 
-/// Reads a body of at most `bytes_max` bytes. One that announces more is refused before a byte of it is read.
+/// Reads a body of at most `bytes_max` bytes. One that announces much more is refused before a byte of it is read.
 ///
 /// # Errors
 /// [`BodyError`], which turns into an answer by `?`.
 pub async fn read(headers: &HeaderMap, body: Body, bytes_max: usize, pace: Pace) -> Result<Bytes, BodyError> {
     let announced = headers.get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()).and_then(|v| v.parse::<u64>().ok());
+    let mut body = body;
     if announced.is_some_and(|bytes| bytes > bytes_max as u64) {
+        if announced.is_some_and(|bytes| bytes <= REFUSED_BYTES_MAX) {
+            discard(body).await;
+        }
         return Err(BodyError::TooLarge { bytes_max });
     }
     // What is announced is not reserved: a lie would cost memory.
     let mut whole: Vec<u8> = Vec::new();
-    let mut body = body;
     let mut window_end = Instant::now() + pace.window;
     let mut window_bytes = 0;
     loop {
@@ -95,10 +104,23 @@ pub async fn read(headers: &HeaderMap, body: Body, bytes_max: usize, pace: Pace)
         let frame = frame.map_err(|error| BodyError::Broken { bytes: whole.len(), cause: error.to_string() })?;
         let Ok(data) = frame.into_data() else { continue };
         if whole.len() + data.len() > bytes_max {
+            discard(body).await;
             return Err(BodyError::TooLarge { bytes_max });
         }
         window_bytes += data.len();
         whole.extend_from_slice(&data);
+    }
+}
+
+/// Reads on for a while and keeps nothing.
+async fn discard(mut body: Body) {
+    let until = Instant::now() + REFUSED_WAIT;
+    let mut bytes = 0;
+    while let Ok(Some(Ok(frame))) = timeout_at(until, body.frame()).await {
+        bytes += frame.data_ref().map_or(0, |data| data.len() as u64);
+        if bytes > REFUSED_BYTES_MAX {
+            return;
+        }
     }
 }
 
@@ -133,7 +155,7 @@ mod tests {
         assert_eq!(HttpError::from(error).status, 503);
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn a_body_over_the_limit_is_refused_announced_or_not() {
         let error = read(&HeaderMap::new(), Body::from(vec![0; 11]), 10, PACE).await.unwrap_err();
         assert_eq!(error, BodyError::TooLarge { bytes_max: 10 });

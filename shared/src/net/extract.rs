@@ -1,0 +1,92 @@
+//! Extractors that refuse in the one form of error.
+//!
+//! Owns nothing but the way from axum's rejections to [`HttpError`]. From the head: [`Path`], [`Query`], any number. From
+//! the body: [`Json`], once and last, within axum's body limit.
+
+use axum::extract::{FromRequest, FromRequestParts, Request, rejection::JsonRejection};
+use axum::http::{StatusCode, request::Parts};
+use serde::de::DeserializeOwned;
+
+use super::error::HttpError;
+
+/// The variable parts of the path.
+#[derive(Debug, Clone)]
+pub struct Path<T>(pub T);
+
+impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Path<T> {
+    type Rejection = HttpError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, HttpError> {
+        let axum::extract::Path(value) = axum::extract::Path::from_request_parts(parts, state)
+            .await
+            .map_err(|error| HttpError::bad_request("bad_path", error.body_text()))?;
+        Ok(Self(value))
+    }
+}
+
+/// The query string; unknown keys are ignored unless `T` denies them.
+#[derive(Debug, Clone)]
+pub struct Query<T>(pub T);
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Query<T> {
+    type Rejection = HttpError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, HttpError> {
+        let axum::extract::Query(value) = axum::extract::Query::from_request_parts(parts, state)
+            .await
+            .map_err(|error| HttpError::bad_request("bad_query", error.body_text()))?;
+        Ok(Self(value))
+    }
+}
+
+/// A JSON body; the content type must say so, which keeps plain cross-site forms out.
+#[derive(Debug, Clone)]
+pub struct Json<T>(pub T);
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Json<T> {
+    type Rejection = HttpError;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, HttpError> {
+        match axum::Json::from_request(request, state).await {
+            Ok(axum::Json(value)) => Ok(Self(value)),
+            Err(JsonRejection::MissingJsonContentType(_)) => {
+                let message = "the body is not marked as JSON";
+                Err(HttpError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "not_json", message).hint("send Content-Type: application/json"))
+            }
+            Err(error) if error.status() == StatusCode::PAYLOAD_TOO_LARGE => {
+                let message = "the body is larger than this route accepts";
+                Err(HttpError::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", message))
+            }
+            Err(error) => Err(HttpError::bad_request("bad_json", error.body_text())),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::{Router, body::Body, routing::post};
+    use http_body_util::BodyExt;
+    use tower::ServiceExt;
+
+    #[tokio::test]
+    async fn what_does_not_parse_is_refused_in_the_one_form() {
+        let handler = |Path(_): Path<u8>, Query(_): Query<Vec<(String, u8)>>, Json(_): Json<u8>| async { "ok" };
+        let router = Router::new().route("/n/{n}", post(handler));
+        let cases = [
+            ("/n/1?a=1", "application/json", "1", 200, None),
+            ("/n/300", "application/json", "1", 400, Some("bad_path")),
+            ("/n/1?a=x", "application/json", "1", 400, Some("bad_query")),
+            ("/n/1", "text/plain", "1", 415, Some("not_json")),
+            ("/n/1", "application/json", "{", 400, Some("bad_json")),
+        ];
+        for (uri, kind, body, status, code) in cases {
+            let request = Request::post(uri).header("content-type", kind).body(Body::from(body)).unwrap();
+            let answer = router.clone().oneshot(request).await.unwrap();
+            assert_eq!(answer.status(), status, "{uri}");
+            let bytes = answer.into_body().collect().await.unwrap().to_bytes();
+            let error: Option<crate::net::error::ErrorBody> = serde_json::from_slice(&bytes).ok();
+            assert_eq!(error.map(|error| error.code).as_deref(), code, "{uri}");
+        }
+    }
+}

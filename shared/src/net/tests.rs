@@ -1,0 +1,403 @@
+//! Listeners and clients together, over real loopback sockets.
+
+use std::{
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    os::unix::fs::PermissionsExt,
+    sync::Arc,
+    time::Duration,
+};
+
+use axum::{
+    Extension, Router,
+    body::{Body, Bytes},
+    http::{HeaderMap, Method, StatusCode},
+    routing::{get, post},
+};
+use rustls::ServerConfig;
+use rustls_pki_types::CertificateDer;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    sync::{Notify, oneshot},
+    task::JoinHandle,
+};
+
+use super::{
+    body::{self, Pace},
+    client::{self, Client, ClientError, ClientLimits},
+    error::{HttpError, with_error_form},
+    pki::{Ca, DeviceKey, IssuedCert, cert_fingerprint, parse_fingerprint, read_chain, read_key},
+    serve::{Limits, ListenError, Listener, Peer, serve},
+    tls::{Identity, TlsTime, Trust, agents_server_config, client_config, web_server_config},
+};
+use crate::{
+    clock::{Clock, TestClock},
+    id::{AgentId, to_hex},
+};
+
+const NOW: i64 = 1_768_472_430_456;
+const DAY: i64 = 86_400_000;
+const YEAR: i64 = 365 * DAY;
+const LOCAL: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+const AGENT: AgentId = AgentId(*b"0123456789abcdef");
+
+/// A program that serves until it is dropped or stopped.
+struct Served {
+    addr: SocketAddr,
+    url: String,
+    stop: Option<oneshot::Sender<()>>,
+    done: JoinHandle<()>,
+}
+
+impl Served {
+    async fn start(tls: Option<Arc<ServerConfig>>, router: Router, limits: Limits) -> Self {
+        let listener = Listener::bind((LOCAL, 0).into(), tls, limits).await.unwrap();
+        let (addr, url) = (listener.local_addr(), listener.url());
+        let (stop, stopped) = oneshot::channel::<()>();
+        let done = tokio::spawn(serve(listener, with_error_form(router), async {
+            let _ = stopped.await;
+        }));
+        Self { addr, url, stop: Some(stop), done }
+    }
+
+    fn stop(&mut self) {
+        self.stop.take().unwrap().send(()).unwrap();
+    }
+}
+
+/// A CA, its web and agents listeners, at a time.
+struct Site {
+    ca: Ca,
+    clock: Arc<TestClock>,
+}
+
+impl Site {
+    fn new() -> Self {
+        Self { ca: Ca::generate("Trenza test", NOW).unwrap(), clock: Arc::new(TestClock::at(NOW)) }
+    }
+
+    fn chain(&self) -> (Vec<CertificateDer<'static>>, rustls_pki_types::PrivateKeyDer<'static>) {
+        let cert = self.ca.issue_server(&["localhost".into()], &[LOCAL], NOW, 397).unwrap();
+        (read_chain(&cert.chain_pem).unwrap(), read_key(&cert.key_pem).unwrap())
+    }
+
+    async fn web(&self) -> Served {
+        let (chain, key) = self.chain();
+        Served::start(Some(web_server_config(chain, key, self.clock.clone()).unwrap()), whoami(), Limits::default()).await
+    }
+
+    async fn agents(&self, grace_ms: u64) -> Served {
+        let (chain, key) = self.chain();
+        let config = agents_server_config(chain, key, self.ca.cert_der(), grace_ms, self.clock.clone()).unwrap();
+        Served::start(Some(config), whoami(), Limits::default()).await
+    }
+
+    fn trust(&self) -> Trust {
+        Trust::ca(self.ca.cert_der().clone())
+    }
+
+    fn agent(&self, days: u32) -> (IssuedCert, Identity) {
+        let key = DeviceKey::generate().unwrap();
+        let cert = self.ca.sign_agent(&key.csr_pem().unwrap(), AGENT, NOW, days).unwrap();
+        (cert.clone(), (vec![cert.der], key.to_der()))
+    }
+}
+
+/// Answers with what the listener knows of the peer.
+fn whoami() -> Router {
+    Router::new().route(
+        "/whoami",
+        get(|Extension(peer): Extension<Peer>| async move {
+            format!("{} {}", peer.client_cert.map_or("nobody".into(), |cert| to_hex(&cert)), peer.client_cert_expires_ms.unwrap_or(0))
+        }),
+    )
+}
+
+fn client_at(trust: Trust, identity: Option<Identity>, clock_ms: i64, floor_ms: i64) -> Client {
+    let clock: Arc<dyn Clock> = Arc::new(TestClock::at(clock_ms));
+    let (tls, _) = client_config(trust, identity, TlsTime::new(clock, floor_ms)).unwrap();
+    Client::new(tls, ClientLimits::default())
+}
+
+async fn whoami_of(client: &Client, server: &Served) -> Result<String, ClientError> {
+    let answer = client.get(&format!("{}/whoami", server.url), HeaderMap::new()).await?;
+    assert_eq!(answer.status, StatusCode::OK);
+    Ok(String::from_utf8(answer.body.to_vec()).unwrap())
+}
+
+#[tokio::test]
+async fn an_agent_is_known_by_the_fingerprint_of_its_certificate() {
+    let site = Site::new();
+    let (cert, identity) = site.agent(30);
+    let seen = whoami_of(&client_at(site.trust(), Some(identity), NOW, NOW), &site.agents(0).await).await.unwrap();
+    assert_eq!(seen, format!("{} {}", to_hex(&cert.fingerprint), cert.not_after_ms));
+}
+
+#[tokio::test]
+async fn the_agents_listener_refuses_no_certificate_a_foreign_one_and_a_listeners_own() {
+    let (site, other) = (Site::new(), Site::new());
+    let server = site.agents(0).await;
+    let listeners_own = site.chain();
+    for identity in [None, Some(other.agent(30).1), Some(listeners_own)] {
+        let error = whoami_of(&client_at(site.trust(), identity, NOW, NOW), &server).await.unwrap_err();
+        assert!(matches!(error, ClientError::Unreachable { .. } | ClientError::Broken { .. }), "{error:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_expired_agent_is_refused_unless_there_is_grace() {
+    let site = Site::new();
+    let (cert, identity) = site.agent(30);
+    site.clock.set_wall_ms(NOW + 40 * DAY);
+    let client = |identity: &Identity| client_at(site.trust(), Some((identity.0.clone(), identity.1.clone_key())), NOW, NOW);
+    assert!(whoami_of(&client(&identity), &site.agents(0).await).await.is_err());
+    let patient = site.agents(YEAR.unsigned_abs()).await;
+    let seen = whoami_of(&client(&identity), &patient).await.unwrap();
+    assert!(seen.ends_with(&format!(" {}", cert.not_after_ms)), "the handler sees the expiry: {seen}");
+    site.clock.set_wall_ms(NOW + 40 * DAY + YEAR);
+    assert!(whoami_of(&client(&identity), &patient).await.is_err());
+}
+
+#[tokio::test]
+async fn the_agents_listener_speaks_tls_1_3_alone() {
+    let site = Site::new();
+    let (agents, web) = (site.agents(0).await, site.web().await);
+    for (server, accepts) in [(&agents, false), (&web, true)] {
+        let roots = {
+            let mut roots = rustls::RootCertStore::empty();
+            roots.add(site.ca.cert_der().clone()).unwrap();
+            roots
+        };
+        let time = TlsTime::new(site.clock.clone(), NOW);
+        let (chain, key) = site.agent(30).1;
+        let config = rustls::ClientConfig::builder_with_details(Arc::new(rustls::crypto::ring::default_provider()), time)
+            .with_protocol_versions(&[&rustls::version::TLS12])
+            .unwrap()
+            .with_root_certificates(roots)
+            .with_client_auth_cert(chain, key)
+            .unwrap();
+        let tcp = TcpStream::connect(server.addr).await.unwrap();
+        let name = rustls_pki_types::ServerName::try_from("localhost").unwrap();
+        let result = tokio_rustls::TlsConnector::from(Arc::new(config)).connect(name, tcp).await;
+        assert_eq!(result.is_ok(), accepts, "{result:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_enrolling_device_finds_the_ca_by_its_fingerprint() {
+    let site = Site::new();
+    let server = site.web().await;
+    let pin = parse_fingerprint(&site.ca.fingerprint()).unwrap();
+    let time = TlsTime::new(site.clock.clone(), NOW);
+    let (tls, seen) = client_config(Trust::ca_fingerprint(pin), None, time).unwrap();
+    assert_eq!(seen.get(), None);
+    whoami_of(&Client::new(tls, ClientLimits::default()), &server).await.unwrap();
+    assert_eq!(seen.get().as_ref(), Some(site.ca.cert_der()));
+    assert_eq!(cert_fingerprint(&seen.get().unwrap()), pin);
+}
+
+#[tokio::test]
+async fn a_server_of_another_ca_is_refused_in_every_way() {
+    let (site, other) = (Site::new(), Site::new());
+    let server = site.web().await;
+    let pin = parse_fingerprint(&other.ca.fingerprint()).unwrap();
+    for trust in [other.trust(), Trust::ca_fingerprint(pin), Trust::system_roots(), other.trust().or_system_roots()] {
+        let error = whoami_of(&client_at(trust, None, NOW, NOW), &server).await.unwrap_err();
+        assert!(matches!(error, ClientError::Untrusted { .. }), "{error:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_stolen_ca_certificate_in_the_chain_does_not_help() {
+    let (site, thief) = (Site::new(), Site::new());
+    let (mut chain, key) = thief.chain();
+    chain[1] = site.ca.cert_der().clone();
+    let config = web_server_config(chain, key, site.clock.clone()).unwrap();
+    let server = Served::start(Some(config), whoami(), Limits::default()).await;
+    let pin = parse_fingerprint(&site.ca.fingerprint()).unwrap();
+    let error = whoami_of(&client_at(Trust::ca_fingerprint(pin), None, NOW, NOW), &server).await.unwrap_err();
+    assert!(matches!(error, ClientError::Untrusted { .. }), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_host_name_that_is_not_in_the_certificate_is_refused() {
+    let site = Site::new();
+    let cert = site.ca.issue_server(&["elsewhere.example".into()], &[], NOW, 397).unwrap();
+    let (chain, key) = (read_chain(&cert.chain_pem).unwrap(), read_key(&cert.key_pem).unwrap());
+    let config = web_server_config(chain, key, site.clock.clone()).unwrap();
+    let server = Served::start(Some(config), whoami(), Limits::default()).await;
+    let pin = parse_fingerprint(&site.ca.fingerprint()).unwrap();
+    for trust in [site.trust(), Trust::ca_fingerprint(pin)] {
+        let error = whoami_of(&client_at(trust, None, NOW, NOW), &server).await.unwrap_err();
+        assert!(matches!(error, ClientError::Untrusted { .. }), "{error:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_wrong_clock_does_not_keep_a_device_from_its_server() {
+    let site = Site::new();
+    let server = site.web().await;
+    let cases = [
+        ("right", NOW, 0, true),
+        ("1970, built before the certificate", 0, NOW - YEAR, true),
+        ("1970, the server told its time", 0, NOW + DAY, true),
+        ("ten years ahead", NOW + 10 * YEAR, NOW + DAY, true),
+        ("1970, and the certificate is surely over", 0, NOW + 2 * YEAR, false),
+        ("two years later in truth", NOW + 2 * YEAR, NOW + 2 * YEAR - DAY, false),
+    ];
+    for (name, clock_ms, floor_ms, accepts) in cases {
+        let result = whoami_of(&client_at(site.trust(), None, clock_ms, floor_ms), &server).await;
+        assert_eq!(result.is_ok(), accepts, "{name}: {result:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_peer_that_sends_half_a_head_is_closed() {
+    let limits = Limits { head_read: Duration::from_millis(50), ..Limits::default() };
+    let server = Served::start(None, whoami(), limits).await;
+    for bytes in ["", "G", "GET /whoami HTTP/1.1\r\nHost: x\r\nX-A: ", "PRI * HTTP/2.0\r\n\r\nSM"] {
+        let mut tcp = TcpStream::connect(server.addr).await.unwrap();
+        tcp.write_all(bytes.as_bytes()).await.unwrap();
+        let mut answer = Vec::new();
+        // Ends only when the listener closes; a reset is an end too.
+        let _ = tcp.read_to_end(&mut answer).await;
+        assert!(!answer.starts_with(b"HTTP/1.1 200"), "{bytes:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_body_of_100_mb_is_refused_before_it_is_read() {
+    let router = Router::new().route(
+        "/take",
+        post(|headers: HeaderMap, body: Body| async move {
+            let bytes = body::read(&headers, body, 1000, Pace::default()).await?;
+            Ok::<_, HttpError>(bytes.len().to_string())
+        }),
+    );
+    let server = Served::start(None, router, Limits::default()).await;
+    let mut tcp = TcpStream::connect(server.addr).await.unwrap();
+    tcp.write_all(b"POST /take HTTP/1.1\r\nHost: x\r\nContent-Length: 100000000\r\n\r\nonly the beginning").await.unwrap();
+    let mut answer = String::new();
+    tcp.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 413") && answer.contains("\"too_large\""), "{answer}");
+}
+
+#[tokio::test]
+async fn a_stop_finishes_requests_in_flight_and_takes_no_new_ones() {
+    let (started, go_on) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let (in_handler, in_handler_too) = (started.clone(), go_on.clone());
+    let router = Router::new().route(
+        "/slow",
+        get(|| async move {
+            in_handler.notify_one();
+            in_handler_too.notified().await;
+            "finished"
+        }),
+    );
+    let mut server = Served::start(None, router, Limits::default()).await;
+    let client = client_at(Trust::default(), None, NOW, NOW);
+    let url = format!("{}/slow", server.url);
+    let call = tokio::spawn(async move { client.get(&url, HeaderMap::new()).await });
+    started.notified().await;
+    server.stop();
+    while TcpStream::connect(server.addr).await.is_ok() {
+        tokio::task::yield_now().await;
+    }
+    assert!(!server.done.is_finished());
+    go_on.notify_one();
+    assert_eq!(call.await.unwrap().unwrap().body, "finished");
+    server.done.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_stop_does_not_wait_for_ever() {
+    let started = Arc::new(Notify::new());
+    let in_handler = started.clone();
+    let router = Router::new().route(
+        "/stuck",
+        get(|| async move {
+            in_handler.notify_one();
+            std::future::pending::<&str>().await
+        }),
+    );
+    let limits = Limits { drain: Duration::from_millis(50), ..Limits::default() };
+    let mut server = Served::start(None, router, limits).await;
+    let client = client_at(Trust::default(), None, NOW, NOW);
+    let url = format!("{}/stuck", server.url);
+    let call = tokio::spawn(async move { client.get(&url, HeaderMap::new()).await });
+    started.notified().await;
+    server.stop();
+    server.done.await.unwrap();
+    assert!(matches!(call.await.unwrap(), Err(ClientError::Broken { .. })));
+}
+
+#[tokio::test]
+async fn one_connection_too_many_is_closed_at_once() {
+    let limits = Limits { connections_max: 1, ..Limits::default() };
+    let server = Served::start(None, whoami(), limits).await;
+    let mut first = TcpStream::connect(server.addr).await.unwrap();
+    first.write_all(b"GET /whoami HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+    let mut head = [0; 12];
+    first.read_exact(&mut head).await.unwrap();
+    assert_eq!(&head, b"HTTP/1.1 200");
+    let mut second = TcpStream::connect(server.addr).await.unwrap();
+    assert!(matches!(second.read(&mut head).await, Ok(0) | Err(_)));
+}
+
+#[tokio::test]
+async fn a_client_stops_at_its_limits() {
+    let router = Router::new()
+        .route("/big", get(|| async { Bytes::from(vec![0; 5000]) }))
+        .route("/never", get(|| async { std::future::pending::<&str>().await }));
+    let mut server = Served::start(None, router, Limits { drain: Duration::ZERO, ..Limits::default() }).await;
+    let clock: Arc<dyn Clock> = Arc::new(TestClock::at(NOW));
+    let (tls, _) = client_config(Trust::default(), None, TlsTime::new(clock, NOW)).unwrap();
+    let limits = ClientLimits { response_bytes_max: 1000, ..ClientLimits::default() };
+    let client = Client::new(tls, limits);
+    let error = client.get(&format!("{}/big?key=secret", server.url), HeaderMap::new()).await.unwrap_err();
+    assert!(matches!(error, ClientError::TooLarge { bytes_max: 1000, .. }), "{error:?}");
+    assert!(!error.to_string().contains("secret"), "{error}");
+    let url = format!("{}/never", server.url);
+    let error = client.send(Method::GET, &url, HeaderMap::new(), Bytes::new(), Duration::from_millis(20)).await.unwrap_err();
+    assert!(matches!(error, ClientError::TimedOut { .. }), "{error:?}");
+    server.stop();
+    server.done.await.unwrap();
+    let error = client.get(&url, HeaderMap::new()).await.unwrap_err();
+    assert!(matches!(error, ClientError::Unreachable { .. }), "{error:?}");
+    assert!(error.to_string().contains("is the server running"), "{error}");
+    for url in ["", "localhost:80", "ftp://x/", "/path"] {
+        assert!(matches!(client.get(url, HeaderMap::new()).await, Err(ClientError::BadUrl { .. })), "{url}");
+    }
+}
+
+#[tokio::test]
+async fn the_local_socket_is_for_its_owner_and_streams() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("admin.sock");
+    // A program that was killed leaves its socket behind.
+    drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
+    let listener = Listener::bind_unix(&path, Limits::default()).await.unwrap();
+    assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    let pieces = || async { Body::from_stream(futures_util::stream::iter(["one\n", "two\n"].map(Ok::<_, std::io::Error>))) };
+    let (stop, stopped) = oneshot::channel::<()>();
+    let done = tokio::spawn(serve(listener, with_error_form(Router::new().route("/lines", get(pieces))), async {
+        let _ = stopped.await;
+    }));
+    let local = client::unix(&path);
+    let mut answer = local.get("/lines").await.unwrap();
+    let mut text = Vec::new();
+    while let Some(chunk) = answer.chunk().await.unwrap() {
+        text.extend_from_slice(&chunk);
+    }
+    assert_eq!(text, b"one\ntwo\n");
+    let missing = local.post_json("/nothing", "{}").await.unwrap().whole(10_000).await.unwrap();
+    assert_eq!(missing.error().unwrap().code, "not_found");
+    let second = Listener::bind_unix(&path, Limits::default()).await;
+    assert!(matches!(second, Err(ListenError::UnixInUse { .. })));
+    drop(answer);
+    stop.send(()).unwrap();
+    done.await.unwrap();
+    assert!(!path.exists());
+    let error = local.get("/lines").await.unwrap_err();
+    assert!(matches!(error, ClientError::NotRunning { .. }), "{error:?}");
+}

@@ -73,6 +73,17 @@ impl<'b> Graph for StoredGraph<'_, 'b> {
         NODES.put(self.0, &node.fingerprint, &NodeRow(node.clone()))
     }
 
+    fn remove_node(&mut self, fingerprint: &Fingerprint) -> Result<(), StoreError> {
+        NODES.delete(self.0, fingerprint);
+        COMPONENT_OF.delete(self.0, fingerprint);
+        Ok(())
+    }
+
+    fn remove_holder(&mut self, key: &Identifier, holder: &Fingerprint) -> Result<(), StoreError> {
+        HOLDERS.delete(self.0, &(key_hash(key), *holder));
+        Ok(())
+    }
+
     fn holders(&self, key: &Identifier, after: Option<&Fingerprint>, max: usize) -> Result<Vec<Fingerprint>, StoreError> {
         read::holders(&*self.0, key, after, max)
     }

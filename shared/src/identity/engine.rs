@@ -86,6 +86,70 @@ pub fn insert<G: Graph>(
     recompute(graph, &touched, &[node], decisions.active(), rules)
 }
 
+/// Gives a node the earliest event time that its fragment has now, also a later one: an event was taken out of it.
+///
+/// # Errors
+/// Those of the store.
+pub fn retime<G: Graph>(
+    graph: &mut G,
+    node: Node,
+    decisions: &Decisions,
+    rules: &Rules,
+) -> Result<Outcome, G::Error> {
+    let touched = graph.component_of(&node.fingerprint)?.into_iter().collect();
+    graph.put_node(&node)?;
+    recompute(graph, &touched, &[node], decisions.active(), rules)
+}
+
+/// Takes out a node whose fragment holds no event any more. Inserting a node and removing it leaves what was there before.
+///
+/// # Errors
+/// Those of the store.
+pub fn remove<G: Graph>(
+    graph: &mut G,
+    fingerprint: &Fingerprint,
+    decisions: &Decisions,
+    rules: &Rules,
+) -> Result<Outcome, G::Error> {
+    let Some(node) = graph.node(fingerprint)? else {
+        return Ok(Outcome::default());
+    };
+    let mut touched: BTreeSet<Fingerprint> = graph.component_of(fingerprint)?.into_iter().collect();
+    graph.remove_node(fingerprint)?;
+    for key in &node.payload.identifiers {
+        graph.remove_holder(key, fingerprint)?;
+        let was_hot = graph.profile(key)?.hot();
+        let profile = profile_of(graph, key, rules)?;
+        if was_hot && !profile.hot() {
+            touched.extend(holding(graph, &BTreeSet::from([key.clone()]))?);
+        }
+        graph.put_profile(key, &profile)?;
+    }
+    recompute(graph, &touched, &[], decisions.active(), rules)
+}
+
+/// The profile of a value, counted over its holders; stops where it turns hot.
+fn profile_of<G: Graph>(
+    graph: &G,
+    key: &Identifier,
+    rules: &Rules,
+) -> Result<KeyProfile, G::Error> {
+    let mut profile = KeyProfile::default();
+    let mut after = None;
+    loop {
+        let page = graph.holders(key, after.as_ref(), HOLDERS_PAGE)?;
+        for holder in &page {
+            if let Some(node) = graph.node(holder)? {
+                profile.add(key, &node.payload, rules);
+            }
+        }
+        match page.last() {
+            Some(last) if page.len() == HOLDERS_PAGE && !profile.hot() => after = Some(*last),
+            _ => return Ok(profile),
+        }
+    }
+}
+
 /// Takes in a decision and carries it out. One that is known changes nothing.
 ///
 /// # Errors

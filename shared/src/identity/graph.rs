@@ -23,6 +23,16 @@ pub trait Graph {
     /// # Errors
     /// Those of the store.
     fn put_node(&mut self, node: &Node) -> Result<(), Self::Error>;
+    /// Removes a node, and what says in which component it is.
+    ///
+    /// # Errors
+    /// Those of the store.
+    fn remove_node(&mut self, fingerprint: &Fingerprint) -> Result<(), Self::Error>;
+    /// Removes a holder of a value.
+    ///
+    /// # Errors
+    /// Those of the store.
+    fn remove_holder(&mut self, key: &Identifier, holder: &Fingerprint) -> Result<(), Self::Error>;
     /// Who holds a value: at most `max` of them, in order of fingerprint, those greater than `after`.
     ///
     /// # Errors
@@ -111,6 +121,19 @@ impl Graph for MemoryGraph {
 
     fn put_node(&mut self, node: &Node) -> Result<(), Infallible> {
         self.nodes.insert(node.fingerprint, node.clone());
+        Ok(())
+    }
+
+    fn remove_node(&mut self, fingerprint: &Fingerprint) -> Result<(), Infallible> {
+        self.nodes.remove(fingerprint);
+        self.places.remove(fingerprint);
+        Ok(())
+    }
+
+    fn remove_holder(&mut self, key: &Identifier, holder: &Fingerprint) -> Result<(), Infallible> {
+        if let Some(holders) = self.holders.get_mut(key) {
+            holders.remove(holder);
+        }
         Ok(())
     }
 

@@ -27,7 +27,7 @@ pub mod why;
 pub use change::{Change, Outcome};
 pub use decision::{BadDecision, Decision, DecisionKind};
 pub use decisions::{Active, Decisions};
-pub use engine::{DecideError, decide, full, insert, preview};
+pub use engine::{DecideError, decide, full, insert, preview, remove, retime};
 pub use graph::{Graph, MemoryGraph};
 pub use grouping::{Cause, Clash, Component, Group, Refusal, SharedKey, SharedWhy};
 pub use ids::customer_id;

@@ -1,0 +1,166 @@
+//! The bodies and headers that SDKs send, by what their code sends.
+
+use axum::http::Method;
+
+use super::*;
+
+async fn stored(path: &str, headers: &[(&str, &str)], body: Vec<u8>) -> Taken {
+    let recorder = Recorder::default();
+    recorder
+        .ask(request(Method::POST, path, headers, body))
+        .await
+        .is_success();
+    let taken = recorder.taken().remove(0);
+    assert_eq!((taken.key.as_str(), taken.rejected.len()), ("key", 0));
+    taken
+}
+
+#[tokio::test]
+async fn analytics_node_posts_a_json_batch() {
+    let body = json!({"batch": [{
+        "type": "track", "event": "Bought", "userId": "u", "properties": {"price": 9.5}, "integrations": {}, "_metadata": {"nodeVersion": "22"},
+        "timestamp": "2026-01-15T10:20:30.456Z", "messageId": "node-next-1768472430456-9f",
+        "context": {"library": {"name": "@segment/analytics-node", "version": "3.1.0"}},
+    }], "writeKey": "key", "sentAt": "2026-01-15T10:20:31.000Z"});
+    let headers = [
+        ("content-type", "application/json"),
+        ("authorization", BASIC),
+        ("user-agent", "analytics-node-next/latest"),
+    ];
+    let taken = stored("/v1/batch", &headers, body.to_string().into()).await;
+    assert_eq!(taken.events[0].message_id, "node-next-1768472430456-9f");
+    assert_eq!(taken.sent_at, Some(1_768_472_431_000));
+}
+
+#[tokio::test]
+async fn segment_python_sends_absent_ids_as_null() {
+    let body = json!({"batch": [{
+        "integrations": {}, "timestamp": "2026-01-15T10:20:30.456000+00:00", "messageId": "5f0c9c3e-9f1e-4f6c-8d2e-0a1b2c3d4e5f",
+        "anonymousId": null, "userId": "u", "type": "identify", "traits": {"email": "a@b.es"}, "context": {},
+    }], "sentAt": "2026-01-15T10:20:31.000000+00:00", "writeKey": "key"});
+    let headers = [
+        ("content-type", "application/json"),
+        ("content-encoding", "gzip"),
+        ("authorization", BASIC),
+    ];
+    let taken = stored("/v1/batch", &headers, gzip(body.to_string().as_bytes())).await;
+    assert_eq!(
+        taken.events[0].client_time(),
+        Some("2026-01-15T10:20:30.456000+00:00")
+    );
+    assert_eq!(taken.sent_at, Some(1_768_472_431_000));
+}
+
+#[tokio::test]
+async fn rudder_node_sends_gzip_under_a_form_content_type_and_no_key_in_the_body() {
+    let body = json!({"batch": [{
+        "type": "page", "name": "Home", "userId": "u", "messageId": "m-1", "originalTimestamp": "2026-01-15T10:20:30.456Z",
+        "_metadata": {"nodeVersion": "22"}, "context": {"library": {"name": "rudder"}},
+    }], "timestamp": "2026-01-15T10:20:31.000Z", "sentAt": "2026-01-15T10:20:31.000Z"});
+    let headers = [
+        ("content-type", "application/x-www-form-urlencoded"),
+        ("content-encoding", "gzip"),
+        ("authorization", BASIC),
+    ];
+    let taken = stored("/v1/batch", &headers, gzip(body.to_string().as_bytes())).await;
+    assert_eq!(
+        taken.events[0].client_time(),
+        Some("2026-01-15T10:20:30.456Z")
+    );
+}
+
+#[tokio::test]
+async fn rudder_browser_sends_one_event_with_an_empty_user_and_traits_in_its_context() {
+    let body = json!({
+        "type": "identify", "channel": "web", "userId": "", "anonymousId": "an", "messageId": "0b0e", "originalTimestamp": "2026-01-15T10:20:30.456Z",
+        "sentAt": "2026-01-15T10:20:31.000Z", "integrations": {"All": true}, "context": {"traits": {"email": "a@b.es"}, "sessionId": 1768472430, "timezone": "GMT+0000"},
+    });
+    let headers = [
+        ("content-type", "application/json;charset=UTF-8"),
+        ("authorization", BASIC),
+        ("anonymousid", "YW4="),
+        ("sentat", "2026-01-15T10:20:31.000Z"),
+        ("rsa-retry-attempt", "1"),
+    ];
+    stored("/v1/identify", &headers, body.to_string().into()).await;
+}
+
+#[tokio::test]
+async fn analytics_next_posts_text_plain_to_the_first_letter_of_the_type() {
+    let body = json!({
+        "timestamp": "2026-01-15T10:20:30.456Z", "integrations": {}, "type": "track", "event": "Clicked", "properties": {}, "anonymousId": "an",
+        "context": {"page": {"url": "https://x"}, "timezone": "Europe/Madrid"}, "messageId": "ajs-next-1795300487802-4a03", "writeKey": "key", "userId": null,
+        "sentAt": "2026-01-15T10:20:31.000Z", "_metadata": {"bundled": ["Segment.io"], "unbundled": [], "bundledIds": []},
+    });
+    let headers = [
+        ("content-type", "text/plain"),
+        ("authorization", BASIC),
+        ("x-retry-count", "1"),
+    ];
+    stored("/v1/t", &headers, body.to_string().into()).await;
+    stored(
+        "/v1/t",
+        &[("content-type", "text/plain")],
+        body.to_string().into(),
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn analytics_next_batches_with_the_time_of_sending_on_the_batch_alone() {
+    let body = json!({"writeKey": "key", "batch": [{"type": "page", "anonymousId": "an", "messageId": "ajs-next-1"}], "sentAt": "2026-01-15T10:20:31.000Z"});
+    let taken = stored(
+        "/v1/b",
+        &[("content-type", "text/plain")],
+        body.to_string().into(),
+    )
+    .await;
+    assert_eq!(taken.sent_at, Some(1_768_472_431_000));
+}
+
+#[tokio::test]
+async fn jitsu_masks_the_key_in_the_body_and_gives_it_in_a_header() {
+    let body = json!({"type": "track", "event": "e", "anonymousId": "an", "messageId": "2ovtaudhxadlzm0bfxbr8f", "writeKey": "key:***"});
+    stored(
+        "/v1/track",
+        &[("x-write-key", "key:secret")],
+        body.to_string().into(),
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn a_beacon_has_its_key_in_the_query_alone() {
+    let body = batch(&[r#"{"type":"page","anonymousId":"an","messageId":"m"}"#]);
+    stored(
+        "/v1/batch?writeKey=key",
+        &[
+            ("content-type", "text/plain;charset=UTF-8"),
+            ("cookie", "a=b"),
+        ],
+        body.into(),
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn the_snippet_shares_one_context_and_gives_the_key_in_the_body() {
+    let body = json!({"writeKey": "key", "sentAt": "2026-01-15T10:20:31.000Z", "context": {"locale": "es"}, "batch": [
+        {"type": "page", "anonymousId": "an", "messageId": "1", "context": {}}, {"type": "track", "event": "e", "anonymousId": "an", "messageId": "2"},
+    ]});
+    let taken = stored(
+        "/v1/batch",
+        &[
+            ("content-type", "text/plain;charset=UTF-8"),
+            ("origin", "https://shop.example"),
+        ],
+        body.to_string().into(),
+    )
+    .await;
+    assert!(
+        taken
+            .events
+            .iter()
+            .all(|event| event.text_at(&["context", "locale"]) == Some("es"))
+    );
+}

@@ -151,7 +151,7 @@ impl<'a> Solver<'a> {
                 break;
             }
             for (key, against) in found {
-                match against {
+                match *against {
                     Against::Generic(why) => {
                         self.generic.insert(key, why);
                     }
@@ -213,7 +213,7 @@ impl<'a> Solver<'a> {
     }
 
     /// Joins the clusters of a key's holders, or says what stands against it; then nothing is joined.
-    fn link(&mut self, key: u32, run: &[u32], base: &Clusters) -> Result<(), Against> {
+    fn link(&mut self, key: u32, run: &[u32], base: &Clusters) -> Result<(), Box<Against>> {
         let roots = self.roots(run);
         if roots.len() < 2 {
             return Ok(());
@@ -224,7 +224,7 @@ impl<'a> Solver<'a> {
             let summary = self.clusters.summary(root);
             for (bin, _) in &bins {
                 if let Some(clash) = self.judge.clash(self.problem, bin, summary, false) {
-                    return Err(self.against(run, &roots, base, clash));
+                    return Err(Box::new(self.against(run, &roots, base, clash)));
                 }
             }
             let open =
@@ -241,7 +241,9 @@ impl<'a> Solver<'a> {
                     bins[at].0.absorb(summary);
                     bins[at].1.push(root);
                 }
-                None if bins.len() >= self.cap => return Err(Against::Generic(SharedWhy::TooMany)),
+                None if bins.len() >= self.cap => {
+                    return Err(Box::new(Against::Generic(SharedWhy::TooMany)));
+                }
                 None => bins.push((summary.clone(), vec![root])),
             }
         }

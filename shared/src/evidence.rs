@@ -19,7 +19,7 @@ use crate::{
 
 /// Most `externalIds` read of one event.
 pub const EXTERNAL_IDS_MAX: usize = 32;
-/// Most traits read of one event.
+/// Most traits read of one event; of more, the least names.
 pub const TRAITS_MAX: usize = 256;
 
 /// Where and when an event was taken in. An event that came by two sources has two origins; both are members of the set.
@@ -106,10 +106,11 @@ pub fn observe(event: &Event, origins: &BTreeSet<Origin>) -> Observation {
     let mut kept: Vec<(String, String)> = traits
         .iter()
         .filter(|(name, value)| !value.is_null() && (!IDENTIFIER_TRAITS.contains(&name.as_str()) || unusable_names.contains(name.as_str())))
-        .take(TRAITS_MAX)
         .map(|(name, value)| (name.clone(), canonical::to_string(value)))
         .collect();
+    // Sorted before it is cut: two texts of one event may have their members in different orders.
     kept.sort_unstable();
+    kept.truncate(TRAITS_MAX);
     let mut ranked: Vec<(Reverse<u8>, &str)> = origins.iter().map(|origin| (Reverse(origin.priority), origin.source.as_str())).collect();
     ranked.sort_unstable();
     let mut sources: Vec<String> = Vec::with_capacity(ranked.len());
@@ -157,7 +158,8 @@ impl Found<'_> {
     fn read(&mut self, kind: Kind, value: Option<&Value>) {
         let text = match value {
             Some(Value::String(text)) if !text.trim().is_empty() => text.clone(),
-            Some(Value::Number(number)) => number.to_string(),
+            // `7` and `7.0` are one content, so they must be one identifier.
+            Some(number @ Value::Number(_)) => canonical::to_string(number),
             _ => return,
         };
         match identifier::normalise(kind, &text, &self.place) {
@@ -166,5 +168,84 @@ impl Found<'_> {
             }
             Err(reason) => self.unusable.push((kind, reason.to_string())),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::Taking;
+
+    fn origin(source: &str, priority: u8, captured_ms: i64) -> Origin {
+        Origin { captured_ms, source: source.into(), priority, country: "ES".into(), namespace: String::new(), agent: None, touchpoint: None }
+    }
+
+    fn read(raw: &str, origins: &[Origin]) -> Observation {
+        let event = Event::take(raw, Taking { fresh_message_id: "fresh", ..Taking::default() }).unwrap();
+        observe(&event, &origins.iter().cloned().collect())
+    }
+
+    fn identifiers(said: &Observation) -> Vec<String> {
+        said.identifiers.iter().map(Identifier::to_string).collect()
+    }
+
+    #[test]
+    fn identifiers_are_read_wherever_they_stand() {
+        let said = read(
+            r#"{"type":"identify","userId":"u-1","anonymousId":"a-1","messageId":"m","traits":{"email":" Ada@X.org ","plan":"gold"},
+                "context":{"traits":{"phone":"600 111 222"},"externalIds":[{"type":"loyaltyId","id":77},{"type":"shoe","id":"9"}]}}"#,
+            &[origin("web", 0, 5)],
+        );
+        let mut found = identifiers(&said);
+        found.sort();
+        assert_eq!(found, ["anonymousId:a-1", "email:ada@x.org", "loyaltyId:77", "phone:+34600111222", "userId:u-1"]);
+        assert_eq!(said.traits, [("plan".to_owned(), "\"gold\"".to_owned())]);
+        assert_eq!(said.at_ms, 5);
+    }
+
+    #[test]
+    fn an_identifier_that_cannot_be_used_is_kept_as_a_trait_with_the_reason() {
+        let said = read(r#"{"type":"identify","anonymousId":"a","messageId":"m","traits":{"email":"none"}}"#, &[origin("web", 0, 5)]);
+        assert_eq!(said.unusable.len(), 1);
+        assert_eq!(said.traits[0].0, "email");
+    }
+
+    #[test]
+    fn texts_of_one_content_say_the_same() {
+        let many = |turned: bool| {
+            let mut members: Vec<String> = (0..TRAITS_MAX + 9).map(|n| format!("\"t{n:04}\":{n}")).collect();
+            if turned {
+                members.reverse();
+            }
+            let id = if turned { "7.0" } else { "7" };
+            read(&format!(r#"{{"type":"identify","userId":{id},"messageId":"m","traits":{{{}}}}}"#, members.join(",")), &[origin("web", 0, 5)])
+        };
+        assert_eq!(many(false), many(true));
+        assert_eq!(many(true).traits.len(), TRAITS_MAX);
+        assert_eq!(identifiers(&many(true)), ["userId:7"]);
+    }
+
+    #[test]
+    fn two_sources_are_both_named_and_the_one_of_higher_rank_first() {
+        let said = read(r#"{"type":"page","userId":"u","messageId":"m"}"#, &[origin("app", 1, 9), origin("crm", 7, 8), origin("app", 0, 4), origin("web", 1, 9)]);
+        assert_eq!(said.sources, ["crm", "app", "web"]);
+        assert_eq!((said.priority, said.at_ms), (7, 4));
+    }
+
+    #[test]
+    fn the_clients_time_stands_before_that_of_the_capture() {
+        let at = |raw: &str| read(raw, &[origin("web", 0, 5)]).at_ms;
+        assert_eq!(at(r#"{"type":"page","userId":"u","timestamp":"2026-01-15T10:20:30.456Z","originalTimestamp":"1970-01-01T00:00:00.001Z"}"#), 1);
+        assert_eq!(at(r#"{"type":"page","userId":"u","timestamp":"yesterday"}"#), 5);
+    }
+
+    #[test]
+    fn the_traits_of_a_group_are_not_the_persons_and_what_we_send_is_outbound() {
+        let said = read(
+            r#"{"type":"group","userId":"u","messageId":"m","traits":{"plan":"gold"},"context":{"trenza":{"direction":"out","channel":"email"}},"properties":{"topic":" funds "}}"#,
+            &[origin("web", 0, 5)],
+        );
+        assert!(said.traits.is_empty() && !said.inbound);
+        assert_eq!((said.topic.as_deref(), said.channel.as_deref()), (Some("funds"), Some("email")));
     }
 }

@@ -74,7 +74,8 @@ visit("a browser whose fetch dies with the page uses the beacon", async ({ open,
     window.fetch = () => new Promise(() => undefined);
   });
   const page = await open(GRANTED);
-  await page.evaluate(() => { trenza.track("A"); location.href = "about:blank"; });
+  // In one task, so that the timer of the ordinary request cannot come first.
+  await page.evaluate(() => { trenza.track("A"); dispatchEvent(new PageTransitionEvent("pagehide")); });
   await collector.until((c) => c.stored.size === 1);
 });
 

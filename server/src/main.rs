@@ -16,6 +16,8 @@ mod admin; // what the commands do
 mod app; // the one state; start and stop
 mod cli;
 mod http; // every URL
+#[cfg(test)]
+mod testing; // a server for tests
 
 use clap::Parser as _;
 

@@ -6,7 +6,10 @@ use std::{
 };
 
 use trenza_shared::{
-    capture::{CannotStore, Collector, Stored, Taken, Verdict, rate::TokenBucket},
+    capture::{
+        CannotStore, Collector, Stored, Taken, Verdict,
+        rate::{RateDecision, RateLimit, TokenBucket},
+    },
     event::EVENT_BYTES_MAX,
     group_commit::GroupError,
     id::to_hex,
@@ -43,8 +46,14 @@ impl ServerCollector {
         let now_ms = self.now_ms();
         let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
         // Only keys of known sources come here, so the map is as small as the registry.
-        let bucket = buckets.entry(key.to_owned()).or_insert_with(|| TokenBucket::new(per_s, per_s.saturating_mul(2), now_ms));
-        bucket.take(1, now_ms).err()
+        let limit = RateLimit { burst: per_s.saturating_mul(2), per_second: per_s };
+        let bucket = buckets.entry(key.to_owned()).or_insert_with(|| TokenBucket::full(limit, now_ms));
+        let (left, decision) = bucket.take(limit, now_ms, 1);
+        *bucket = left;
+        match decision {
+            RateDecision::Go => None,
+            RateDecision::Wait { retry_after_s } => Some(retry_after_s),
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! Every URL of the server, in reading order.
 
 pub mod api; // the JSON API
+pub mod auth; // who asks
 mod collector; // capture on the server's own listeners
 mod enrol; // an agent's first call
 mod sync; // an agent's talk
@@ -11,7 +12,7 @@ use axum::{
 };
 use trenza_shared::{
     capture,
-    metrics,
+    metrics::{self, Metrics},
     net::error::with_error_form,
 };
 
@@ -40,7 +41,7 @@ pub fn agent_routes(app: App) -> Router {
 
 /// The `ops` listener.
 pub fn ops_routes(app: App) -> Router {
-    metrics::ops_routes(move || {
+    metrics::ops_router(Metrics::install(), move || {
         let app = app.clone();
         async move { crate::app::write_probe(&app).await }
     })

@@ -34,7 +34,7 @@ const HIDDEN: &str = "***";
 const NUMBER_DIGITS_MIN: usize = 9;
 
 /// `a***@x.org`; the last three digits of a telephone; of other ids the last three, with the letter that follows them.
-pub(super) fn identifier(identifier: &Identifier) -> String {
+pub fn identifier(identifier: &Identifier) -> String {
     let value = &identifier.value;
     match (identifier.kind, value.contains('@')) {
         (_, true) | (Kind::Email, _) => email(value),
@@ -46,7 +46,7 @@ pub(super) fn identifier(identifier: &Identifier) -> String {
 }
 
 /// Initials: `A*** L***`.
-pub(super) fn name(name: &str) -> String {
+pub fn name(name: &str) -> String {
     let words = name
         .split_whitespace()
         .filter_map(|word| word.chars().next());
@@ -57,7 +57,7 @@ pub(super) fn name(name: &str) -> String {
 }
 
 /// The value of a trait, hidden when its name or its look is personal.
-pub(super) fn trait_value(name_of_trait: &str, value: Value) -> Value {
+pub fn trait_value(name_of_trait: &str, value: Value) -> Value {
     if PERSON_TRAITS.contains(&name_of_trait) || IDENTIFIER_TRAITS.contains(&name_of_trait) {
         return match value {
             Value::String(text) if name_of_trait.to_ascii_lowercase().ends_with("name") => {

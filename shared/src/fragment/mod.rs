@@ -6,7 +6,7 @@
 
 mod bytes;
 mod customer;
-mod mask;
+pub mod mask;
 mod render;
 #[cfg(test)]
 mod tests;

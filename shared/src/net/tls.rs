@@ -12,8 +12,9 @@ use std::{
     time::Duration,
 };
 
+pub use rustls::ServerConfig;
 use rustls::{
-    CertificateError, ClientConfig, DigitallySignedStruct, DistinguishedName, Error, RootCertStore, ServerConfig,
+    CertificateError, ClientConfig, DigitallySignedStruct, DistinguishedName, Error, RootCertStore,
     SignatureScheme,
     client::{
         WebPkiServerVerifier,

@@ -4,6 +4,7 @@ mod answers;
 mod clients;
 mod hostile;
 mod reading;
+mod served;
 
 use std::sync::{Arc, Mutex};
 

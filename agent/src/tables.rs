@@ -21,6 +21,10 @@ pub struct StateRow {
     /// Root of the salts of its chain.
     #[serde(with = "serde_bytes")]
     pub salt_root: Vec<u8>,
+    /// Lanes that another copy of this agent went on with, or that the server can no longer follow: what they held was
+    /// appended again in a later epoch.
+    #[serde(default)]
+    pub left: Vec<(Epoch, Lane)>,
 }
 impl Row for StateRow {}
 

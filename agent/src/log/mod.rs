@@ -2,7 +2,10 @@
 //!
 //! Owns sequence numbers, the chain and the dedupe of SDK retries. Never talks to the network and never reads a clock.
 
+mod prune;
 mod read;
+#[cfg(test)]
+mod tests;
 mod write;
 
 use std::{collections::BTreeMap, sync::Arc};
@@ -17,7 +20,8 @@ use trenza_shared::{
 
 use crate::tables::{LOG, STATE, StateRow};
 
-pub use read::next_frame;
+pub use prune::{forget, prune};
+pub use read::{captured_ms, hash_at, next_frame, oldest};
 use write::Writer;
 
 /// Where a lane ends.
@@ -27,6 +31,11 @@ pub struct Head {
     pub seq: Seq,
     /// Chain after it.
     pub hash: ChainHash,
+}
+
+impl Head {
+    /// An empty lane's.
+    pub const START: Self = Self { seq: 0, hash: CHAIN_START };
 }
 
 /// The ends of all lanes of all epochs.
@@ -52,6 +61,13 @@ pub struct Append {
     pub entries: Vec<NewEntry>,
 }
 
+/// What the one writer is asked to do.
+enum Work {
+    Append(Append),
+    Renew(StateRow),
+    Leave(Epoch, Lane),
+}
+
 /// Why nothing was appended.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum AppendError {
@@ -68,8 +84,6 @@ pub struct Log {
     heads: watch::Receiver<Arc<Heads>>,
     /// Who writes it.
     pub agent: AgentId,
-    /// The epoch in which it is written.
-    pub epoch: Epoch,
 }
 
 /// How the log starts: facts from outside that a fresh store needs.
@@ -79,6 +93,8 @@ pub struct Fresh {
     pub epoch: Epoch,
     /// 32 random bytes.
     pub salt_root: [u8; 32],
+    /// Whether positions may have been lost: then even a store that has an epoch goes on in the new one.
+    pub damaged: bool,
 }
 
 impl Log {
@@ -88,25 +104,22 @@ impl Log {
     /// The store cannot be read or written.
     pub fn open(store: Arc<dyn Store>, agent: AgentId, fresh: Fresh) -> Result<(Self, std::thread::JoinHandle<()>), StoreError> {
         let state = match STATE.get(&*store, &())? {
-            Some(state) => state,
-            None => {
-                let state = StateRow { epoch: fresh.epoch, salt_root: fresh.salt_root.to_vec() };
+            Some(state) if !fresh.damaged => state,
+            other => {
+                let epoch = fresh.epoch.max(other.map_or(0, |state| state.epoch + 1));
+                let state = StateRow { epoch, salt_root: fresh.salt_root.to_vec(), left: Vec::new() };
                 let mut batch = Batch::new();
                 STATE.put(&mut batch, &(), &state)?;
                 store.commit(batch, Durable::Yes)?;
                 state
             }
         };
-        let salt_root = SaltRoot(<[u8; 32]>::try_from(state.salt_root.as_slice()).map_err(|_| StoreError::Corrupt {
-            space: STATE.space().0.into(),
-            detail: "the salt root is not 32 bytes".into(),
-        })?);
-        let heads = heads(&*store, state.epoch)?;
+        let heads = heads(&*store, &state)?;
         let (told, heads_seen) = watch::channel(Arc::new(heads.clone()));
-        let writer = Writer { store: store.clone(), agent, epoch: state.epoch, salt_root, heads, told };
+        let writer = Writer { store: store.clone(), agent, salt_root: salt_root(&state)?, state, heads, told, unsure: false };
         let (commits, thread) = GroupCommit::start("log", writer)
             .map_err(|error| StoreError::Io { doing: "start of the log's thread", detail: error.to_string() })?;
-        Ok((Self { store, commits, heads: heads_seen, agent, epoch: state.epoch }, thread))
+        Ok((Self { store, commits, heads: heads_seen, agent }, thread))
     }
 
     /// Appends, and returns once it is on stable storage: how many entries were there already.
@@ -115,12 +128,39 @@ impl Log {
     /// Nothing was acknowledged; the client may send all of it again.
     pub async fn append(&self, append: Append) -> Result<usize, GroupError<AppendError>> {
         let bytes = append.entries.iter().map(|new| new.entry.bytes()).sum();
-        self.commits.submit(append, bytes).await
+        self.commits.submit(Work::Append(append), bytes).await
+    }
+
+    /// Goes on in a new epoch, greater than any before.
+    ///
+    /// # Errors
+    /// The log goes on as it was.
+    pub async fn renew(&self, epoch: Epoch, salt_root: [u8; 32]) -> Result<(), GroupError<AppendError>> {
+        let state = StateRow { epoch, salt_root: salt_root.to_vec(), left: Vec::new() };
+        self.commits.submit(Work::Renew(state), 1).await.map(drop)
+    }
+
+    /// Forgets a lane of an earlier epoch, once all it held was appended again.
+    ///
+    /// # Errors
+    /// The lane is as it was.
+    pub async fn leave(&self, epoch: Epoch, lane: Lane) -> Result<(), GroupError<AppendError>> {
+        self.commits.submit(Work::Leave(epoch, lane), 1).await.map(drop)
+    }
+
+    /// The epoch in which it is written.
+    pub fn epoch(&self) -> Epoch {
+        self.heads.borrow().keys().map(|(epoch, _)| *epoch).max().unwrap_or_default()
     }
 
     /// Where the lanes end now; changes are told to clones of the receiver.
     pub fn heads(&self) -> watch::Receiver<Arc<Heads>> {
         self.heads.clone()
+    }
+
+    /// Where the lanes end now.
+    pub fn ends(&self) -> Arc<Heads> {
+        self.heads.borrow().clone()
     }
 
     /// The store it lives in.
@@ -129,18 +169,30 @@ impl Log {
     }
 }
 
-/// Reads the ends of all lanes from the last chunk of each.
-fn heads(store: &dyn Store, epoch: Epoch) -> Result<Heads, StoreError> {
+/// Reads the ends of all lanes that `state` has not left, from the last chunk of each.
+///
+/// # Errors
+/// The store cannot be read, or a chunk is damaged.
+pub fn heads(store: &dyn Store, state: &StateRow) -> Result<Heads, StoreError> {
     let mut heads = Heads::new();
-    for epoch in 0..=epoch {
+    for epoch in 0..=state.epoch {
         for lane in Lane::ALL {
-            if let Some((_, chunk)) = LOG.last(store, &(epoch, lane))? {
+            if let Some((_, chunk)) = LOG.last(store, &(epoch, lane))?
+                && !state.left.contains(&(epoch, lane))
+            {
                 heads.insert((epoch, lane), Head { seq: chunk.0.last(), hash: chunk.0.head });
             }
         }
     }
     for lane in Lane::ALL {
-        heads.entry((epoch, lane)).or_insert(Head { seq: 0, hash: CHAIN_START });
+        heads.entry((state.epoch, lane)).or_insert(Head::START);
     }
     Ok(heads)
+}
+
+fn salt_root(state: &StateRow) -> Result<SaltRoot, StoreError> {
+    <[u8; 32]>::try_from(state.salt_root.as_slice()).map(SaltRoot).map_err(|_| StoreError::Corrupt {
+        space: STATE.space().0.into(),
+        detail: "the salt root is not 32 bytes".into(),
+    })
 }

@@ -1,14 +1,11 @@
 //! The one writer of the log.
 
-use std::{
-    collections::BTreeMap,
-    sync::Arc,
-};
+use std::{collections::BTreeMap, sync::Arc};
 
 use tokio::sync::watch;
 use trenza_shared::{
     group_commit::Committer,
-    id::{AgentId, Epoch, EventId, Lane, Seq},
+    id::{AgentId, EventId, Lane, Seq},
     store::{Batch, Durable, Store, StoreError},
     wire::{
         entry::{Entry, SaltRoot, block_of},
@@ -16,8 +13,8 @@ use trenza_shared::{
     },
 };
 
-use super::{Append, AppendError, Head, Heads};
-use crate::tables::{ChunkRow, LOG, SEEN, SeenRow};
+use super::{Append, AppendError, Head, Heads, Work};
+use crate::tables::{ChunkRow, LOG, SEEN, STATE, SeenRow, StateRow};
 
 /// Most different contents remembered under one messageId; further ones are stored and not remembered.
 const CONTENTS_MAX: usize = 8;
@@ -25,32 +22,95 @@ const CONTENTS_MAX: usize = 8;
 pub(super) struct Writer {
     pub store: Arc<dyn Store>,
     pub agent: AgentId,
-    pub epoch: Epoch,
     pub salt_root: SaltRoot,
+    pub state: StateRow,
     pub heads: Heads,
     pub told: watch::Sender<Arc<Heads>>,
+    /// A commit failed and it is unknown what of it is on disk: the heads are read again before the next one.
+    pub unsure: bool,
 }
 
 impl Committer for Writer {
-    type Item = Append;
+    type Item = Work;
     type Done = usize;
     type Error = AppendError;
 
-    fn commit(&mut self, items: Vec<Append>) -> Vec<Result<usize, AppendError>> {
-        let count = items.len();
-        match self.write(items) {
-            Ok((duplicates, heads)) => {
-                self.heads = heads;
-                self.told.send_replace(Arc::new(self.heads.clone()));
-                duplicates.into_iter().map(Ok).collect()
+    fn commit(&mut self, items: Vec<Work>) -> Vec<Result<usize, AppendError>> {
+        let mut answers = Vec::with_capacity(items.len());
+        let mut appends = Vec::with_capacity(items.len());
+        for work in items {
+            match work {
+                Work::Append(append) => appends.push(append),
+                other => {
+                    // In the order in which they came: what was handed in before a change of epoch belongs to the old one.
+                    self.append_all(&mut appends, &mut answers);
+                    answers.push(self.change(other).map(|()| 0).map_err(AppendError::from));
+                }
             }
-            // The heads stay as they were: what a failed commit left on disk, if anything, is overwritten by the next one.
-            Err(error) => (0..count).map(|_| Err(error.clone().into())).collect(),
         }
+        self.append_all(&mut appends, &mut answers);
+        answers
     }
 }
 
 impl Writer {
+    fn append_all(&mut self, appends: &mut Vec<Append>, answers: &mut Vec<Result<usize, AppendError>>) {
+        let count = appends.len();
+        if count == 0 {
+            return;
+        }
+        match self.look_again().and_then(|()| self.write(std::mem::take(appends))) {
+            Ok((duplicates, heads)) => {
+                self.settled(heads);
+                answers.extend(duplicates.into_iter().map(Ok));
+            }
+            Err(error) => {
+                self.unsure = true;
+                answers.extend((0..count).map(|_| Err(error.clone().into())));
+            }
+        }
+        appends.clear();
+    }
+
+    fn settled(&mut self, heads: Heads) {
+        self.unsure = false;
+        self.heads = heads;
+        self.told.send_replace(Arc::new(self.heads.clone()));
+    }
+
+    /// A new epoch, or a lane that is left.
+    fn change(&mut self, work: Work) -> Result<(), StoreError> {
+        let mut state = self.state.clone();
+        match work {
+            Work::Append(_) => return Ok(()),
+            Work::Renew(new) if new.epoch <= state.epoch => return Ok(()),
+            Work::Renew(new) => (state.epoch, state.salt_root) = (new.epoch, new.salt_root),
+            Work::Leave(epoch, lane) if state.left.contains(&(epoch, lane)) || epoch >= state.epoch => return Ok(()),
+            Work::Leave(epoch, lane) => state.left.push((epoch, lane)),
+        }
+        let salt_root = super::salt_root(&state)?;
+        let mut batch = Batch::new();
+        STATE.put(&mut batch, &(), &state)?;
+        self.unsure = true;
+        self.store.commit(batch, Durable::Yes)?;
+        (self.state, self.salt_root) = (state, salt_root);
+        let heads = super::heads(&*self.store, &self.state)?;
+        self.settled(heads);
+        Ok(())
+    }
+
+    /// After a failed commit: goes on from what is really there. Writing over it instead could leave a part of a longer run
+    /// behind, under numbers that come again.
+    fn look_again(&mut self) -> Result<(), StoreError> {
+        if self.unsure {
+            if let Some(state) = STATE.get(&*self.store, &())? {
+                (self.salt_root, self.state) = (super::salt_root(&state)?, state);
+            }
+            self.heads = super::heads(&*self.store, &self.state)?;
+        }
+        Ok(())
+    }
+
     fn write(&self, items: Vec<Append>) -> Result<(Vec<usize>, Heads), StoreError> {
         let mut seen = Seen { store: &*self.store, rows: BTreeMap::new() };
         let mut duplicates = Vec::with_capacity(items.len());
@@ -71,13 +131,13 @@ impl Writer {
         }
         let mut batch = Batch::new();
         for (lane, entries) in fresh {
-            let head = heads.entry((self.epoch, lane)).or_insert(Head { seq: 0, hash: trenza_shared::wire::entry::CHAIN_START });
+            let head = heads.entry((self.state.epoch, lane)).or_insert(Head::START);
             for run in runs(&entries, head.seq + 1) {
                 let first = head.seq + 1;
-                let key = self.salt_root.block_key(self.epoch, lane, first);
-                let frame = Frame::seal(self.agent, self.epoch, lane, first, head.hash, key, run);
+                let key = self.salt_root.block_key(self.state.epoch, lane, first);
+                let frame = Frame::seal(self.agent, self.state.epoch, lane, first, head.hash, key, run);
                 *head = Head { seq: frame.last(), hash: frame.head };
-                LOG.put(&mut batch, &(self.epoch, lane, first), &ChunkRow(frame))?;
+                LOG.put(&mut batch, &(self.state.epoch, lane, first), &ChunkRow(frame))?;
             }
         }
         for (key, row) in seen.rows {

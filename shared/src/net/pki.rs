@@ -83,6 +83,12 @@ pub fn cert_expires_ms(der: &[u8]) -> Option<i64> {
     cert.validity().not_after.timestamp().checked_mul(1000)
 }
 
+/// The start of a certificate's validity, in UTC milliseconds; `None` when it is not X.509.
+pub fn cert_begins_ms(der: &[u8]) -> Option<i64> {
+    let (_, cert) = x509_parser::parse_x509_certificate(der).ok()?;
+    cert.validity().not_before.timestamp().checked_mul(1000)
+}
+
 /// A signed certificate.
 #[derive(Debug, Clone)]
 pub struct IssuedCert {

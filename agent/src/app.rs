@@ -1,0 +1,337 @@
+//! How the agent starts and stops.
+//!
+//! Owns the order: settings, store, ports, ready line; then sending; SIGTERM drains. Always starts: a damaged store is moved
+//! aside, an absent server is waited for, an expired certificate or a wrong clock stops nothing.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use serde::Serialize;
+use tokio::{
+    sync::{Notify, watch},
+    task::{JoinHandle, spawn_blocking},
+    time::{sleep, timeout},
+};
+use trenza_shared::{
+    clock::{Clock, boot_id},
+    id::{AgentId, BootId, Epoch},
+    metrics::{Metrics, ops_router},
+    net::{
+        serve::{Limits, ListenError, Listener, serve},
+        tls::TlsTime,
+    },
+    store::{
+        Batch, Durable, RocksStore, Space, Store, StoreError,
+        rocks::{Damage, RocksOptions, open_or_quarantine},
+    },
+};
+
+use crate::{
+    config::{Config, ConfigError, files},
+    http,
+    link::{self, LinkCell},
+    log::{Fresh, Log},
+    merge::Today,
+    state::{App, Parts, random, random_unit},
+    status,
+    sync::{
+        Around, Sender,
+        uplink::{CredentialsError, Uplink, replace},
+    },
+    tables::{SEEN, SPACES, STATE},
+};
+
+/// How often the store is asked whether it works.
+const MEND_EVERY: Duration = Duration::from_secs(10);
+/// How often the gauges are brought up to date.
+const GAUGES_EVERY: Duration = Duration::from_secs(5);
+/// Longest that the readiness probe waits for its fsync.
+const PROBE_MAX: Duration = Duration::from_secs(5);
+/// How long requests in flight may take at the stop; the log's thread has the rest of the 10 s.
+const DRAIN_MAX: Duration = Duration::from_secs(7);
+/// Longest wait for the log's thread at the stop.
+const FLUSH_MAX: Duration = Duration::from_secs(2);
+/// The readiness probe's row.
+const PROBE: Space = Space("probe");
+
+/// Why the agent does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The settings.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The store: it is open elsewhere, the disk is full, or permissions lack.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The device's key and certificates.
+    #[error(transparent)]
+    Credentials(#[from] CredentialsError),
+    /// A port.
+    #[error(transparent)]
+    Listen(#[from] ListenError),
+    /// The epoch file.
+    #[error("cannot read or write {}: {cause}; it must hold one number", path.display())]
+    Epoch {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        cause: io::Error,
+    },
+}
+
+/// The addresses at which it really listens.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Ready {
+    /// Always true.
+    pub ready: bool,
+    /// Capture and kiosk.
+    pub http: String,
+    /// Probes and metrics.
+    pub ops: String,
+}
+
+/// An agent that listens and is not yet served.
+pub struct Started {
+    /// What every part shares.
+    pub app: App,
+    /// Its addresses.
+    pub ready: Ready,
+    http: Listener,
+    ops: Listener,
+    local: Option<Listener>,
+    sender: Sender,
+    rocks: Arc<RocksStore>,
+    log_thread: std::thread::JoinHandle<()>,
+}
+
+/// The options of the store.
+pub fn store_options(config: &Config) -> RocksOptions {
+    RocksOptions {
+        cache_bytes: config.store.cache_bytes,
+        write_buffer_bytes: config.store.write_buffer_bytes,
+        point_lookups: vec![SEEN.space()],
+        ..RocksOptions::default()
+    }
+}
+
+/// The highest epoch that this device used; 0 where there is no file yet.
+fn read_epoch(path: &Path) -> Result<Epoch, StartError> {
+    let failed = |cause| StartError::Epoch { path: path.to_owned(), cause };
+    match fs::read_to_string(path) {
+        Ok(text) => text.trim().parse().map_err(|error| failed(io::Error::new(io::ErrorKind::InvalidData, error))),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(0),
+        Err(error) => Err(failed(error)),
+    }
+}
+
+impl Started {
+    /// Opens the store and the ports. `clock` is given so that tests pass theirs.
+    ///
+    /// # Errors
+    /// [`StartError`]; no port stays open then.
+    pub async fn new(config: Config, dir: &Path, clock: Arc<dyn Clock>) -> Result<Self, StartError> {
+        config.check()?;
+        let metrics = Metrics::install();
+        let id = config.id()?;
+        let (rocks, damage) = open_store(&config, dir)?;
+        let store: Arc<dyn Store> = rocks.clone();
+        let (log, log_thread) = open_log(store.clone(), id, &dir.join(files::EPOCH), damage)?;
+        let link = Arc::new(LinkCell::open(store.clone(), clock.wall_ms())?);
+        let time = TlsTime::new(clock.clone(), link.now().told.server_ms);
+        let request = Duration::from_millis(config.sync.request_ms_max);
+        let uplink = Uplink::open(dir, &config.server.agents_url, time, request)?;
+        let limits = Limits { drain: DRAIN_MAX, ..Limits::default() };
+        let listener = Listener::bind(config.listen.http, None, limits.clone()).await?;
+        let ops = Listener::bind(config.listen.ops, None, limits.clone()).await?;
+        let local = match Listener::bind_unix(&dir.join(files::SOCKET), limits).await {
+            Ok(local) => Some(local),
+            // A path too long for a socket must not keep an agent from taking visits in.
+            Err(error) => {
+                tracing::warn!(error = %error, "no local socket: ask GET /v1/status instead of trenza-agent status");
+                None
+            }
+        };
+        let ready = Ready { ready: true, http: listener.url(), ops: ops.url() };
+        let boot = boot_id().unwrap_or_else(|| BootId(random()));
+        let app = App::new(Parts {
+            today: Today::new(config.zone(), config.capture.write_key.clone()),
+            form_key: form_key(&*store)?,
+            dir: dir.to_owned(),
+            clock: clock.clone(),
+            boot,
+            store,
+            log: log.clone(),
+            link: link.clone(),
+            send_now: Arc::default(),
+            mend: Arc::new(Notify::new()),
+            metrics,
+            config,
+        });
+        let sender = Sender::new(log, link, app.config.sync.clone(), uplink, around(&app));
+        Ok(Self { app, ready, http: listener, ops, local, sender, rocks, log_thread })
+    }
+
+    /// Serves until `shutdown` is done, then lets requests in flight finish and the log reach the disk.
+    pub async fn serve(self, shutdown: impl Future<Output = ()> + Send) {
+        let Self { app, http, ops, local, sender, rocks, log_thread, .. } = self;
+        let (stop, stopping) = watch::channel(false);
+        let stopped = |mut stopping: watch::Receiver<bool>| async move {
+            let _gone = stopping.wait_for(|stop| *stop).await;
+        };
+        let mut tasks: Vec<JoinHandle<()>> = vec![
+            tokio::spawn(serve(http, http::routes(&app), stopped(stopping.clone()))),
+            tokio::spawn(serve(ops, ops_routes(&app), stopped(stopping.clone()))),
+            tokio::spawn(sender.run(stopping.clone())),
+            tokio::spawn(mend(app.clone(), rocks.clone(), stopping.clone())),
+            tokio::spawn(gauges(app.clone(), stopping.clone())),
+        ];
+        if let Some(local) = local {
+            tasks.push(tokio::spawn(serve(local, http::local_routes(&app), stopped(stopping))));
+        }
+        shutdown.await;
+        tracing::info!("stopping: requests in flight finish first");
+        let _heard = stop.send(true);
+        for task in tasks {
+            if task.await.is_err() {
+                tracing::warn!("a part of the agent ended with a panic");
+            }
+        }
+        drop(app);
+        // The last handle to the log is gone: its thread ends once everything handed in is on the disk.
+        let flushed = spawn_blocking(move || log_thread.join().is_ok());
+        if !matches!(timeout(FLUSH_MAX, flushed).await, Ok(Ok(true))) {
+            tracing::warn!("the log's thread did not end in time; what was answered is on the disk all the same");
+        }
+        let closed = spawn_blocking(move || rocks.close()).await;
+        if let Ok(Err(error)) = closed {
+            tracing::warn!(error = %error, "the store did not close cleanly");
+        }
+    }
+}
+
+fn open_store(config: &Config, dir: &Path) -> Result<(Arc<RocksStore>, Option<Damage>), StartError> {
+    let mut spaces = SPACES.to_vec();
+    spaces.push(PROBE);
+    let (store, damage) = open_or_quarantine(dir.join(&config.store.dir), &spaces, store_options(config))?;
+    match &damage {
+        Some(Damage::Repaired { reason }) => tracing::error!(error = %reason, "the store was damaged and repaired; going on in a new epoch"),
+        Some(Damage::SetAside { reason, folder }) => {
+            tracing::error!(error = %reason, store.aside = %folder.display(), "the store was damaged beyond repair and moved aside; starting empty in a new epoch");
+        }
+        None => {}
+    }
+    Ok((Arc::new(store), damage))
+}
+
+fn open_log(store: Arc<dyn Store>, id: AgentId, marker: &Path, damage: Option<Damage>) -> Result<(Log, std::thread::JoinHandle<()>), StartError> {
+    let used = read_epoch(marker)?;
+    let fresh = Fresh { epoch: used + 1, salt_root: random(), damaged: damage.is_some() };
+    // Before the first entry of a new epoch is written: the marker may be ahead of the store, never behind.
+    let (log, thread) = match STATE.get(&*store, &())? {
+        Some(state) if !fresh.damaged => {
+            write_epoch(marker, used.max(state.epoch), used)?;
+            Log::open(store, id, fresh)?
+        }
+        other => {
+            let epoch = fresh.epoch.max(other.map_or(0, |state| state.epoch + 1));
+            write_epoch(marker, epoch, used)?;
+            Log::open(store, id, Fresh { epoch, ..fresh })?
+        }
+    };
+    Ok((log, thread))
+}
+
+fn write_epoch(marker: &Path, epoch: Epoch, used: Epoch) -> Result<(), StartError> {
+    if epoch == used {
+        return Ok(());
+    }
+    replace(marker, format!("{epoch}\n").as_bytes()).map_err(|cause| StartError::Epoch { path: marker.to_owned(), cause })
+}
+
+/// Derived from the store's secret, so that it outlives a restart.
+fn form_key(store: &dyn Store) -> Result<[u8; 32], StoreError> {
+    let root = STATE.get(store, &())?.map(|state| state.salt_root).unwrap_or_default();
+    Ok(blake3::derive_key("trenza-agent 2026 kiosk forms", &root))
+}
+
+fn around(app: &App) -> Around {
+    let marker = app.dir.join(files::EPOCH);
+    let taking = Mutex::new(());
+    let dir = app.dir.clone();
+    Around {
+        clock: app.clock.clone(),
+        boot: app.boot,
+        random: random_unit,
+        disk_free: Arc::new(move || status::disk_free_bytes(&dir)),
+        next_epoch: Arc::new(move || {
+            let _one = taking.lock().unwrap_or_else(PoisonError::into_inner);
+            let used = read_epoch(&marker).map_err(io::Error::other)?;
+            write_epoch(&marker, used + 1, used).map_err(io::Error::other)?;
+            Ok((used + 1, random()))
+        }),
+        wake: app.send_now.clone(),
+    }
+}
+
+fn ops_routes(app: &App) -> axum::Router {
+    let app = app.clone();
+    ops_router(app.metrics.clone(), move || {
+        let app = app.clone();
+        async move { timeout(PROBE_MAX, probe(&app)).await.unwrap_or_else(|_| Err("a write did not reach the disk in time".into())) }
+    })
+}
+
+/// Writes a row and syncs it: only that proves that visits can be taken in.
+async fn probe(app: &App) -> Result<(), String> {
+    let (store, now_ms) = (app.store.clone(), app.clock.wall_ms());
+    let written = spawn_blocking(move || {
+        let mut batch = Batch::new();
+        batch.put(PROBE, *b"probe", now_ms.to_be_bytes());
+        store.commit(batch, Durable::Yes)
+    });
+    written.await.map_err(|error| error.to_string())?.map_err(|error| error.to_string())
+}
+
+/// Opens the store again after an error of the disk.
+async fn mend(app: App, rocks: Arc<RocksStore>, mut stop: watch::Receiver<bool>) {
+    loop {
+        tokio::select! {
+            _ = stop.wait_for(|stop| *stop) => return,
+            () = app.mend.notified() => {}
+            () = sleep(MEND_EVERY) => {}
+        }
+        let rocks = rocks.clone();
+        let mended = spawn_blocking(move || match rocks.health() {
+            Ok(()) => None,
+            Err(error) => Some((error, rocks.reopen())),
+        });
+        match mended.await {
+            Ok(Some((error, Ok(())))) => tracing::warn!(error = %error, "the store had failed and was opened again"),
+            Ok(Some((error, Err(again)))) => tracing::error!(error = %error, error.again = %again, "the store failed and cannot be opened again yet"),
+            Ok(None) => {}
+            Err(error) => tracing::error!(error = %error, "looking after the store ended with a panic"),
+        }
+    }
+}
+
+/// Keeps the gauges up to date: produced = stored + duplicates + dropped, and stored = acknowledged + waiting.
+async fn gauges(app: App, mut stop: watch::Receiver<bool>) {
+    loop {
+        let (heads, link) = (app.log.ends(), app.link.now());
+        let waiting = link::waiting(&heads, &link.told.lanes);
+        let held: u64 = heads.values().map(|head| head.seq).sum();
+        metrics::gauge!("trenza_agent_waiting_events").set(waiting as f64);
+        metrics::gauge!("trenza_agent_log_events").set(held as f64);
+        metrics::gauge!("trenza_agent_acknowledged_events").set(held.saturating_sub(waiting) as f64);
+        metrics::gauge!("trenza_agent_server_up").set(f64::from(u8::from(link.up)));
+        metrics::gauge!("trenza_agent_disk_free_bytes").set(status::disk_free_bytes(&app.dir) as f64);
+        tokio::select! {
+            _ = stop.wait_for(|stop| *stop) => return,
+            () = sleep(GAUGES_EVERY) => {}
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! What becomes of a captured request: entries in the log, on stable storage before 200.
+//!
+//! Owns the [`Collector`] of the agent. Never refuses a write key: an agent's view of them may be stale, the server judges.
+
+use trenza_shared::{
+    capture::{CannotStore, Collector, Stored, Taken, Verdict},
+    event::Event,
+    group_commit::GroupError,
+    id::Lane,
+    store::StoreError,
+    wire::entry::{Entry, Open, What},
+};
+
+use crate::{
+    log::{Append, AppendError, NewEntry},
+    state::{self, App},
+};
+
+/// When a client may come back after a full disk. Unit: seconds.
+const FULL_RETRY_S: u32 = 30;
+/// When a client may come back while the store is opened again. Unit: seconds.
+const CLOSED_RETRY_S: u32 = 5;
+/// When a client may come back after a burst. Unit: seconds.
+const BUSY_RETRY_S: u32 = 1;
+/// Longest reason kept with a refused text. Unit: characters.
+const REASON_CHARS_MAX: usize = 500;
+
+impl Collector for App {
+    fn judge(&self, key: &str, _origin: Option<&str>) -> Verdict {
+        if key == self.config.capture.write_key || self.link.now().keys.contains(key) { Verdict::Known } else { Verdict::Unverified }
+    }
+
+    async fn store(&self, taken: Taken) -> Result<Stored, CannotStore> {
+        let produced = taken.events.len() + taken.rejected.len();
+        let entries = entries(self, taken);
+        metrics::counter!("trenza_agent_produced_total").increment(produced as u64);
+        match self.log.append(Append { lane: Lane::Visits, entries }).await {
+            Ok(duplicates) => {
+                metrics::counter!("trenza_agent_duplicates_total").increment(duplicates as u64);
+                metrics::counter!("trenza_agent_stored_total").increment((produced - duplicates.min(produced)) as u64);
+                Ok(Stored { duplicates, resolved: None })
+            }
+            Err(error) => {
+                // Not lost: the client is told to send them again.
+                metrics::counter!("trenza_agent_dropped_total").increment(produced as u64);
+                tracing::warn!(error = %error, events = produced, "a request could not be stored; its client was told to come back");
+                self.mend.notify_one();
+                Err(cannot_store(&error))
+            }
+        }
+    }
+
+    fn now_ms(&self) -> i64 {
+        self.clock.wall_ms()
+    }
+
+    fn fresh_message_id(&self) -> String {
+        state::random_uuid()
+    }
+}
+
+/// Events in the client's order, then what was refused.
+fn entries(app: &App, taken: Taken) -> Vec<NewEntry> {
+    let Taken { key, verdict, received_ms, events, rejected, .. } = taken;
+    let open = Open {
+        what: What::Event(trenza_shared::event::EventType::Track),
+        captured_ms: received_ms,
+        boottime_ms: app.clock.boottime_ms(),
+        offset_min: offset_min(app, received_ms),
+        key,
+        unverified: verdict != Verdict::Known,
+    };
+    let events = events.into_iter().map(|event| event_entry(&open, &event));
+    let rejected = rejected.into_iter().map(|rejected| {
+        let reason = rejected.reason.chars().take(REASON_CHARS_MAX).collect();
+        let what = What::Rejected { code: rejected.code.into(), reason, message_id: rejected.message_id };
+        let open = Open { what, ..open.clone() };
+        NewEntry { identity: None, entry: Entry::clear(&open, &rejected.text), at_ms: received_ms }
+    });
+    events.chain(rejected).collect()
+}
+
+fn event_entry(open: &Open, event: &Event) -> NewEntry {
+    let open = Open { what: What::Event(event.kind), ..open.clone() };
+    NewEntry { identity: Some((event.message_id.clone(), event.id)), entry: Entry::clear(&open, &event.text), at_ms: open.captured_ms }
+}
+
+/// The place's offset from UTC at an instant. Unit: minutes.
+fn offset_min(app: &App, at_ms: i64) -> i16 {
+    let at = jiff::Timestamp::from_millisecond(at_ms).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
+    i16::try_from(app.config.zone().to_offset(at).seconds() / 60).unwrap_or(0)
+}
+
+fn cannot_store(error: &GroupError<AppendError>) -> CannotStore {
+    match error {
+        GroupError::Busy => CannotStore::Full { retry_after_s: BUSY_RETRY_S },
+        GroupError::Refused(AppendError::Store(StoreError::Full { .. })) => CannotStore::Full { retry_after_s: FULL_RETRY_S },
+        GroupError::Closed | GroupError::Refused(_) => CannotStore::Closed { retry_after_s: CLOSED_RETRY_S },
+    }
+}

@@ -1,0 +1,143 @@
+//! What is known of the server: whether it answers, what it has, by how much its clock differs.
+//!
+//! Owns the one row that remembers it over a restart. Never talks: that is `sync`.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use tokio::sync::watch;
+use trenza_shared::{
+    id::{Epoch, Lane, Seq},
+    store::{Batch, Durable, Store, StoreError},
+    wire::sync::{LaneHave, Welcome},
+};
+
+use crate::{
+    log::Heads,
+    tables::{SERVER, ServerRow},
+};
+
+/// How the server stands, as far as the agent knows.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Link {
+    /// It answered last time.
+    pub up: bool,
+    /// Since when that has been so, by the device's clock. Unit: ms since 1970.
+    pub since_ms: i64,
+    /// It refuses this agent (revoked, or not known there).
+    pub refused: bool,
+    /// What went wrong last; empty when nothing did.
+    pub problem: String,
+    /// What it told.
+    pub told: Arc<ServerRow>,
+    /// The write keys of the organisation.
+    pub keys: Arc<BTreeSet<String>>,
+}
+
+/// The link, as seen and changed by sync; others only look.
+pub struct LinkCell {
+    store: Arc<dyn Store>,
+    state: watch::Sender<Link>,
+}
+
+impl LinkCell {
+    /// Starts with what was remembered: the server counts as absent until it answers.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn open(store: Arc<dyn Store>, now_ms: i64) -> Result<Self, StoreError> {
+        let told = SERVER.get(&*store, &())?.unwrap_or_default();
+        let keys = Arc::new(told.write_keys.iter().cloned().collect());
+        let link = Link { up: false, since_ms: now_ms, refused: false, problem: String::new(), told: Arc::new(told), keys };
+        Ok(Self { store, state: watch::channel(link).0 })
+    }
+
+    /// How it stands now.
+    pub fn now(&self) -> Link {
+        self.state.borrow().clone()
+    }
+
+    /// Follows its changes.
+    pub fn watch(&self) -> watch::Receiver<Link> {
+        self.state.subscribe()
+    }
+
+    /// The server answered.
+    pub fn up(&self, now_ms: i64) {
+        self.state.send_modify(|link| {
+            if !link.up {
+                link.since_ms = now_ms;
+            }
+            (link.up, link.refused) = (true, false);
+            link.problem.clear();
+        });
+    }
+
+    /// The server did not answer, or refused.
+    pub fn down(&self, now_ms: i64, refused: bool, problem: String) {
+        self.state.send_modify(|link| {
+            if link.up {
+                link.since_ms = now_ms;
+            }
+            (link.up, link.refused, link.problem) = (false, refused, problem);
+        });
+    }
+
+    /// Takes a welcome as the truth, and remembers it when it says something new.
+    ///
+    /// # Errors
+    /// The store cannot be written; it is known all the same.
+    pub fn welcome(&self, welcome: Welcome, clock_offset_ms: Option<i64>) -> Result<(), StoreError> {
+        let row = ServerRow {
+            generation: welcome.generation,
+            lanes: welcome.lanes,
+            write_keys: welcome.write_keys,
+            clock_offset_ms,
+            server_ms: welcome.sent_ms,
+        };
+        self.remember(row)
+    }
+
+    /// Takes an acknowledgement as the truth about one lane, greater or less than what was known.
+    ///
+    /// # Errors
+    /// The store cannot be written; it is known all the same.
+    pub fn acknowledged(&self, have: LaneHave) -> Result<(), StoreError> {
+        let mut row = (*self.state.borrow().told).clone();
+        match row.lanes.iter_mut().find(|known| known.epoch == have.epoch && known.lane == have.lane) {
+            Some(known) => *known = have,
+            None => row.lanes.push(have),
+        }
+        self.remember(row)
+    }
+
+    fn remember(&self, row: ServerRow) -> Result<(), StoreError> {
+        let before = self.state.borrow().told.clone();
+        self.state.send_modify(|link| {
+            if row.write_keys != link.told.write_keys {
+                link.keys = Arc::new(row.write_keys.iter().cloned().collect());
+            }
+            link.told = Arc::new(row.clone());
+        });
+        // Only a hint for the next start, which asks the server anyway: it needs no fsync, and a quiet hello no write at all.
+        let quiet = ServerRow { server_ms: before.server_ms, clock_offset_ms: before.clock_offset_ms, ..row.clone() } == *before;
+        if quiet && row.server_ms - before.server_ms < QUIET_WRITE_EVERY_MS {
+            return Ok(());
+        }
+        let mut batch = Batch::new();
+        SERVER.put(&mut batch, &(), &row)?;
+        self.store.commit(batch, Durable::Later)
+    }
+}
+
+/// How often the server's time alone is written down: flash wears. Unit: ms.
+const QUIET_WRITE_EVERY_MS: i64 = 600_000;
+
+/// What the server has of a lane: up to which number; 0 when it knows nothing of it.
+pub fn acked(lanes: &[LaneHave], epoch: Epoch, lane: Lane) -> Seq {
+    lanes.iter().find(|have| have.epoch == epoch && have.lane == lane).map_or(0, |have| have.acked)
+}
+
+/// Events that the server does not have yet.
+pub fn waiting(heads: &Heads, lanes: &[LaneHave]) -> u64 {
+    heads.iter().map(|((epoch, lane), head)| head.seq.saturating_sub(acked(lanes, *epoch, *lane))).sum()
+}

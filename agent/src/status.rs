@@ -1,0 +1,111 @@
+//! How the agent stands, in figures: `GET /v1/status`, `trenza-agent status`, the kiosk's footer.
+//!
+//! Owns the sums over lanes. Computed from the data at every question: there is no second source of truth.
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+use trenza_shared::{
+    id::{AgentId, Epoch},
+    store::{StoreError, View},
+    wire::sync::LaneHave,
+};
+
+use crate::{
+    link::{self, acked},
+    log::{self, Heads},
+    state::App,
+};
+
+/// What `status --json` prints.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Status {
+    /// Who.
+    pub agent: AgentId,
+    /// The epoch in which it writes.
+    pub epoch: Epoch,
+    /// Events taken in, all lanes together.
+    pub head_seq: u64,
+    /// Events that the server has.
+    pub acked_seq: u64,
+    /// Events that it does not have yet.
+    pub waiting: u64,
+    /// How long the oldest of them has waited; 0 when none waits. Unit: ms.
+    pub oldest_waiting_ms: u64,
+    /// The server's clock less this device's; null before the first talk. Unit: ms.
+    pub clock_offset_ms: Option<i64>,
+    /// Free space where the log lives. Unit: bytes.
+    pub disk_free_bytes: u64,
+    /// "up" when the server answered last time, else "down".
+    pub server: String,
+    /// The server refuses this agent: it was revoked, or is not known there. Capture goes on.
+    pub refused: bool,
+    /// What went wrong last between agent and server; empty when nothing did.
+    pub problem: String,
+    /// Version of the program.
+    pub program: String,
+}
+
+/// Events taken in, acknowledged and waiting.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Figures {
+    /// Events taken in.
+    pub head: u64,
+    /// Events that the server has.
+    pub acked: u64,
+    /// Events that it does not have yet.
+    pub waiting: u64,
+    /// When the oldest of them was taken in. Unit: ms since 1970.
+    pub oldest_ms: Option<i64>,
+}
+
+/// Sums the lanes up.
+///
+/// # Errors
+/// The store cannot be read.
+pub fn figures(view: &dyn View, heads: &Heads, told: &[LaneHave]) -> Result<Figures, StoreError> {
+    let mut sums = Figures { waiting: link::waiting(heads, told), ..Figures::default() };
+    for ((epoch, lane), head) in heads {
+        let acked = acked(told, *epoch, *lane).min(head.seq);
+        sums.head += head.seq;
+        sums.acked += acked;
+        if acked < head.seq {
+            let at_ms = log::captured_ms(view, *epoch, *lane, acked + 1)?;
+            sums.oldest_ms = sums.oldest_ms.into_iter().chain(at_ms).min();
+        }
+    }
+    Ok(sums)
+}
+
+/// How a running agent stands. Reads the disk: call it where blocking is allowed.
+///
+/// # Errors
+/// The store cannot be read.
+pub fn of(app: &App) -> Result<Status, StoreError> {
+    let link = app.link.now();
+    let sums = figures(&*app.store, &app.log.ends(), &link.told.lanes)?;
+    Ok(Status {
+        agent: app.log.agent,
+        epoch: app.log.epoch(),
+        head_seq: sums.head,
+        acked_seq: sums.acked,
+        waiting: sums.waiting,
+        oldest_waiting_ms: age_ms(sums.oldest_ms, app.clock.wall_ms()),
+        clock_offset_ms: link.told.clock_offset_ms,
+        disk_free_bytes: disk_free_bytes(&app.dir),
+        server: if link.up { "up" } else { "down" }.into(),
+        refused: link.refused,
+        problem: link.problem,
+        program: env!("CARGO_PKG_VERSION").into(),
+    })
+}
+
+/// How long ago an instant was; 0 for none and for the future.
+pub fn age_ms(at_ms: Option<i64>, now_ms: i64) -> u64 {
+    at_ms.and_then(|at| u64::try_from(now_ms.saturating_sub(at)).ok()).unwrap_or(0)
+}
+
+/// Space that the agent may still use; 0 where the system does not say. Unit: bytes.
+pub fn disk_free_bytes(dir: &Path) -> u64 {
+    rustix::fs::statvfs(dir).map_or(0, |fs| fs.f_bavail.saturating_mul(fs.f_frsize))
+}

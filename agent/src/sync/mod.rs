@@ -1,0 +1,270 @@
+//! Sending: what the log holds goes to the server, in order, until the server has named it stored.
+//!
+//! Owns the one talk with the server. Never loses an event: it only reads the log, and deletes what the server archived. Works
+//! with fixed memory however large the backlog: one frame at a time.
+
+pub mod diverge; // lanes that the server cannot follow
+pub mod plan; // what to send, how long to wait: pure
+pub mod uplink; // credentials and calls
+
+use std::{io, path::PathBuf, sync::Arc, time::Duration};
+
+use tokio::{
+    sync::{Notify, watch},
+    task::spawn_blocking,
+    time::sleep,
+};
+use trenza_shared::{
+    clock::Clock,
+    id::{BootId, Epoch},
+    store::{Store, StoreError},
+    wire::sync::{Ack, Hello, LANES_MAX, LaneHead},
+};
+
+use crate::{
+    config::SyncSection,
+    link::{self, LinkCell},
+    log::{self, Log},
+    tables::ServerRow,
+};
+use diverge::Divergence;
+use plan::{BackOff, Offsets, Talk};
+use uplink::{TalkError, Uplink};
+
+/// Most gaps and forks sorted out in one talk before it is broken off.
+const TURNS_MAX: usize = 16;
+/// Most steps of deleting after one hello.
+const PRUNE_STEPS_MAX: usize = 16;
+const HOUR_MS: i64 = 3_600_000;
+
+/// What the worker needs of the process.
+#[derive(Clone)]
+pub struct Around {
+    /// The device's clocks.
+    pub clock: Arc<dyn Clock>,
+    /// This boot.
+    pub boot: BootId,
+    /// A random number in 0..1.
+    pub random: fn() -> f64,
+    /// Free space where the log lives. Unit: bytes.
+    pub disk_free: Arc<dyn Fn() -> u64 + Send + Sync>,
+    /// Takes the next epoch, durably, so that it is never taken again; and a new salt root.
+    pub next_epoch: Arc<dyn Fn() -> io::Result<(Epoch, [u8; 32])> + Send + Sync>,
+    /// Told to try at once.
+    pub wake: Arc<Notify>,
+}
+
+/// The worker.
+pub struct Sender {
+    log: Log,
+    link: Arc<LinkCell>,
+    limits: SyncSection,
+    uplink: Uplink,
+    around: Around,
+    offsets: Offsets,
+    hello_boot_ms: Option<u64>,
+    forget_from: [u8; 16],
+}
+
+impl Sender {
+    /// A worker that has not said anything yet.
+    pub fn new(log: Log, link: Arc<LinkCell>, limits: SyncSection, uplink: Uplink, around: Around) -> Self {
+        Self { log, link, limits, uplink, around, offsets: Offsets::default(), hello_boot_ms: None, forget_from: [0; 16] }
+    }
+
+    /// Talks with the server until `stop` says true. Breaking off a talk at any point loses nothing.
+    pub async fn run(mut self, mut stop: watch::Receiver<bool>) {
+        let mut failures: u32 = 0;
+        let mut heads = self.log.heads();
+        loop {
+            heads.mark_unchanged();
+            let talked = tokio::select! {
+                _ = stop.wait_for(|stop| *stop) => return,
+                talked = self.talk() => talked,
+            };
+            let wake = self.around.wake.clone();
+            match talked {
+                Ok(()) => {
+                    failures = 0;
+                    let pause = self.until_hello();
+                    tokio::select! {
+                        _ = stop.wait_for(|stop| *stop) => return,
+                        Ok(()) = heads.changed() => {}
+                        () = wake.notified() => self.hello_boot_ms = None,
+                        () = sleep(pause) => {}
+                    }
+                }
+                Err(error) => {
+                    failures = failures.saturating_add(1);
+                    self.hello_boot_ms = None;
+                    let wait_ms = self.failed(&error, failures);
+                    tokio::select! {
+                        _ = stop.wait_for(|stop| *stop) => return,
+                        () = wake.notified() => {}
+                        () = sleep(Duration::from_millis(wait_ms)) => {}
+                    }
+                }
+            }
+        }
+    }
+
+    fn failed(&self, error: &TalkError, failures: u32) -> u64 {
+        let refused = error.refuses_agent();
+        let before = self.link.now();
+        let problem = error.to_string();
+        // One line when something changes, not one for every try of a week without network.
+        if before.up || before.problem != problem {
+            tracing::warn!(error = %problem, sync.failures = failures, "the server cannot be reached; capture goes on");
+        }
+        self.link.down(self.around.clock.wall_ms(), refused, problem);
+        metrics::counter!("trenza_agent_sync_failures_total").increment(1);
+        let max_ms = if refused { self.limits.refused_wait_ms_max } else { self.limits.retry_wait_ms_max };
+        let min_ms = if refused { max_ms } else { self.limits.retry_wait_ms_min };
+        BackOff { min_ms, max_ms }.wait_ms(failures, error.retry_after_s(), (self.around.random)())
+    }
+
+    fn until_hello(&self) -> Duration {
+        let passed = self.hello_boot_ms.map_or(u64::MAX, |at| self.around.clock.boottime_ms().saturating_sub(at));
+        Duration::from_millis(self.limits.hello_every_ms.saturating_sub(passed))
+    }
+
+    /// One talk: hello when it is due, then frames until the server has everything.
+    ///
+    /// # Errors
+    /// [`TalkError`]; what was acknowledged until then is remembered.
+    pub async fn talk(&mut self) -> Result<(), TalkError> {
+        let mut turns = 0;
+        loop {
+            if self.until_hello().is_zero() {
+                self.hello().await?;
+            }
+            let told = self.link.now().told;
+            let Some(push) = plan::next_push(&self.log.ends(), &told.lanes, &[]) else { return Ok(()) };
+            let frame = {
+                let store = self.log.store().clone();
+                blocking(move || log::next_frame(&*store, push.epoch, push.lane, push.after, push.head)).await?
+            };
+            let Some(frame) = frame else {
+                return Err(TalkError::Disagreement(format!("nothing is stored after {} of lane {:?} in epoch {}", push.after, push.lane, push.epoch)));
+            };
+            let (first, count) = (frame.first, frame.count);
+            let trouble = match self.uplink.frame(&frame).await? {
+                Ack::Stored(have) => {
+                    let went_on = have.acked > push.after;
+                    metrics::counter!("trenza_agent_sent_entries_total").increment(u64::from(count));
+                    self.acknowledged(have)?;
+                    if went_on {
+                        continue;
+                    }
+                    Divergence { epoch: push.epoch, lane: push.lane }
+                }
+                Ack::Gap(have) => {
+                    let lost = first > push.after + 1 && have.acked == push.after;
+                    self.acknowledged(have)?;
+                    turns += 1;
+                    if turns > TURNS_MAX {
+                        return Err(TalkError::Disagreement("the server asks again and again for another number".into()));
+                    }
+                    if !lost {
+                        continue;
+                    }
+                    // What the server lacks is no longer here: the lane cannot go on, its rest goes on in another.
+                    Divergence { epoch: push.epoch, lane: push.lane }
+                }
+                Ack::Fork(have) => {
+                    self.acknowledged(have)?;
+                    Divergence { epoch: push.epoch, lane: push.lane }
+                }
+            };
+            turns += 1;
+            if turns > TURNS_MAX {
+                return Err(TalkError::Disagreement("the log diverges again and again".into()));
+            }
+            self.leave(trouble).await?;
+        }
+    }
+
+    async fn hello(&mut self) -> Result<(), TalkError> {
+        let clock = self.around.clock.clone();
+        let hello = self.what_to_say().await?;
+        let sent_boot_ms = clock.boottime_ms();
+        let welcome = self.uplink.hello(&hello).await?;
+        let answered_boot_ms = clock.boottime_ms();
+        self.hello_boot_ms = Some(answered_boot_ms);
+        self.offsets.add(Talk { sent_boot_ms, answered_boot_ms, received_ms: welcome.received_ms, replied_ms: welcome.sent_ms });
+        let offset = self.offsets.offset_ms(clock.wall_ms(), clock.boottime_ms());
+        self.uplink.time().saw_server_time_ms(welcome.sent_ms);
+        let server_ms = welcome.sent_ms;
+        if self.link.now().told.generation != welcome.generation {
+            tracing::info!(server.generation = welcome.generation, "the server has another history than last time: believing it");
+        }
+        self.link.welcome(welcome, offset).map_err(|error| TalkError::Local(error.to_string()))?;
+        self.link.up(clock.wall_ms());
+        self.leave_what_diverged().await?;
+        if self.uplink.validity().is_some_and(|validity| validity.wants_renewal(server_ms)) {
+            // An agent whose renewal fails goes on with what it has.
+            match self.uplink.renew().await {
+                Ok(()) => tracing::info!("the certificate was renewed"),
+                Err(error) => tracing::warn!(error = %error, "the certificate could not be renewed; trying again at the next hello"),
+            }
+        }
+        self.tidy().await
+    }
+
+    async fn what_to_say(&self) -> Result<Hello, TalkError> {
+        let told = self.link.now().told;
+        let (store, heads) = (self.log.store().clone(), self.log.ends());
+        let waiting = link::waiting(&heads, &told.lanes);
+        let lanes = blocking(move || {
+            let lanes = heads.iter().rev().take(LANES_MAX);
+            lanes
+                .map(|((epoch, lane), head)| {
+                    let oldest = log::oldest(&*store, *epoch, *lane)?;
+                    Ok(LaneHead { epoch: *epoch, lane: *lane, seq: head.seq, hash: head.hash, oldest })
+                })
+                .collect::<Result<Vec<_>, StoreError>>()
+        })
+        .await?;
+        Ok(Hello {
+            agent: self.log.agent,
+            program: env!("CARGO_PKG_VERSION").into(),
+            epoch: self.log.epoch(),
+            lanes,
+            waiting,
+            boot: self.around.boot,
+            boottime_ms: self.around.clock.boottime_ms(),
+            wall_ms: self.around.clock.wall_ms(),
+            clock_offset_ms: told.clock_offset_ms,
+            disk_free_bytes: (self.around.disk_free)(),
+        })
+    }
+
+    fn acknowledged(&self, have: trenza_shared::wire::sync::LaneHave) -> Result<(), TalkError> {
+        self.link.acknowledged(have).map_err(|error| TalkError::Local(error.to_string()))
+    }
+
+    /// Deletes what the server archived and what is too old to be a retry, a bounded part of it.
+    async fn tidy(&mut self) -> Result<(), TalkError> {
+        let now_ms = self.around.clock.wall_ms();
+        let before_ms = now_ms - i64::try_from(self.limits.retention_hours).unwrap_or(i64::MAX / HOUR_MS).min(i64::MAX / HOUR_MS) * HOUR_MS;
+        let (store, told, from) = (self.log.store().clone(), self.link.now().told, self.forget_from);
+        let next = blocking(move || tidy(&*store, &told, from, before_ms)).await?;
+        self.forget_from = next;
+        Ok(())
+    }
+}
+
+fn tidy(store: &dyn Store, told: &ServerRow, from: [u8; 16], before_ms: i64) -> Result<[u8; 16], StoreError> {
+    let mut steps = 0;
+    for have in &told.lanes {
+        while steps < PRUNE_STEPS_MAX && log::prune(store, have.epoch, have.lane, have.archived, before_ms)? > 0 {
+            steps += 1;
+        }
+    }
+    Ok(log::forget(store, &from, before_ms)?.unwrap_or_default())
+}
+
+/// Runs what reads or writes the disk away from the threads that serve.
+pub(crate) async fn blocking<T: Send + 'static>(job: impl FnOnce() -> Result<T, StoreError> + Send + 'static) -> Result<T, TalkError> {
+    spawn_blocking(job).await.map_err(|error| TalkError::Local(error.to_string()))?.map_err(|error| TalkError::Local(error.to_string()))
+}

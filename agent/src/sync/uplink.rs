@@ -1,0 +1,270 @@
+//! The way to the server: credentials, and the calls of the sync protocol.
+//!
+//! Owns the device's key and certificate as files. Never decides what is sent.
+
+use std::{
+    io::{self, Write},
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use http::{HeaderMap, HeaderValue, StatusCode, header};
+use serde::{Deserialize, Serialize};
+use trenza_shared::{
+    net::{
+        client::{Client, ClientError, ClientLimits, Response},
+        pki::{self, DeviceKey, PkiError},
+        tls::{self, TlsError, TlsTime, Trust},
+    },
+    wire::{
+        Shape, WireError,
+        frame::Frame,
+        sync::{Ack, Hello, Welcome},
+    },
+};
+
+use crate::config::files;
+
+/// Largest answer: a welcome with all lanes and write keys. Unit: bytes.
+const ANSWER_BYTES_MAX: usize = 1024 * 1024;
+/// Longest wait for a connection.
+const CONNECT_MAX: Duration = Duration::from_secs(10);
+/// How often a quiet connection is asked whether it is alive.
+const PING_EVERY: Duration = Duration::from_secs(10);
+
+/// Why the device's credentials cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum CredentialsError {
+    /// A file is missing or unreadable.
+    #[error("cannot read {}: {cause}; enrol the device again into an empty folder", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        cause: io::Error,
+    },
+    /// A file holds something else.
+    #[error(transparent)]
+    Pki(#[from] PkiError),
+    /// Key and certificate do not fit.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// The new certificate cannot be written.
+    #[error("cannot write {}: {cause}", path.display())]
+    Unwritable {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        cause: io::Error,
+    },
+}
+
+/// Why a talk with the server ended.
+#[derive(Debug, thiserror::Error)]
+pub enum TalkError {
+    /// No answer.
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    /// An answer that is not a success.
+    #[error("the server answers {status} {code}: {message}")]
+    Refused {
+        /// The status.
+        status: u16,
+        /// Its stable name; empty when the answer was not in the usual form.
+        code: String,
+        /// Its sentence.
+        message: String,
+        /// When to come back. Unit: seconds.
+        retry_after_s: Option<u64>,
+    },
+    /// An answer that cannot be read.
+    #[error(transparent)]
+    Wire(#[from] WireError),
+    /// The device's own files.
+    #[error(transparent)]
+    Credentials(#[from] CredentialsError),
+    /// The device's own store, or a thread that died.
+    #[error("this device cannot read or write its log: {0}")]
+    Local(String),
+    /// An answer that makes no sense twice in a row.
+    #[error("server and agent do not agree where the log ends: {0}")]
+    Disagreement(String),
+}
+
+impl TalkError {
+    /// The server does not want this agent: trying often is of no use.
+    pub fn refuses_agent(&self) -> bool {
+        matches!(self, Self::Refused { status: 401 | 403, .. })
+    }
+
+    /// When the server wants to be asked again. Unit: seconds.
+    pub fn retry_after_s(&self) -> Option<u64> {
+        match self {
+            Self::Refused { retry_after_s, .. } => *retry_after_s,
+            _ => None,
+        }
+    }
+}
+
+/// The validity of the device's certificate.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Validity {
+    /// Unit: ms since 1970.
+    pub begins_ms: i64,
+    /// Unit: ms since 1970.
+    pub expires_ms: i64,
+}
+
+impl Validity {
+    /// Reads it from a certificate (DER).
+    pub fn of(der: &[u8]) -> Option<Self> {
+        Some(Self { begins_ms: pki::cert_begins_ms(der)?, expires_ms: pki::cert_expires_ms(der)? })
+    }
+
+    /// Two thirds of it are over.
+    pub fn wants_renewal(self, now_ms: i64) -> bool {
+        now_ms >= self.begins_ms.saturating_add(self.expires_ms.saturating_sub(self.begins_ms) / 3 * 2)
+    }
+}
+
+/// A client that authenticates itself as this device.
+pub struct Uplink {
+    dir: PathBuf,
+    base: String,
+    time: Arc<TlsTime>,
+    request: Duration,
+    client: Client,
+    validity: Option<Validity>,
+}
+
+impl Uplink {
+    /// Reads the credentials in `dir`; `base` is the URL of the listener for agents.
+    ///
+    /// # Errors
+    /// [`CredentialsError`] names the file.
+    pub fn open(dir: &Path, base: &str, time: Arc<TlsTime>, request: Duration) -> Result<Self, CredentialsError> {
+        let (client, validity) = client(dir, &time, request)?;
+        let base = base.trim_end_matches('/').to_owned();
+        Ok(Self { dir: dir.to_owned(), base, time, request, client, validity })
+    }
+
+    /// The time by which certificates are judged.
+    pub fn time(&self) -> &Arc<TlsTime> {
+        &self.time
+    }
+
+    /// The certificate's validity.
+    pub fn validity(&self) -> Option<Validity> {
+        self.validity
+    }
+
+    /// Opens the talk.
+    ///
+    /// # Errors
+    /// [`TalkError`].
+    pub async fn hello(&self, hello: &Hello) -> Result<Welcome, TalkError> {
+        let answer = self.call("hello", hello.to_bytes(), "application/msgpack").await?;
+        Ok(Welcome::from_bytes(&answer.body)?)
+    }
+
+    /// Sends a frame.
+    ///
+    /// # Errors
+    /// [`TalkError`]; it is unknown then whether the server has it.
+    pub async fn frame(&self, frame: &Frame) -> Result<Ack, TalkError> {
+        let answer = self.call("frame", frame.to_bytes(), "application/msgpack").await?;
+        Ok(Ack::from_bytes(&answer.body)?)
+    }
+
+    /// Gets a new certificate for the same key and uses it from the next connection on.
+    ///
+    /// # Errors
+    /// [`TalkError`]; the old certificate stays in use.
+    pub async fn renew(&mut self) -> Result<(), TalkError> {
+        let key = read(&self.dir.join(files::KEY))?;
+        let csr = DeviceKey::from_pem(&key).and_then(|key| key.csr_pem()).map_err(CredentialsError::from)?;
+        let body = serde_json::to_vec(&RenewRequest { csr: &csr }).map_err(|error| TalkError::Local(error.to_string()))?;
+        let answer = self.call("renew", body, "application/json").await?;
+        let renewed: RenewAnswer = serde_json::from_slice(&answer.body).map_err(|error| WireError::malformed("renewed certificate", error))?;
+        pki::read_chain(&renewed.certificate).map_err(CredentialsError::from)?;
+        let path = self.dir.join(files::CERT);
+        replace(&path, renewed.certificate.as_bytes()).map_err(|cause| CredentialsError::Unwritable { path, cause })?;
+        (self.client, self.validity) = client(&self.dir, &self.time, self.request)?;
+        Ok(())
+    }
+
+    async fn call(&self, what: &str, body: Vec<u8>, kind: &'static str) -> Result<Response, TalkError> {
+        let url = format!("{}/sync/v1/{what}", self.base);
+        let headers: HeaderMap = [(header::CONTENT_TYPE, HeaderValue::from_static(kind))].into_iter().collect();
+        let answer = self.client.post(&url, headers, body).await?;
+        if answer.status == StatusCode::OK {
+            return Ok(answer);
+        }
+        let said = answer.error();
+        Err(TalkError::Refused {
+            status: answer.status.as_u16(),
+            retry_after_s: answer.retry_after_s(),
+            code: said.as_ref().map(|said| said.code.clone()).unwrap_or_default(),
+            message: said.map(|said| said.message).unwrap_or_default(),
+        })
+    }
+}
+
+#[derive(Serialize)]
+struct RenewRequest<'a> {
+    csr: &'a str,
+}
+
+#[derive(Deserialize)]
+struct RenewAnswer {
+    certificate: String,
+}
+
+fn client(dir: &Path, time: &Arc<TlsTime>, request: Duration) -> Result<(Client, Option<Validity>), CredentialsError> {
+    let key = DeviceKey::from_pem(&read(&dir.join(files::KEY))?)?;
+    let chain = pki::read_chain(&read(&dir.join(files::CERT))?)?;
+    let mut ca = pki::read_chain(&read(&dir.join(files::CA))?)?;
+    let validity = chain.first().and_then(|leaf| Validity::of(leaf));
+    let (config, _) = tls::client_config(Trust::ca(ca.swap_remove(0)), Some((chain, key.to_der())), time.clone())?;
+    let limits = ClientLimits {
+        connect: CONNECT_MAX.min(request),
+        request,
+        response_bytes_max: ANSWER_BYTES_MAX,
+        ping: PING_EVERY,
+        ..ClientLimits::default()
+    };
+    Ok((Client::new(config, limits), validity))
+}
+
+fn read(path: &Path) -> Result<String, CredentialsError> {
+    std::fs::read_to_string(path).map_err(|cause| CredentialsError::Unreadable { path: path.to_owned(), cause })
+}
+
+/// Replaces a file so that it is always either the old or the new one.
+///
+/// # Errors
+/// What the system says; the old file is there then.
+pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let next = path.with_extension("next");
+    let mut file = std::fs::File::create(&next)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    std::fs::rename(&next, path)?;
+    match path.parent() {
+        Some(dir) if !dir.as_os_str().is_empty() => std::fs::File::open(dir)?.sync_all(),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_certificate_is_renewed_after_two_thirds_of_its_life() {
+        let validity = Validity { begins_ms: 1_000, expires_ms: 31_000 };
+        assert!(!validity.wants_renewal(20_999));
+        assert!(validity.wants_renewal(21_000) && validity.wants_renewal(99_000));
+    }
+}

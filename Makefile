@@ -1,0 +1,55 @@
+# Trenza: what a person types. `make demo` shows it, `make test` proves it, `make bench` measures it.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help demo test bench build lint deny rust-tests snippet-tests browser-tests clean
+
+# RocksDB is compiled once per machine and linked from a cache outside the clone; see .ci/rocksdb.
+rocks = ROCKSDB_STATIC=1 ROCKSDB_LIB_DIR="$$(.ci/rocksdb)"
+
+help: ## This list
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' Makefile
+
+demo: ## Build, start a server, two agents and a website, play a day, stay until Ctrl-C
+	@.ci/install build
+	@$(rocks) cargo build --release -p trenza-server -p trenza-agent -p trenza-tests --bin trenza-server --bin trenza-agent --bin trenza-demo
+	@target/release/trenza-demo
+
+test: ## Every test: Rust, stories, faults, snippet, browser
+	@.ci/install test
+	@$(MAKE) --no-print-directory lint rust-tests snippet-tests browser-tests
+	@echo "make test: all green"
+
+build: ## The two programs, as released
+	@.ci/install build
+	@$(rocks) cargo build --release -p trenza-server -p trenza-agent
+
+lint: ## Formatting, clippy, docs, the pure core, licences
+	cargo fmt --all --check
+	$(rocks) cargo clippy --quiet --workspace --all-targets -- -D warnings
+	cargo check --quiet -p trenza-shared --no-default-features
+	$(rocks) RUSTDOCFLAGS="-D warnings" cargo doc --quiet --workspace --no-deps
+	@if command -v cargo-deny >/dev/null; then cargo deny --offline check bans licenses sources; else echo "lint: cargo-deny is not installed, 'make deny' installs and runs it"; fi
+
+deny: ## Licences, sources, duplicates and advisories of every dependency
+	@command -v cargo-deny >/dev/null || cargo install --locked cargo-deny
+	cargo deny check
+
+rust-tests:
+	$(rocks) cargo build --quiet -p trenza-server -p trenza-agent
+	$(rocks) cargo test --workspace --all-features
+
+snippet-tests:
+	cd js-snippet && npm ci --no-fund --no-audit && npm test
+
+browser-tests:
+	node --test tests/browser/
+
+bench: ## Benchmarks: a table, and target/bench/*.json
+	@.ci/install build
+	@$(rocks) cargo build --release -p trenza-server -p trenza-agent -p trenza-tests --bin trenza-server --bin trenza-agent --bin trenza-bench
+	@target/release/trenza-bench
+
+clean: ## Remove what was built here (the RocksDB cache stays)
+	cargo clean

@@ -71,19 +71,37 @@ impl Server {
         let ca = Ca::generate("Test", parse_time_ms(NOW).unwrap()).unwrap();
         std::fs::write(dir.path().join("ca.pem"), ca.cert_pem()).unwrap();
         std::fs::write(dir.path().join("ca.key.pem"), ca.key_pem()).unwrap();
-        let mut config = Config { dir: dir.path().to_path_buf(), ..Config::default() };
+        let mut config = Config {
+            dir: dir.path().to_path_buf(),
+            ..Config::default()
+        };
         config.identity.id_key = to_hex(&[7; 32]);
         let running = App::over(config, store, clock.clone()).unwrap();
         let app = running.app.clone();
-        app.registry.put_source(WEB, &source("Website", 100)).unwrap();
-        app.registry.put_source(CORE, &source("Core system", 200)).unwrap();
+        app.registry
+            .put_source(WEB, &source("Website", 100))
+            .unwrap();
+        app.registry
+            .put_source(CORE, &source("Core system", 200))
+            .unwrap();
         let router = http::routes(app.clone(), "http");
-        Self { app, clock, router, running, _dir: dir }
+        Self {
+            app,
+            clock,
+            router,
+            running,
+            _dir: dir,
+        }
     }
 
     /// Stops it and waits until all is written.
     pub async fn close(self) {
-        let Self { app, router, running, .. } = self;
+        let Self {
+            app,
+            router,
+            running,
+            ..
+        } = self;
         drop((app, router));
         running.close().await;
     }
@@ -92,14 +110,25 @@ impl Server {
     pub fn token(&self, role: Role) -> String {
         let token = format!("tk_{role:?}");
         let mut batch = Batch::new();
-        TOKENS.put(&mut batch, blake3::hash(token.as_bytes()).as_bytes(), &TokenRow { role, created_ms: 0 }).unwrap();
+        TOKENS
+            .put(
+                &mut batch,
+                blake3::hash(token.as_bytes()).as_bytes(),
+                &TokenRow {
+                    role,
+                    created_ms: 0,
+                },
+            )
+            .unwrap();
         self.app.store.commit(batch, Durable::Yes).unwrap();
         token
     }
 
     /// Takes in events by a write key and waits until they are in their customers.
     pub async fn capture(&self, key: &str, events: &[Value]) -> Answer {
-        let request = Request::post("/v1/batch?wait=resolved").header("x-write-key", key).header("content-type", "application/json");
+        let request = Request::post("/v1/batch?wait=resolved")
+            .header("x-write-key", key)
+            .header("content-type", "application/json");
         let body = json!({ "batch": events }).to_string();
         let answer = self.send(request.body(Body::from(body)).unwrap()).await;
         assert_eq!(answer.status, 200, "{}", answer.text);
@@ -109,15 +138,24 @@ impl Server {
     /// `GET` with a token of a role.
     pub async fn get(&self, role: Role, path: &str) -> Answer {
         let token = self.token(role);
-        self.send(Request::get(path).header(header::AUTHORIZATION, format!("Bearer {token}")).body(Body::empty()).unwrap()).await
+        self.send(
+            Request::get(path)
+                .header(header::AUTHORIZATION, format!("Bearer {token}"))
+                .body(Body::empty())
+                .unwrap(),
+        )
+        .await
     }
 
     /// `POST` of JSON with a token of a role.
     pub async fn post(&self, role: Role, path: &str, body: &Value) -> Answer {
         let token = self.token(role);
         let request = Request::builder().method(Method::POST).uri(path);
-        let request = request.header(header::AUTHORIZATION, format!("Bearer {token}")).header("content-type", "application/json");
-        self.send(request.body(Body::from(body.to_string())).unwrap()).await
+        let request = request
+            .header(header::AUTHORIZATION, format!("Bearer {token}"))
+            .header("content-type", "application/json");
+        self.send(request.body(Body::from(body.to_string())).unwrap())
+            .await
     }
 
     /// Any request.
@@ -127,11 +165,24 @@ impl Server {
         let bytes = body.collect().await.unwrap().to_bytes();
         let text = String::from_utf8_lossy(&bytes).into_owned();
         let json = serde_json::from_str(&text).unwrap_or(Value::Null);
-        Answer { status: parts.status, headers: parts.headers, text, json }
+        Answer {
+            status: parts.status,
+            headers: parts.headers,
+            text,
+            json,
+        }
     }
 }
 
 /// A source of a test.
 pub fn source(name: &str, priority: u8) -> SourceRow {
-    SourceRow { name: name.into(), origins: vec![], namespace: String::new(), country: "ES".into(), zone: "Europe/Madrid".into(), priority, revoked: false }
+    SourceRow {
+        name: name.into(),
+        origins: vec![],
+        namespace: String::new(),
+        country: "ES".into(),
+        zone: "Europe/Madrid".into(),
+        priority,
+        revoked: false,
+    }
 }

@@ -1,8 +1,14 @@
 //! The customer record, read out of the derived tables.
 //!
-//! Owns finding a customer and joining its fragments, timeline and export. Writes nothing.
+//! Owns finding a customer and joining its fragments, its timeline and explanation, the change feed and the exports. Writes
+//! nothing.
 
 pub mod export; // `export customers`, `export events`
+pub mod feed; // what became of customers, in order
+pub mod lookup; // from KIND:VALUE to identifiers
+pub mod message; // where the event of a messageId stands
+pub mod moment; // one event as it is shown
 pub mod record; // one customer
 pub mod search; // by words
 pub mod timeline; // events in time order
+pub mod why; // why two values are one person's

@@ -69,9 +69,17 @@ pub fn load(view: &dyn View, id_key: &[u8; 32], group: Group) -> Result<Record, 
 /// # Errors
 /// The store cannot be read.
 pub fn by_id(view: &dyn View, id_key: &[u8; 32], id: &CustomerId) -> Result<Option<Record>, StoreError> {
+    group_by_id(view, id)?.map(|(_, group)| load(view, id_key, group)).transpose()
+}
+
+/// The group to which an id leads today, and the member whose id it is.
+///
+/// # Errors
+/// The store cannot be read.
+pub fn group_by_id(view: &dyn View, id: &CustomerId) -> Result<Option<(Fingerprint, Group)>, StoreError> {
     let Some(bytes) = IDS.get(view, id)? else { return Ok(None) };
-    let Ok(fingerprint) = <[u8; 16]>::try_from(bytes.as_slice()) else { return Ok(None) };
-    group_of(view, &Fingerprint(fingerprint))?.map(|group| load(view, id_key, group)).transpose()
+    let Ok(fingerprint) = <[u8; 16]>::try_from(bytes.as_slice()).map(Fingerprint) else { return Ok(None) };
+    Ok(group_of(view, &fingerprint)?.map(|group| (fingerprint, group)))
 }
 
 /// The groups that hold an identifier, by seed; at most [`FOUND_MAX`].

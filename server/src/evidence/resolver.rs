@@ -64,6 +64,11 @@ impl Resolver {
         self.decisions.borrow().clone()
     }
 
+    /// The same, as they grow.
+    pub fn decided(&self) -> watch::Receiver<Arc<Decisions>> {
+        self.decisions.clone()
+    }
+
     /// Stores a decision and carries it out; a preview changes nothing.
     ///
     /// # Errors

@@ -1,10 +1,150 @@
-//! The JSON API.
+//! The JSON API: what programs may ask of the customer record.
+//!
+//! Owns the list of calls, cursors and roles. A handler extracts, calls one read of `customer` or one step of the resolver, and
+//! answers. No page of another origin may read the answers: there is no CORS here.
 
-use axum::Router;
+mod agents; // the fleet
+mod changes; // what became of customers
+mod customers; // one record, its timeline, its explanation
+mod decisions; // what people decide about who is who
+mod events; // where an event stands
+mod openapi; // all of it, for programs
 
-use crate::app::App;
+#[cfg(test)]
+mod tests;
 
-/// Every call.
+use axum::{
+    Router,
+    http::{HeaderValue, StatusCode, header},
+    middleware::map_response,
+    response::Response,
+    routing::{MethodRouter, get, post},
+};
+use trenza_shared::{
+    identifier::Identifier,
+    net::error::HttpError,
+    store::{StoreError, View, snapshot},
+};
+
+use crate::{app::App, customer::lookup::Scopes};
+
+/// One call of the API.
+pub struct Call {
+    /// As in the description.
+    pub path: &'static str,
+    /// Lower case, as in the description.
+    pub method: &'static str,
+    serve: fn() -> MethodRouter<App>,
+}
+
+/// Every call. The description in `openapi/` has the same ones, which a test sees to.
+pub const CALLS: [Call; 11] = [
+    Call {
+        path: "/v1/customers",
+        method: "get",
+        serve: || get(customers::find),
+    },
+    Call {
+        path: "/v1/customers/{id}",
+        method: "get",
+        serve: || get(customers::one),
+    },
+    Call {
+        path: "/v1/customers/{id}/timeline",
+        method: "get",
+        serve: || get(customers::timeline),
+    },
+    Call {
+        path: "/v1/customers/{id}/why",
+        method: "get",
+        serve: || get(customers::why_within),
+    },
+    Call {
+        path: "/v1/why",
+        method: "get",
+        serve: || get(customers::why),
+    },
+    Call {
+        path: "/v1/events/{message_id}",
+        method: "get",
+        serve: || get(events::one),
+    },
+    Call {
+        path: "/v1/changes",
+        method: "get",
+        serve: || get(changes::page),
+    },
+    Call {
+        path: "/v1/decisions",
+        method: "get",
+        serve: || get(decisions::list),
+    },
+    Call {
+        path: "/v1/decisions",
+        method: "post",
+        serve: || post(decisions::decide),
+    },
+    Call {
+        path: "/v1/agents",
+        method: "get",
+        serve: || get(agents::fleet),
+    },
+    Call {
+        path: "/openapi.json",
+        method: "get",
+        serve: || get(openapi::show),
+    },
+];
+
+/// Every call, served.
 pub fn routes() -> Router<App> {
-    Router::new()
+    let served = CALLS.iter().fold(Router::new(), |router, call| {
+        router.route(call.path, (call.serve)())
+    });
+    served.route_layer(map_response(challenge))
+}
+
+/// Records are personal: nobody between keeps an answer. A refusal says how to prove who asks (RFC 9110, 11.6.1).
+async fn challenge(mut response: Response) -> Response {
+    if response.status() == StatusCode::UNAUTHORIZED {
+        response.headers_mut().insert(
+            header::WWW_AUTHENTICATE,
+            HeaderValue::from_static("Bearer realm=\"trenza\""),
+        );
+    }
+    response
+        .headers_mut()
+        .entry(header::CACHE_CONTROL)
+        .or_insert(HeaderValue::from_static("no-store"));
+    response
+}
+
+/// Runs a read over one state of the store, away from the threads that answer.
+///
+/// # Errors
+/// 500 when the store cannot be read.
+pub async fn read<T: Send + 'static>(
+    app: &App,
+    job: impl FnOnce(&App, &dyn View) -> Result<T, StoreError> + Send + 'static,
+) -> Result<T, HttpError> {
+    let app = app.clone();
+    let done =
+        tokio::task::spawn_blocking(move || snapshot(&*app.store, |view| job(&app, view))).await;
+    done.map_err(HttpError::internal)?
+        .map_err(HttpError::internal)?
+        .map_err(HttpError::internal)
+}
+
+/// What `KIND:VALUE` may mean here.
+///
+/// # Errors
+/// 400 says in which parameter, and what is wrong with it.
+pub fn identifiers(app: &App, parameter: &str, text: &str) -> Result<Vec<Identifier>, HttpError> {
+    Scopes::of(&app.registry, &app.place())
+        .identifiers(text)
+        .map_err(|invalid| {
+            let message = format!("{parameter}: {invalid}");
+            HttpError::bad_request("bad_identifier", message)
+                .hint("write KIND:VALUE, as email:ada@example.org or phone:+34600000000")
+        })
 }

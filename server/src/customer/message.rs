@@ -1,0 +1,131 @@
+//! Where the event of a messageId stands.
+//!
+//! Owns the answer to "did it arrive, and where is it now". Also looks into the end of the log that is not applied yet.
+
+use std::collections::BTreeSet;
+
+use trenza_shared::{
+    event::Event,
+    id::Fingerprint,
+    store::{StoreError, View},
+    wire::{
+        Shape as _,
+        entry::{Open, What},
+    },
+};
+
+use super::timeline::{Moment, moment};
+use crate::{
+    evidence::{entry_at, message_key, next_records, seed_of},
+    tables::{APPLIED, MESSAGES, REJECTED, RejectedRow},
+};
+
+/// Most records of the log that are looked through beyond what is applied.
+const UNAPPLIED_RECORDS_MAX: usize = 64;
+/// Most versions and refusals shown of one messageId.
+const VERSIONS_MAX: usize = 32;
+
+/// One version of what came with a messageId.
+pub struct Version {
+    /// The event.
+    pub moment: Moment,
+    /// The seed of the customer it belongs to; none when its identifiers are all invalid or blocked.
+    pub seed: Option<Fingerprint>,
+}
+
+/// A refusal with the text that was refused.
+pub struct Refused {
+    /// Why.
+    pub row: RejectedRow,
+    /// What was sent, as far as it was kept.
+    pub text: String,
+}
+
+/// Everything that came with one messageId.
+pub enum Standing {
+    /// In the log, not looked at yet.
+    Waiting(Box<Event>),
+    /// In the derived tables.
+    Applied {
+        /// By event time, then id; more than one is a conflict.
+        versions: Vec<Version>,
+        /// Refused entries.
+        refused: Vec<Refused>,
+    },
+}
+
+/// What came with a messageId; none when it is not here.
+///
+/// # Errors
+/// The store cannot be read.
+pub fn find(view: &dyn View, message_id: &str) -> Result<Option<Standing>, StoreError> {
+    let Some(row) = MESSAGES.get(view, &message_key(message_id))? else {
+        return Ok(unapplied(view, message_id)?.map(|event| Standing::Waiting(Box::new(event))));
+    };
+    let mut versions = Vec::new();
+    for id in row.events.iter().take(VERSIONS_MAX) {
+        let moment = moment(view, id)?;
+        let seed = match &moment.row.fingerprint {
+            Some(fingerprint) => seed_of(view, fingerprint)?,
+            None => None,
+        };
+        versions.push(Version { moment, seed });
+    }
+    // Not in the order of arrival, which two servers with the same events need not share.
+    versions.sort_by_key(|version| (version.moment.row.at_ms, version.moment.event.id));
+    let mut refused = Vec::new();
+    for position in row.rejected.iter().take(VERSIONS_MAX) {
+        let Some(row) = REJECTED.get(view, &(position.record, position.index))? else {
+            continue;
+        };
+        let text = entry_at(view, *position)?
+            .text()
+            .map(str::to_owned)
+            .unwrap_or_default();
+        refused.push(Refused { row, text });
+    }
+    Ok(Some(Standing::Applied { versions, refused }))
+}
+
+fn unapplied(view: &dyn View, message_id: &str) -> Result<Option<Event>, StoreError> {
+    let applied = APPLIED.get(view, &())?.unwrap_or(0);
+    for (_, record) in next_records(view, applied, UNAPPLIED_RECORDS_MAX)? {
+        let Ok(entries) = record.run.unpack() else {
+            continue;
+        };
+        for entry in &entries {
+            let is_event =
+                Open::from_bytes(&entry.open).is_ok_and(|open| matches!(open.what, What::Event(_)));
+            let Ok(text) = entry.text() else { continue };
+            if is_event
+                && text.contains(message_id)
+                && let Ok(event) = Event::stored(text.to_owned())
+                && event.message_id == message_id
+            {
+                return Ok(Some(event));
+            }
+        }
+    }
+    Ok(None)
+}
+
+/// Why an event that was taken in belongs to nobody: what is wrong with each of its identifiers.
+pub fn nobody_because(moment: &Moment, registry: &crate::registry::Registry) -> String {
+    let origins: BTreeSet<_> = moment
+        .row
+        .origins
+        .iter()
+        .filter_map(|row| registry.origin(row))
+        .collect();
+    let said = trenza_shared::evidence::observe(&moment.event, &origins);
+    let wrong: Vec<String> = said
+        .unusable
+        .iter()
+        .map(|(kind, reason)| format!("{kind}: {reason}"))
+        .collect();
+    if wrong.is_empty() {
+        "its identifiers are blocked: they are evidence of nobody".to_owned()
+    } else {
+        wrong.join("; ")
+    }
+}

@@ -1,0 +1,268 @@
+//! One record: found, read, told in order, explained.
+
+use axum::{Json, extract::State};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use trenza_shared::{
+    id::{CustomerId, EventId, from_hex, to_hex},
+    net::{
+        error::HttpError,
+        extract::{Path, Query},
+    },
+    store::{Key as _, StoreError, View},
+};
+
+use super::{identifiers, read};
+use crate::{
+    app::App,
+    customer::{
+        lookup,
+        record::{self, FOUND_MAX, Record},
+        search, timeline as events,
+        why::{self as explanation, Context, Side},
+    },
+    http::auth::Caller,
+};
+
+/// Events of a page when nobody says how many.
+const PAGE_DEFAULT: usize = 100;
+/// Longest text that is searched for. Unit: characters.
+const QUERY_CHARS_MAX: usize = 200;
+
+/// How customers are looked for.
+#[derive(Deserialize)]
+pub struct Find {
+    identifier: Option<String>,
+    q: Option<String>,
+}
+
+/// `GET /v1/customers`
+pub async fn find(
+    State(app): State<App>,
+    caller: Caller,
+    Query(find): Query<Find>,
+) -> Result<Json<Value>, HttpError> {
+    let found = match (find.identifier, find.q) {
+        (Some(text), None) => {
+            let identifiers = identifiers(&app, "identifier", &text)?;
+            read(&app, move |app, view| {
+                load(app, view, lookup::groups(view, &identifiers)?)
+            })
+            .await?
+        }
+        (None, Some(text)) if text.trim().is_empty() => Vec::new(),
+        (None, Some(text)) => {
+            let text: String = text.chars().take(QUERY_CHARS_MAX).collect();
+            read(&app, move |app, view| {
+                load(app, view, search::find(view, &text)?)
+            })
+            .await?
+        }
+        _ => {
+            let refused = HttpError::bad_request("bad_query", "give either identifier or q");
+            return Err(refused.hint(
+                "?identifier=KIND:VALUE finds by a whole value, ?q=TEXT by beginnings of words",
+            ));
+        }
+    };
+    let more = found.len() >= FOUND_MAX;
+    let customers: Vec<Value> = found
+        .iter()
+        .map(|record| customer_json(record, caller.masked()))
+        .collect();
+    Ok(Json(
+        json!({ "customers": customers, "next": null, "truncated": more }),
+    ))
+}
+
+fn load(
+    app: &App,
+    view: &dyn View,
+    groups: Vec<trenza_shared::identity::Group>,
+) -> Result<Vec<Record>, StoreError> {
+    groups
+        .into_iter()
+        .map(|group| record::load(view, &app.applier.id_key, group))
+        .collect()
+}
+
+/// A record as the API shows it.
+pub fn customer_json(record: &Record, masked: bool) -> Value {
+    let shared = record.shared();
+    if masked {
+        record
+            .customer
+            .to_json_masked(record.id, &record.aliases, &shared)
+    } else {
+        record.customer.to_json(record.id, &record.aliases, &shared)
+    }
+}
+
+/// `GET /v1/customers/{id}`
+pub async fn one(
+    State(app): State<App>,
+    caller: Caller,
+    Path(id): Path<String>,
+) -> Result<Json<Value>, HttpError> {
+    let id = customer_id(&id)?;
+    let record = read(&app, move |app, view| {
+        record::by_id(view, &app.applier.id_key, &id)
+    })
+    .await?;
+    let record = record.ok_or_else(|| unknown(&id))?;
+    Ok(Json(customer_json(&record, caller.masked())))
+}
+
+fn customer_id(text: &str) -> Result<CustomerId, HttpError> {
+    // What has not the form of an id is nobody's either.
+    text.parse().map_err(|error| {
+        HttpError::not_found(format!("there is no such customer: {error}"))
+            .hint("GET /v1/customers?q=TEXT finds customers")
+    })
+}
+
+fn unknown(id: &CustomerId) -> HttpError {
+    HttpError::not_found(format!("there is no customer {id}")).hint("GET /v1/customers?q=TEXT finds customers; an id once shown never stops leading to its customer")
+}
+
+/// Which part of a timeline.
+#[derive(Deserialize)]
+pub struct Page {
+    after: Option<String>,
+    limit: Option<usize>,
+}
+
+/// `GET /v1/customers/{id}/timeline`
+pub async fn timeline(
+    State(app): State<App>,
+    caller: Caller,
+    Path(id): Path<String>,
+    Query(page): Query<Page>,
+) -> Result<Json<Value>, HttpError> {
+    let id = customer_id(&id)?;
+    let after = page
+        .after
+        .as_deref()
+        .filter(|text| !text.is_empty())
+        .map(cursor)
+        .transpose()?;
+    let limit = page
+        .limit
+        .unwrap_or(PAGE_DEFAULT)
+        .clamp(1, events::PAGE_MAX);
+    let found = read(&app, move |_, view| {
+        let group = record::group_by_id(view, &id)?.map(|(_, group)| group);
+        group
+            .map(|group| events::page(view, &group, after, limit))
+            .transpose()
+    });
+    let (moments, next) = found.await?.ok_or_else(|| unknown(&id))?;
+    let events: Vec<Value> = moments
+        .iter()
+        .map(|moment| moment.to_json(&app.registry, caller.masked()))
+        .collect();
+    Ok(Json(
+        json!({ "events": events, "next": next.map(|cursor| to_hex(&cursor.to_key())) }),
+    ))
+}
+
+fn cursor(text: &str) -> Result<events::Cursor, HttpError> {
+    let read = from_hex::<40>(text).and_then(|bytes| <(i64, EventId)>::decode(&bytes));
+    read.ok_or_else(|| {
+        HttpError::bad_request("bad_cursor", "after is no cursor of a timeline")
+            .hint("give the `next` of the page before, unchanged")
+    })
+}
+
+/// Between which ends.
+#[derive(Deserialize)]
+pub struct Ends {
+    from: Option<String>,
+    to: Option<String>,
+}
+
+impl Ends {
+    fn both(self) -> Result<(String, String), HttpError> {
+        let (Some(from), Some(to)) = (self.from, self.to) else {
+            return Err(HttpError::bad_request("bad_query", "give both from and to")
+                .hint("?from=KIND:VALUE&to=KIND:VALUE"));
+        };
+        Ok((from, to))
+    }
+}
+
+/// `GET /v1/customers/{id}/why`
+pub async fn why_within(
+    State(app): State<App>,
+    caller: Caller,
+    Path(id): Path<String>,
+    Query(ends): Query<Ends>,
+) -> Result<Json<Value>, HttpError> {
+    let id = customer_id(&id)?;
+    explain(app, caller, Some(id), ends).await
+}
+
+/// `GET /v1/why`
+pub async fn why(
+    State(app): State<App>,
+    caller: Caller,
+    Query(ends): Query<Ends>,
+) -> Result<Json<Value>, HttpError> {
+    explain(app, caller, None, ends).await
+}
+
+/// One end, as it was given.
+enum End {
+    Value(Vec<trenza_shared::identifier::Identifier>),
+    Customer(CustomerId),
+}
+
+fn end(app: &App, parameter: &str, text: &str) -> Result<End, HttpError> {
+    match text.parse::<CustomerId>() {
+        Ok(id) => Ok(End::Customer(id)),
+        Err(_) => identifiers(app, parameter, text).map(End::Value),
+    }
+}
+
+async fn explain(
+    app: App,
+    caller: Caller,
+    within: Option<CustomerId>,
+    ends: Ends,
+) -> Result<Json<Value>, HttpError> {
+    let (from, to) = ends.both()?;
+    let (from, to) = (end(&app, "from", &from)?, end(&app, "to", &to)?);
+    let decisions = app.resolver.decisions();
+    let masked = caller.masked();
+    let answer = read(&app, move |app, view| {
+        let found = |end: End| match end {
+            End::Value(values) => Ok(Ok(Side::Value(values))),
+            End::Customer(id) => Ok(record::group_by_id(view, &id)?
+                .map(|(member, group)| Side::Customer { member, group })
+                .ok_or(id)),
+        };
+        let sides: Result<(Result<Side, CustomerId>, Result<Side, CustomerId>), StoreError> =
+            found(from).and_then(|from| Ok((from, found(to)?)));
+        let (from, to) = match sides? {
+            (Ok(from), Ok(to)) => (from, to),
+            (Err(id), _) | (_, Err(id)) => return Ok(Err(id)),
+        };
+        let within = match within {
+            None => None,
+            Some(id) => match record::group_by_id(view, &id)? {
+                Some((_, group)) => Some(group),
+                None => return Ok(Err(id)),
+            },
+        };
+        let context = Context {
+            decisions: &decisions,
+            rules: &app.applier.rules,
+            registry: &app.registry,
+            zone: &app.config.place.zone,
+            masked,
+        };
+        let explained = explanation::explain(view, &context, within.as_ref(), &from, &to)?;
+        Ok(Ok(explained.to_json(&context)))
+    });
+    answer.await?.map(Json).map_err(|id| unknown(&id))
+}

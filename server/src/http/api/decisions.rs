@@ -1,0 +1,184 @@
+//! What people decide about who is who.
+
+use axum::{Json, extract::State};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use trenza_shared::{
+    clock::format_ms,
+    id::DecisionId,
+    identifier::Identifier,
+    identity::{Decision, DecisionKind},
+    net::{
+        error::HttpError,
+        extract::{Json as Body, Query},
+    },
+};
+
+use super::{identifiers, read};
+use crate::{
+    app::App,
+    customer::{feed, lookup, why::shown},
+    evidence::DecideError,
+    http::auth::Caller,
+    tables::Role,
+};
+
+/// Longest reason. Unit: bytes.
+const REASON_BYTES_MAX: usize = 2_000;
+/// When to come back to a server that is stopping. Unit: seconds.
+const RETRY_AFTER_S: u32 = 5;
+
+/// A decision, or the undoing of one.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Asked {
+    kind: Option<String>,
+    #[serde(default)]
+    subjects: Vec<String>,
+    undoes: Option<String>,
+    #[serde(default)]
+    reason: String,
+}
+
+/// How it is asked.
+#[derive(Deserialize)]
+pub struct How {
+    preview: Option<String>,
+}
+
+/// `POST /v1/decisions`
+pub async fn decide(
+    State(app): State<App>,
+    caller: Caller,
+    Query(how): Query<How>,
+    Body(asked): Body<Asked>,
+) -> Result<Json<Value>, HttpError> {
+    caller.at_least(Role::Steward)?;
+    let preview = match how.preview.as_deref() {
+        None | Some("0" | "false") => false,
+        Some("1" | "true" | "") => true,
+        Some(_) => {
+            return Err(HttpError::bad_request(
+                "bad_query",
+                "preview is 1 or left out",
+            ));
+        }
+    };
+    let decision = decision(&app, &caller, asked).await?;
+    let id = decision.id;
+    let outcome = app
+        .resolver
+        .decide(decision, preview)
+        .await
+        .map_err(refused)?;
+    let changes: Vec<Value> = app
+        .applier
+        .feed(&outcome.changes)
+        .iter()
+        .map(feed::planned)
+        .collect();
+    if preview {
+        return Ok(Json(json!({ "changes": changes })));
+    }
+    tracing::info!(decision.id = %id, decision.by = %caller.who, decision.changes = changes.len(), "decision carried out");
+    Ok(Json(json!({ "id": id, "changes": changes })))
+}
+
+fn refused(error: DecideError) -> HttpError {
+    match error {
+        DecideError::Bad(bad) => HttpError::bad_request("bad_decision", bad.to_string()),
+        DecideError::Store(error) => HttpError::internal(error),
+        DecideError::Stopping => {
+            HttpError::unavailable("stopping", "the server is stopping", RETRY_AFTER_S)
+        }
+    }
+}
+
+async fn decision(app: &App, caller: &Caller, asked: Asked) -> Result<Decision, HttpError> {
+    let reason = asked.reason.trim().to_owned();
+    if reason.is_empty() || reason.len() > REASON_BYTES_MAX {
+        let message = format!("a decision has a reason of 1 to {REASON_BYTES_MAX} bytes");
+        return Err(HttpError::bad_request("bad_reason", message)
+            .hint("write for whoever looks at it in a year"));
+    }
+    let (by, at_ms) = (caller.who.clone(), app.clock.wall_ms());
+    let decisions = app.resolver.decisions();
+    match (asked.kind.as_deref(), asked.undoes) {
+        (None | Some("undo"), Some(target)) => {
+            let known = target
+                .parse::<DecisionId>()
+                .ok()
+                .filter(|id| decisions.get(id).is_some());
+            let target = known.ok_or_else(|| {
+                HttpError::not_found("undoes: there is no such decision")
+                    .hint("GET /v1/decisions lists them")
+            })?;
+            Ok(Decision::undo(target, reason, by, at_ms))
+        }
+        (Some(kind), None) => {
+            let kind = kind_of(kind)?;
+            let subjects = subjects(app, asked.subjects).await?;
+            let observes = decisions.heads(&subjects);
+            Decision::new(kind, subjects, reason, by, at_ms, observes, None)
+                .map_err(|bad| HttpError::bad_request("bad_decision", bad.to_string()))
+        }
+        _ => Err(HttpError::bad_request(
+            "bad_decision",
+            "give either kind and subjects, or undoes",
+        )),
+    }
+}
+
+fn kind_of(name: &str) -> Result<DecisionKind, HttpError> {
+    match name {
+        "same" => Ok(DecisionKind::Same),
+        "not_same" => Ok(DecisionKind::NotSame),
+        "shared_identifier" => Ok(DecisionKind::SharedIdentifier),
+        "household" => Ok(DecisionKind::Household),
+        _ => Err(HttpError::bad_request(
+            "bad_decision",
+            "kind is one of same, not_same, shared_identifier, household",
+        )),
+    }
+}
+
+/// The values as they are held; one that nobody holds yet is taken as it was given.
+async fn subjects(app: &App, texts: Vec<String>) -> Result<Vec<Identifier>, HttpError> {
+    let mut meant = Vec::with_capacity(texts.len());
+    for (index, text) in texts.iter().enumerate() {
+        meant.push(identifiers(app, &format!("subjects[{index}]"), text)?);
+    }
+    read(app, move |_, view| {
+        let mut subjects = Vec::with_capacity(meant.len());
+        for values in &meant {
+            subjects.extend(lookup::held(view, values)?);
+        }
+        Ok(subjects)
+    })
+    .await
+}
+
+/// `GET /v1/decisions`
+pub async fn list(State(app): State<App>, caller: Caller) -> Result<Json<Value>, HttpError> {
+    let decisions = app.resolver.decisions();
+    let mut all: Vec<&Decision> = decisions.iter().collect();
+    all.sort_by_key(|decision| (decision.at_ms, decision.id));
+    let shown: Vec<Value> = all
+        .into_iter()
+        .map(|decision| to_json(decision, caller.masked()))
+        .collect();
+    Ok(Json(json!({ "decisions": shown })))
+}
+
+fn to_json(decision: &Decision, masked: bool) -> Value {
+    json!({
+        "id": decision.id,
+        "kind": decision.kind,
+        "subjects": decision.subjects.iter().map(|subject| shown(subject, masked)).collect::<Vec<_>>(),
+        "reason": decision.reason,
+        "by": decision.by,
+        "at": format_ms(decision.at_ms),
+        "observes": decision.observes,
+        "undoes": decision.undoes,
+    })
+}

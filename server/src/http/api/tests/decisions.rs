@@ -1,0 +1,221 @@
+use serde_json::{Value, json};
+
+use crate::{
+    tables::Role,
+    testing::{Server, WEB},
+};
+
+/// Two spouses who shared a phone, wrongly one person.
+async fn couple() -> Server {
+    let server = Server::start().await;
+    let events = [
+        json!({"type": "identify", "messageId": "m1", "timestamp": "2026-03-01T00:00:00Z", "traits": {"email": "eva@example.org", "phone": "600111222"}}),
+        json!({"type": "identify", "messageId": "m2", "timestamp": "2026-03-02T00:00:00Z", "traits": {"email": "luis@example.org", "phone": "600111222"}}),
+        json!({"type": "track", "event": "Visit", "messageId": "m3", "timestamp": "2026-03-03T00:00:00Z", "traits": {"email": "luis@example.org"}}),
+    ];
+    server.capture(WEB, &events).await;
+    server
+}
+
+async fn customer(server: &Server, identifier: &str) -> Value {
+    let found = server
+        .get(
+            Role::Steward,
+            &format!("/v1/customers?identifier={identifier}"),
+        )
+        .await;
+    let customers = found.json["customers"].as_array().unwrap();
+    assert_eq!(customers.len(), 1, "{}", found.text);
+    customers[0].clone()
+}
+
+fn apart() -> Value {
+    json!({"kind": "not_same", "subjects": ["email:eva@example.org", "email:luis@example.org"], "reason": "They are a couple"})
+}
+
+#[tokio::test]
+async fn the_wrong_couple_is_split_and_stays_split_until_undone() {
+    let server = couple().await;
+    let before = customer(&server, "email:eva@example.org").await;
+    assert_eq!(before, customer(&server, "email:luis@example.org").await);
+
+    let preview = server
+        .post(Role::Steward, "/v1/decisions?preview=1", &apart())
+        .await;
+    assert_eq!(preview.status, 200, "{}", preview.text);
+    assert_eq!(
+        preview.json["changes"][0]["type"], "customer.split",
+        "{}",
+        preview.text
+    );
+    assert!(preview.json.get("id").is_none());
+    assert_eq!(
+        before,
+        customer(&server, "email:luis@example.org").await,
+        "a preview changes nothing"
+    );
+
+    let decided = server.post(Role::Steward, "/v1/decisions", &apart()).await;
+    assert_eq!(decided.status, 200, "{}", decided.text);
+    assert_eq!(decided.json["changes"], preview.json["changes"]);
+    let id = decided.json["id"].as_str().unwrap().to_owned();
+    let (eva, luis) = (
+        customer(&server, "email:eva@example.org").await,
+        customer(&server, "email:luis@example.org").await,
+    );
+    assert_ne!(eva["id"], luis["id"]);
+    let timeline = server
+        .get(
+            Role::Steward,
+            &format!("/v1/customers/{}/timeline", luis["id"].as_str().unwrap()),
+        )
+        .await;
+    let events: Vec<&str> = timeline.json["events"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|event| event["messageId"].as_str().unwrap())
+        .collect();
+    assert_eq!(events, ["m2", "m3"]);
+    let feed = server.get(Role::Reader, "/v1/changes").await;
+    assert!(
+        feed.json["changes"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .any(|change| change["type"] == "customer.split"),
+        "{}",
+        feed.text
+    );
+    let why = server
+        .get(
+            Role::Steward,
+            "/v1/why?from=email:eva@example.org&to=email:luis@example.org",
+        )
+        .await;
+    assert_eq!(why.json["linked"], false);
+    assert!(
+        why.json["apart"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .any(|reason| reason["decision"] == id.as_str()),
+        "{}",
+        why.text
+    );
+
+    let again = json!({"type": "identify", "messageId": "m4", "timestamp": "2026-03-04T00:00:00Z", "traits": {"email": "luis@example.org", "phone": "600111222", "city": "Vigo"}});
+    server.capture(WEB, &[again]).await;
+    assert_ne!(
+        customer(&server, "email:eva@example.org").await["id"],
+        customer(&server, "email:luis@example.org").await["id"]
+    );
+
+    let undo = json!({"undoes": id, "reason": "They were one after all"});
+    let preview = server
+        .post(Role::Steward, "/v1/decisions?preview=1", &undo)
+        .await;
+    assert_eq!(
+        preview.json["changes"][0]["type"], "customer.merged",
+        "{}",
+        preview.text
+    );
+    let undone = server.post(Role::Steward, "/v1/decisions", &undo).await;
+    assert_eq!(undone.status, 200, "{}", undone.text);
+    assert_eq!(
+        customer(&server, "email:eva@example.org").await,
+        customer(&server, "email:luis@example.org").await
+    );
+    let all = server.get(Role::Steward, "/v1/decisions").await;
+    assert_eq!(all.json["decisions"].as_array().unwrap().len(), 2);
+    server.close().await;
+}
+
+#[tokio::test]
+async fn a_later_same_that_observed_the_split_brings_them_together() {
+    let server = couple().await;
+    server.post(Role::Steward, "/v1/decisions", &apart()).await;
+    let same = json!({"kind": "same", "subjects": ["email:eva@example.org", "email:luis@example.org"], "reason": "One person, two addresses"});
+    let decided = server.post(Role::Admin, "/v1/decisions", &same).await;
+    assert_eq!(
+        decided.json["changes"][0]["type"], "customer.merged",
+        "{}",
+        decided.text
+    );
+    assert_eq!(
+        customer(&server, "email:eva@example.org").await,
+        customer(&server, "email:luis@example.org").await
+    );
+    let why = server
+        .get(
+            Role::Steward,
+            "/v1/why?from=email:eva@example.org&to=email:luis@example.org",
+        )
+        .await;
+    assert_eq!(why.json["linked"], true);
+    server.close().await;
+}
+
+#[tokio::test]
+async fn a_decision_that_cannot_be_taken_says_what_is_wrong_with_it() {
+    let server = couple().await;
+    let cases = [
+        (
+            json!({"kind": "same", "subjects": ["email:eva@example.org"], "reason": "r"}),
+            400,
+            "bad_decision",
+            "identifiers",
+        ),
+        (
+            json!({"kind": "same", "subjects": ["email:eva@example.org", "email:eva"], "reason": "r"}),
+            400,
+            "bad_identifier",
+            "subjects[1]",
+        ),
+        (
+            json!({"kind": "same", "subjects": ["email:eva@example.org", "email:luis@example.org"]}),
+            400,
+            "bad_reason",
+            "reason",
+        ),
+        (
+            json!({"kind": "merge", "subjects": ["email:eva@example.org", "email:luis@example.org"], "reason": "r"}),
+            400,
+            "bad_decision",
+            "kind",
+        ),
+        (
+            json!({"kind": "same", "subjects": ["email:a@b.es", "email:c@d.es"], "undoes": "d_00", "reason": "r"}),
+            400,
+            "bad_decision",
+            "either",
+        ),
+        (
+            json!({"undoes": "d_00000000000000000000000000000000", "reason": "r"}),
+            404,
+            "not_found",
+            "undoes",
+        ),
+        (
+            json!({"kind": "same", "subject": [], "reason": "r"}),
+            400,
+            "bad_json",
+            "subject",
+        ),
+    ];
+    for (body, status, code, says) in cases {
+        let answer = server.post(Role::Steward, "/v1/decisions", &body).await;
+        assert_eq!(
+            (answer.status.as_u16(), answer.json["code"].as_str()),
+            (status, Some(code)),
+            "{body}: {}",
+            answer.text
+        );
+        assert!(
+            answer.json["message"].as_str().unwrap().contains(says),
+            "{}",
+            answer.text
+        );
+    }
+    server.close().await;
+}

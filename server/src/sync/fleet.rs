@@ -1,0 +1,223 @@
+//! The fleet: what every agent said last, against what is stored.
+//!
+//! Owns the comparison that proves whether something is missing. A pure read; nothing here is a derived value.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use trenza_shared::{
+    clock::format_ms,
+    id::{AgentId, Epoch, Lane, Seq},
+    store::{Direction, StoreError, View},
+    wire::sync::{LANES_MAX, LaneHead},
+};
+
+use crate::{
+    registry::Registry,
+    tables::{AgentRow, AgentState, CONTACTS, ContactRow, LANES},
+};
+
+/// The fleet and its sums.
+#[derive(Clone, Debug, Serialize)]
+pub struct Fleet {
+    /// By touchpoint, then id.
+    pub agents: Vec<AgentStatus>,
+    /// Over all of them.
+    pub sums: Sums,
+}
+
+/// Sums over the fleet.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Sums {
+    /// Agents.
+    pub agents: u64,
+    /// Of them, those that may speak.
+    pub active: u64,
+    /// Sequence numbers given out, as the agents said last.
+    pub head_seq: u64,
+    /// Sequence numbers stored here.
+    pub acked_seq: u64,
+    /// Events that wait on the agents, as they said last.
+    pub waiting: u64,
+    /// Sequence numbers given out and not stored.
+    pub missing: u64,
+}
+
+/// One agent.
+#[derive(Clone, Debug, Serialize)]
+pub struct AgentStatus {
+    /// Its id.
+    pub id: AgentId,
+    /// Where it stands.
+    pub touchpoint: String,
+    /// By which national formats are read there. ISO 3166-1 alpha-2.
+    pub country: String,
+    /// IANA name of its zone.
+    pub zone: String,
+    /// Whether it may speak.
+    pub state: AgentState,
+    /// Version of its program; none before its first word.
+    pub version: Option<String>,
+    /// When it enrolled. RFC 3339.
+    pub enrolled_at: String,
+    /// When it spoke last. RFC 3339.
+    pub last_contact_at: Option<String>,
+    /// How long ago that was: up to then this answer is complete. Unit: ms.
+    pub lag_ms: Option<i64>,
+    /// The epoch in which it writes.
+    pub epoch: Option<Epoch>,
+    /// Sequence numbers given out, over all lanes.
+    pub head_seq: u64,
+    /// Of them, stored here.
+    pub acked_seq: u64,
+    /// Sequence numbers given out and not stored.
+    pub missing: u64,
+    /// Which.
+    pub gaps: Vec<Gap>,
+    /// Lane by lane.
+    pub lanes: Vec<LaneStatus>,
+    /// Events that wait on it.
+    pub waiting: Option<u64>,
+    /// Its clock minus ours. Unit: ms.
+    pub clock_offset_ms: Option<i64>,
+    /// Free space where its log lies. Unit: bytes.
+    pub disk_free_bytes: Option<u64>,
+    /// A contradiction under known numbers: another copy of it exists.
+    pub fork: Option<String>,
+}
+
+/// Sequence numbers that were given out and are not stored.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Gap {
+    /// Life of the log.
+    pub epoch: Epoch,
+    /// Which of its logs.
+    pub lane: Lane,
+    /// The first.
+    pub from: Seq,
+    /// The last.
+    pub to: Seq,
+    /// Whether the agent still holds all of them, so that they will come.
+    pub on_device: bool,
+}
+
+/// One lane of one life of an agent.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct LaneStatus {
+    /// Life of the log.
+    pub epoch: Epoch,
+    /// Which of its logs.
+    pub lane: Lane,
+    /// Last number given out, as far as is known.
+    pub head_seq: Seq,
+    /// Everything up to here is stored.
+    pub acked_seq: Seq,
+    /// First number still on the device; none for a lane that it does not name any more.
+    pub oldest_on_device: Option<Seq>,
+}
+
+/// Reads the fleet.
+///
+/// # Errors
+/// The store cannot be read.
+pub fn read(view: &dyn View, registry: &Registry, now_ms: i64) -> Result<Fleet, StoreError> {
+    let mut agents = Vec::new();
+    for (id, row) in registry.agents() {
+        let stored = LANES.scan_prefix(view, &id, Direction::Forward, LANES_MAX)?;
+        let stored = stored
+            .into_iter()
+            .map(|((_, epoch, lane), row)| ((epoch, lane), row.seq))
+            .collect();
+        agents.push(status(
+            id,
+            &row,
+            CONTACTS.get(view, &id)?.as_ref(),
+            &stored,
+            now_ms,
+        ));
+    }
+    agents.sort_by(|left, right| {
+        left.touchpoint
+            .cmp(&right.touchpoint)
+            .then(left.id.cmp(&right.id))
+    });
+    let mut sums = Sums::default();
+    for agent in &agents {
+        sums.agents += 1;
+        sums.active += u64::from(agent.state == AgentState::Active);
+        sums.head_seq += agent.head_seq;
+        sums.acked_seq += agent.acked_seq;
+        sums.waiting += agent.waiting.unwrap_or(0);
+        sums.missing += agent.missing;
+    }
+    Ok(Fleet { agents, sums })
+}
+
+/// One agent: what it said against what is stored.
+fn status(
+    id: AgentId,
+    row: &AgentRow,
+    contact: Option<&ContactRow>,
+    stored: &BTreeMap<(Epoch, Lane), Seq>,
+    now_ms: i64,
+) -> AgentStatus {
+    let hello = contact.map(|contact| &contact.hello);
+    let said: BTreeMap<(Epoch, Lane), &LaneHead> = hello
+        .iter()
+        .flat_map(|hello| &hello.lanes)
+        .map(|head| ((head.epoch, head.lane), head))
+        .collect();
+    let mut lanes = Vec::new();
+    let mut gaps = Vec::new();
+    let keys: std::collections::BTreeSet<(Epoch, Lane)> =
+        said.keys().chain(stored.keys()).copied().collect();
+    for (epoch, lane) in keys {
+        let head = said.get(&(epoch, lane));
+        let acked = stored.get(&(epoch, lane)).copied().unwrap_or(0);
+        // Frames come after the hello that announced them, so what is stored may be ahead of what was said.
+        let head_seq = head.map_or(acked, |head| head.seq.max(acked));
+        if head_seq > acked {
+            let on_device = head.is_some_and(|head| head.oldest <= acked + 1);
+            gaps.push(Gap {
+                epoch,
+                lane,
+                from: acked + 1,
+                to: head_seq,
+                on_device,
+            });
+        }
+        lanes.push(LaneStatus {
+            epoch,
+            lane,
+            head_seq,
+            acked_seq: acked,
+            oldest_on_device: head.map(|head| head.oldest),
+        });
+    }
+    AgentStatus {
+        id,
+        touchpoint: row.touchpoint.clone(),
+        country: row.country.clone(),
+        zone: row.zone.clone(),
+        state: row.state,
+        version: hello.map(|hello| hello.program.clone()),
+        enrolled_at: format_ms(row.enrolled_ms),
+        last_contact_at: contact.map(|contact| format_ms(contact.at_ms)),
+        lag_ms: contact.map(|contact| now_ms.saturating_sub(contact.at_ms).max(0)),
+        epoch: hello.map(|hello| hello.epoch),
+        head_seq: lanes.iter().map(|lane| lane.head_seq).sum(),
+        acked_seq: lanes.iter().map(|lane| lane.acked_seq).sum(),
+        missing: gaps.iter().map(|gap| gap.to - gap.from + 1).sum(),
+        gaps,
+        lanes,
+        waiting: hello.map(|hello| hello.waiting),
+        clock_offset_ms: contact.map(|contact| {
+            contact
+                .hello
+                .clock_offset_ms
+                .unwrap_or(contact.hello.wall_ms.saturating_sub(contact.at_ms))
+        }),
+        disk_free_bytes: hello.map(|hello| hello.disk_free_bytes),
+        fork: contact.and_then(|contact| contact.fork.clone()),
+    }
+}

@@ -1,0 +1,3 @@
+//! The acceptance stories, through the real programs.
+
+mod a_investor;

@@ -1,0 +1,78 @@
+//! A TCP relay with a switch: a network cable that can be pulled, and that counts what passes.
+
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::{TcpListener, TcpStream},
+    sync::watch,
+};
+
+/// A relay on loopback. Dropping it cuts every connection.
+pub struct Relay {
+    /// Where clients connect.
+    pub addr: SocketAddr,
+    plugged: watch::Sender<bool>,
+    passed: Arc<AtomicU64>,
+    _task: tokio::task::JoinHandle<()>,
+}
+
+impl Relay {
+    /// Starts a plugged relay to `target`.
+    ///
+    /// # Errors
+    /// No free port.
+    pub async fn to(target: SocketAddr) -> std::io::Result<Self> {
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let addr = listener.local_addr()?;
+        let (plugged, state) = watch::channel(true);
+        let passed = Arc::new(AtomicU64::new(0));
+        let count = passed.clone();
+        let task = tokio::spawn(async move {
+            while let Ok((client, _)) = listener.accept().await {
+                // An unplugged cable: the connection dies at once.
+                if *state.borrow() {
+                    tokio::spawn(relay(client, target, state.clone(), count.clone()));
+                }
+            }
+        });
+        Ok(Self { addr, plugged, passed, _task: task })
+    }
+
+    /// Pulls or plugs the cable; pulling cuts what is open.
+    pub fn plug(&self, plugged: bool) {
+        self.plugged.send_replace(plugged);
+    }
+
+    /// Bytes that passed in both directions.
+    pub fn bytes(&self) -> u64 {
+        self.passed.load(Ordering::Relaxed)
+    }
+}
+
+async fn relay(client: TcpStream, target: SocketAddr, mut plugged: watch::Receiver<bool>, passed: Arc<AtomicU64>) {
+    let Ok(server) = TcpStream::connect(target).await else { return };
+    let (client_in, client_out) = client.into_split();
+    let (server_in, server_out) = server.into_split();
+    tokio::select! {
+        () = pump(client_in, server_out, &passed) => {}
+        () = pump(server_in, client_out, &passed) => {}
+        _ = plugged.wait_for(|plugged| !plugged) => {}
+    }
+}
+
+async fn pump(mut from: tokio::net::tcp::OwnedReadHalf, mut to: tokio::net::tcp::OwnedWriteHalf, passed: &AtomicU64) {
+    let mut buffer = vec![0; 64 * 1024];
+    while let Ok(count) = from.read(&mut buffer).await {
+        if count == 0 || to.write_all(&buffer[..count]).await.is_err() {
+            return;
+        }
+        passed.fetch_add(count as u64, Ordering::Relaxed);
+    }
+}

@@ -4,6 +4,7 @@
 //! Everything written here is a function of the log and of the decisions, so that `replay` gives the same bytes.
 
 mod apply; // one record
+pub mod replay; // the same again, to compare
 mod resolver; // the loop that follows the log
 
 pub use apply::{Applier, Fed, entries_of, entry_at, load_fragment, message_key, next_records, seed_of, stored_event, words};

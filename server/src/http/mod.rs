@@ -6,6 +6,8 @@ mod collector; // capture on the server's own listeners
 mod enrol; // an agent's first call
 mod sync; // an agent's talk
 
+pub use enrol::code_hash;
+
 use axum::{
     Router,
     routing::{get, post},

@@ -1,0 +1,135 @@
+//! Long answers and long work: exports piece by piece with bounded memory, and the progress of the derived tables.
+
+use std::io::{self, Write};
+
+use axum::{
+    body::{Body, Bytes},
+    http::header,
+    response::{IntoResponse as _, Response},
+};
+use serde::{Deserialize, Serialize};
+use tokio::sync::mpsc;
+use trenza_shared::{
+    net::error::HttpError,
+    store::{View, snapshot},
+};
+
+use crate::{
+    app::App,
+    customer::export::{self, ExportError},
+    evidence::replay::{self, Difference},
+};
+
+/// Size of one piece of an answer. Unit: bytes.
+const PIECE_BYTES: usize = 64 * 1024;
+/// Most pieces that wait for the reader.
+const PIECES_MAX: usize = 8;
+
+/// Where the log ends and how far it is applied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Progress {
+    /// Last record of the log.
+    pub last: u64,
+    /// Last record in the derived tables.
+    pub applied: u64,
+}
+
+/// How far the derived tables are; waiting ends after some seconds.
+pub async fn progress(app: &App, wait: bool) -> Progress {
+    let last = *app.log.last().borrow();
+    if wait {
+        let _in_time = app.resolved(last).await;
+    }
+    Progress { last, applied: *app.resolver.applied().borrow() }
+}
+
+/// Waits until everything that is in the log now is in the derived tables.
+async fn caught_up(app: &App) -> Result<(), HttpError> {
+    let last = *app.log.last().borrow();
+    let mut applied = app.resolver.applied();
+    applied.wait_for(|applied| *applied >= last).await.map_err(|_| HttpError::unavailable("stopping", "the server is stopping", 5))?;
+    Ok(())
+}
+
+/// Every customer as it was when the answer began.
+pub async fn customers(app: &App) -> Result<Response, HttpError> {
+    caught_up(app).await?;
+    let id_key = app.applier.id_key;
+    Ok(lines(app, move |view, to| export::customers(view, &id_key, to)))
+}
+
+/// Every event as it was when the answer began.
+pub async fn events(app: &App) -> Result<Response, HttpError> {
+    caught_up(app).await?;
+    Ok(lines(app, export::events))
+}
+
+/// An answer that a thread of its own writes from a snapshot of the store, as fast as the reader takes it.
+fn lines(app: &App, write: impl FnOnce(&dyn View, &mut dyn Write) -> Result<u64, ExportError> + Send + 'static) -> Response {
+    let (pieces, mut waiting) = mpsc::channel(PIECES_MAX);
+    let store = app.store.clone();
+    tokio::task::spawn_blocking(move || {
+        let mut out = Pieces { pieces, buffer: Vec::with_capacity(PIECE_BYTES) };
+        let written = snapshot(&*store, |view| write(view, &mut out).and_then(|_lines| Ok(out.flush()?)));
+        if let Err(error) = written.map_err(ExportError::from).and_then(|result| result) {
+            tracing::warn!(%error, "export stopped");
+            // The reader must not take what it has for all there is.
+            let _gone = out.pieces.blocking_send(Err(io::Error::other(error.to_string())));
+        }
+    });
+    let body = Body::from_stream(futures_util::stream::poll_fn(move |context| waiting.poll_recv(context)));
+    ([(header::CONTENT_TYPE, "application/x-ndjson")], body).into_response()
+}
+
+/// A blocking writer in front of an answer's body.
+struct Pieces {
+    pieces: mpsc::Sender<io::Result<Bytes>>,
+    buffer: Vec<u8>,
+}
+
+impl Write for Pieces {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.buffer.extend_from_slice(bytes);
+        if self.buffer.len() >= PIECE_BYTES {
+            self.flush()?;
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        if self.buffer.is_empty() {
+            return Ok(());
+        }
+        let piece = std::mem::replace(&mut self.buffer, Vec::with_capacity(PIECE_BYTES));
+        self.pieces.blocking_send(Ok(piece.into())).map_err(|_| io::Error::from(io::ErrorKind::BrokenPipe))
+    }
+}
+
+/// Throws the derived tables away; they are rebuilt by the loop that follows the log.
+pub async fn replay(app: &App) -> Result<Progress, HttpError> {
+    app.resolver.replay().await.map_err(HttpError::internal)?;
+    Ok(progress(app, false).await)
+}
+
+/// What a comparison found.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Verified {
+    /// True when every derived table is what the log and the decisions say.
+    pub equal: bool,
+    /// Records of the log that were read.
+    pub records: u64,
+    /// Rows that were compared.
+    pub rows: u64,
+    /// The first row that differs.
+    pub difference: Option<Difference>,
+}
+
+/// Builds the derived tables anew in a store beside the real one, and compares.
+pub async fn verify(app: &App) -> Result<Verified, HttpError> {
+    caught_up(app).await?;
+    let (store, applier) = (app.store.clone(), app.applier.clone());
+    let dir = app.config.path(&app.config.store.dir).with_file_name(format!(".verify-{}", std::process::id()));
+    let verified = tokio::task::spawn_blocking(move || replay::verify(&*store, &applier, &dir)).await.map_err(HttpError::internal)?;
+    let verified = verified.map_err(HttpError::internal)?;
+    Ok(Verified { equal: verified.difference.is_none(), records: verified.records, rows: verified.rows, difference: verified.difference })
+}

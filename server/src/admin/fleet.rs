@@ -1,0 +1,108 @@
+//! Agents: invitations, the list, revocation.
+
+use serde::Serialize;
+use trenza_shared::{
+    clock::format_ms,
+    id::AgentId,
+    net::error::HttpError,
+    store::{Batch, Direction, Durable},
+};
+
+use super::{access::place, check, secret};
+use crate::{
+    app::App,
+    http::code_hash,
+    tables::{AgentState, CONTACTS, INVITES, InviteRow, LANES},
+};
+
+/// How long an invitation works. Unit: ms.
+const INVITE_MS: i64 = 24 * 3_600_000;
+/// Most lanes of one agent that are summed: two for each life of its log.
+const LANES_MAX: usize = 10_000;
+
+/// A new invitation.
+#[derive(Debug, Serialize)]
+pub struct Invited {
+    code: String,
+    server: String,
+    ca_fingerprint: String,
+    expires_at: String,
+}
+
+/// Makes an invitation; only the hash of its code is kept.
+pub async fn invite(app: &App, touchpoint: &str, country: Option<String>, zone: Option<String>) -> Result<Invited, HttpError> {
+    let touchpoint = check::name("a touchpoint", touchpoint)?;
+    let (country, zone) = place(app, country, zone)?;
+    let code = secret::code();
+    let expires_ms = app.clock.wall_ms().saturating_add(INVITE_MS);
+    let mut batch = Batch::new();
+    INVITES.put(&mut batch, &code_hash(&code), &InviteRow { touchpoint, country, zone, expires_ms, used_by: None }).map_err(HttpError::internal)?;
+    app.store.commit(batch, Durable::Yes).map_err(HttpError::internal)?;
+    tracing::info!("agent invited");
+    Ok(Invited { code, server: app.public_url(), ca_fingerprint: app.ca.fingerprint(), expires_at: format_ms(expires_ms) })
+}
+
+/// One agent of the list.
+#[derive(Debug, Serialize)]
+pub struct AgentLine {
+    agent: AgentId,
+    touchpoint: String,
+    country: String,
+    zone: String,
+    state: AgentState,
+    enrolled_at: String,
+    last_seen_at: Option<String>,
+    stored_seq: u64,
+    fork: Option<String>,
+}
+
+/// The fleet.
+#[derive(Debug, Serialize)]
+pub struct AgentLines {
+    agents: Vec<AgentLine>,
+}
+
+/// Every agent, by touchpoint.
+pub fn list(app: &App) -> Result<AgentLines, HttpError> {
+    let mut agents = Vec::new();
+    for (agent, row) in app.registry.agents() {
+        let contact = CONTACTS.get(&*app.store, &agent).map_err(HttpError::internal)?;
+        let lanes = LANES.scan_prefix(&*app.store, &agent, Direction::Forward, LANES_MAX).map_err(HttpError::internal)?;
+        agents.push(AgentLine {
+            agent,
+            touchpoint: row.touchpoint,
+            country: row.country,
+            zone: row.zone,
+            state: row.state,
+            enrolled_at: format_ms(row.enrolled_ms),
+            last_seen_at: contact.as_ref().map(|contact| format_ms(contact.at_ms)),
+            stored_seq: lanes.iter().map(|(_, lane)| lane.seq).sum(),
+            fork: contact.and_then(|contact| contact.fork),
+        });
+    }
+    agents.sort_by(|one, other| (&one.touchpoint, one.agent).cmp(&(&other.touchpoint, other.agent)));
+    Ok(AgentLines { agents })
+}
+
+/// A revoked agent.
+#[derive(Debug, Serialize)]
+pub struct Revoked {
+    agent: AgentId,
+    touchpoint: String,
+    state: AgentState,
+}
+
+/// Takes an agent's right back, and that of its kiosk's write key: who has the device can send nothing any more.
+pub fn revoke(app: &App, agent: AgentId) -> Result<Revoked, HttpError> {
+    let Some(mut row) = app.registry.agent(&agent) else {
+        return Err(HttpError::not_found(format!("there is no agent {agent}")).hint("`trenza-server agent list` shows the fleet"));
+    };
+    row.state = AgentState::Revoked;
+    app.registry.put_agent(&agent, &row, Batch::new()).map_err(HttpError::internal)?;
+    if let Some(mut source) = app.registry.source(&row.write_key) {
+        source.revoked = true;
+        app.registry.put_source(&row.write_key, &source).map_err(HttpError::internal)?;
+    }
+    tracing::info!(agent.id = %agent, "agent revoked");
+    Ok(Revoked { agent, touchpoint: row.touchpoint, state: row.state })
+}

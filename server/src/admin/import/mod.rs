@@ -1,0 +1,234 @@
+//! Files of events (JSON lines) and of rows (CSV), read with bounded memory and sent in chunks.
+//!
+//! The same file twice changes nothing: what has no messageId gets one that is a function of its content.
+
+mod csv; // rows
+mod jsonl; // events, one a line
+mod mapping; // from columns to members of an event
+
+use std::{
+    collections::HashSet,
+    fs::File,
+    io::{BufWriter, Write as _},
+    path::{Path, PathBuf},
+};
+
+use anyhow::Context as _;
+use indicatif::{ProgressBar, ProgressStyle};
+use serde::Serialize;
+use serde_json::{Map, Value};
+use trenza_shared::{
+    canonical,
+    event::{Event, Taking},
+    id::{EventId, to_hex},
+};
+
+use super::{
+    Command, Link,
+    check::Advised,
+    export::Progress,
+    intake::{Started, Took},
+};
+
+/// Most events of one chunk.
+pub const CHUNK_EVENTS_MAX: usize = 1_000;
+/// Most bytes of one chunk, unless it holds a single event.
+pub const CHUNK_BYTES_MAX: usize = 256 * 1024;
+/// Events of this run that are remembered to count repetitions; of more, the server finds them. Memory: 32 bytes each.
+const REMEMBERED_MAX: usize = 1_000_000;
+/// Longest part of a refused line that is kept. Unit: characters.
+const REJECT_CHARS_MAX: usize = 2_000;
+
+/// What was done.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Summary {
+    /// Lines or rows that hold something.
+    pub read: u64,
+    /// Events that are new.
+    pub stored: u64,
+    /// Events that were there already.
+    pub duplicates: u64,
+    /// Lines or rows that are no event.
+    pub rejected: u64,
+}
+
+/// How an import ended.
+#[derive(Debug, Serialize)]
+pub struct Report {
+    /// The figures.
+    #[serde(flatten)]
+    pub summary: Summary,
+    /// Where the refused lines are; none when there are none.
+    pub rejects: Option<PathBuf>,
+    /// Whether the source was made for this import.
+    pub source_created: bool,
+    /// Whether everything is in its customers already.
+    pub resolved: bool,
+}
+
+/// One line or row: its number from 1, and the event's text or why it is none.
+pub struct Line {
+    number: u64,
+    raw: String,
+    event: Result<String, String>,
+    /// Where the reader stands now. Unit: bytes of the file.
+    at: u64,
+}
+
+/// Something that gives lines.
+type Lines = Box<dyn Iterator<Item = anyhow::Result<Line>>>;
+
+/// Imports a file.
+///
+/// # Errors
+/// The file cannot be read, the mapping is wrong, or the server does not take a chunk. What was stored stays; running the same import
+/// again is safe.
+pub async fn run(link: &Link, source: &str, path: &Path, map: Option<&Path>, show: bool) -> anyhow::Result<Report> {
+    let (lines, bytes) = open(path, map)?;
+    let started: Started = link.ask(&Command::ImportStart { source: source.to_owned() }).await?;
+    let bar = if show { ProgressBar::new(bytes) } else { ProgressBar::hidden() };
+    let style = ProgressStyle::with_template("{bar:30} {bytes}/{total_bytes} {msg} {eta}").unwrap_or_else(|_| ProgressStyle::default_bar());
+    bar.set_style(style);
+    let mut run = Run {
+        link,
+        key: started.key,
+        seen: HashSet::new(),
+        chunk: Vec::new(),
+        chunk_bytes: 0,
+        summary: Summary::default(),
+        rejects: Rejects { path: rejects_path(path), file: None },
+    };
+    for line in lines {
+        let line = line?;
+        bar.set_position(line.at);
+        run.line(line).await?;
+        bar.set_message(format!("{} events", run.summary.read));
+    }
+    run.send().await?;
+    bar.finish_and_clear();
+    let Run { summary, rejects, .. } = run;
+    let rejects = rejects.close()?;
+    let progress: Progress = link.ask(&Command::Progress { wait: true }).await?;
+    Ok(Report { summary, rejects, source_created: started.created, resolved: progress.applied >= progress.last })
+}
+
+fn open(path: &Path, map: Option<&Path>) -> anyhow::Result<(Lines, u64)> {
+    let file = File::open(path).with_context(|| format!("cannot open {}", path.display()))?;
+    let bytes = file.metadata().map(|meta| meta.len()).unwrap_or(0);
+    let ending = path.extension().and_then(|ending| ending.to_str()).unwrap_or_default().to_ascii_lowercase();
+    let lines: Lines = match ending.as_str() {
+        "jsonl" | "ndjson" => {
+            if map.is_some() {
+                return Err(Advised::new("--map is for CSV files", "JSON lines are events already; leave --map out").into());
+            }
+            Box::new(jsonl::read(file))
+        }
+        "csv" | "tsv" => Box::new(csv::read(file, map)?),
+        _ => return Err(Advised::new(format!("{} is neither .jsonl nor .csv", path.display()), "name the file by what it is: .jsonl (one event a line) or .csv (a first line with the names of the columns)").into()),
+    };
+    Ok((lines, bytes))
+}
+
+/// `FILE.rejects.jsonl`.
+fn rejects_path(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".rejects.jsonl");
+    PathBuf::from(name)
+}
+
+struct Run<'a> {
+    link: &'a Link,
+    key: String,
+    seen: HashSet<EventId>,
+    chunk: Vec<String>,
+    chunk_bytes: usize,
+    summary: Summary,
+    rejects: Rejects,
+}
+
+impl Run<'_> {
+    async fn line(&mut self, line: Line) -> anyhow::Result<()> {
+        self.summary.read += 1;
+        let Line { number, raw, event, .. } = line;
+        let event = match event.and_then(|text| take(&text)) {
+            Ok(event) => event,
+            Err(reason) => {
+                self.summary.rejected += 1;
+                return self.rejects.add(number, &reason, &raw);
+            }
+        };
+        if self.seen.contains(&event.id) {
+            self.summary.duplicates += 1;
+            return Ok(());
+        }
+        if self.seen.len() < REMEMBERED_MAX {
+            self.seen.insert(event.id);
+        }
+        if !self.chunk.is_empty() && (self.chunk.len() >= CHUNK_EVENTS_MAX || self.chunk_bytes + event.text.len() > CHUNK_BYTES_MAX) {
+            self.send().await?;
+        }
+        self.chunk_bytes += event.text.len();
+        self.chunk.push(event.text);
+        Ok(())
+    }
+
+    async fn send(&mut self) -> anyhow::Result<()> {
+        if self.chunk.is_empty() {
+            return Ok(());
+        }
+        let events = std::mem::take(&mut self.chunk);
+        self.chunk_bytes = 0;
+        let took: Took = self.link.ask(&Command::ImportChunk { key: self.key.clone(), events }).await?;
+        self.summary.stored += took.stored;
+        self.summary.duplicates += took.duplicates;
+        Ok(())
+    }
+}
+
+/// Makes an event of a text; one without messageId gets one of its content.
+fn take(text: &str) -> Result<Event, String> {
+    // Limits first: a text over them is not parsed for its id.
+    let probe = Event::take(text, Taking { fresh_message_id: "-", ..Taking::default() }).map_err(|error| error.to_string())?;
+    if probe.message_id != "-" {
+        return Ok(probe);
+    }
+    let mut body: Map<String, Value> = probe.body;
+    body.remove("messageId");
+    let id = format!("imp-{}", to_hex(&blake3::hash(canonical::to_string(&Value::Object(body)).as_bytes()).as_bytes()[..16]));
+    Event::take(text, Taking { fresh_message_id: &id, ..Taking::default() }).map_err(|error| error.to_string())
+}
+
+/// The file of refused lines, made at the first one.
+struct Rejects {
+    path: PathBuf,
+    file: Option<BufWriter<File>>,
+}
+
+impl Rejects {
+    fn add(&mut self, number: u64, reason: &str, raw: &str) -> anyhow::Result<()> {
+        let failed = || format!("cannot write {}", self.path.display());
+        let file = match &mut self.file {
+            Some(file) => file,
+            // Another import of the same file says anew what it refuses.
+            None => self.file.insert(BufWriter::new(create_private(&self.path).with_context(failed)?)),
+        };
+        let raw: String = raw.chars().take(REJECT_CHARS_MAX).collect();
+        let line = serde_json::json!({ "line": number, "reason": reason, "text": raw });
+        writeln!(file, "{line}").with_context(failed)
+    }
+
+    fn close(self) -> anyhow::Result<Option<PathBuf>> {
+        let Some(mut file) = self.file else { return Ok(None) };
+        file.flush().with_context(|| format!("cannot write {}", self.path.display()))?;
+        Ok(Some(self.path))
+    }
+}
+
+/// Refused lines hold what people said of themselves: for the owner only.
+fn create_private(path: &Path) -> std::io::Result<File> {
+    use std::os::unix::fs::OpenOptionsExt as _;
+    File::options().write(true).create(true).truncate(true).mode(0o600).open(path)
+}
+
+#[cfg(test)]
+mod tests;

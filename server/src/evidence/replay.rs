@@ -1,0 +1,163 @@
+//! Builds the derived tables anew beside the ones there are, and compares byte for byte.
+//!
+//! Proves that what is shown is a function of the log and the decisions. Never changes the store it looks at.
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+use trenza_shared::{
+    id::to_hex,
+    store::{Batch, Direction, Durable, Entry, Overlay, Range, RocksStore, Space, Store, StoreError, View, entries, rocks::RocksOptions, snapshot},
+};
+
+use super::{Applier, load_decisions, next_records};
+use crate::tables::{APPLIED, DERIVED, RecordRow};
+
+/// Most records applied in one batch.
+const RECORDS_MAX: usize = 64;
+/// Most entries applied in one batch, unless a single record has more.
+const ENTRIES_MAX: u32 = 4_000;
+/// Block cache of the temporary store. Unit: bytes.
+const CACHE_BYTES: usize = 32 << 20;
+
+/// The first row that is not what the log says.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Difference {
+    /// Name of the table.
+    pub table: String,
+    /// Its key, in hexadecimal.
+    pub key: String,
+    /// The stored row in hexadecimal; none when it should not be there or is missing.
+    pub stored: Option<String>,
+    /// The rebuilt row in hexadecimal; none when there is none.
+    pub rebuilt: Option<String>,
+}
+
+/// What a comparison found.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Verified {
+    /// Records of the log that were applied.
+    pub records: u64,
+    /// Rows that were compared.
+    pub rows: u64,
+    /// The first difference.
+    pub difference: Option<Difference>,
+}
+
+/// Truth from one place, derived tables from another.
+struct Beside<'a> {
+    truth: &'a dyn View,
+    derived: &'a dyn View,
+}
+
+impl Beside<'_> {
+    fn of(&self, space: Space) -> &dyn View {
+        if DERIVED.contains(&space) { self.derived } else { self.truth }
+    }
+}
+
+impl View for Beside<'_> {
+    fn get(&self, space: Space, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        self.of(space).get(space, key)
+    }
+
+    fn scan(&self, space: Space, range: Range<'_>, direction: Direction, max: usize) -> Result<Vec<Entry>, StoreError> {
+        self.of(space).scan(space, range, direction, max)
+    }
+}
+
+/// Compares a consistent state of `store` with what its log and decisions give, rebuilt in a temporary store in `dir`, which
+/// is removed at the end.
+///
+/// # Errors
+/// One of the stores fails, or the log is damaged.
+pub fn verify(store: &dyn Store, applier: &Applier, dir: &Path) -> Result<Verified, StoreError> {
+    remove(dir)?;
+    let result = snapshot(store, |truth| {
+        let options = RocksOptions { cache_bytes: CACHE_BYTES, ..RocksOptions::default() };
+        let temporary = RocksStore::open(dir, &DERIVED, options)?;
+        verify_in(truth, applier, &temporary)
+    });
+    let removed = remove(dir);
+    let verified = result??;
+    removed.map(|()| verified)
+}
+
+fn remove(dir: &Path) -> Result<(), StoreError> {
+    match std::fs::remove_dir_all(dir) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(StoreError::Io { doing: "removal of a temporary store", detail: format!("{}: {error}", dir.display()) }),
+        _ => Ok(()),
+    }
+}
+
+/// The same over any empty store.
+///
+/// # Errors
+/// As [`verify`].
+pub fn verify_in(truth: &dyn View, applier: &Applier, empty: &dyn Store) -> Result<Verified, StoreError> {
+    let records = rebuild(truth, applier, empty)?;
+    let (rows, difference) = compare(truth, empty)?;
+    Ok(Verified { records, rows, difference })
+}
+
+/// Applies the log of `truth`, as far as it is applied there, to the derived tables in `derived`.
+fn rebuild(truth: &dyn View, applier: &Applier, derived: &dyn Store) -> Result<u64, StoreError> {
+    let until = APPLIED.get(truth, &())?.unwrap_or(0);
+    let decisions = load_decisions(truth)?;
+    let mut applied = 0;
+    while applied < until {
+        let mut records = next_records(truth, applied, RECORDS_MAX)?;
+        records.retain(|(number, _)| *number <= until);
+        records.truncate(within(&records));
+        let Some((last, _)) = records.last() else { break };
+        applied = *last;
+        let beside = Beside { truth, derived };
+        let mut overlay = Overlay::new(&beside);
+        let _told_already = applier.apply(&mut overlay, &decisions, &records)?;
+        let batch: Batch = overlay.into_batch();
+        derived.commit(batch, Durable::Later)?;
+    }
+    Ok(applied)
+}
+
+/// How many records make one batch.
+fn within(records: &[(u64, RecordRow)]) -> usize {
+    let mut held = 0_u32;
+    let fits = records.iter().take_while(|(_, record)| {
+        let first = held == 0;
+        held = held.saturating_add(record.count);
+        first || held <= ENTRIES_MAX
+    });
+    fits.count()
+}
+
+/// Compares all derived tables; the number of equal rows, and the first difference.
+fn compare(stored: &dyn View, rebuilt: &dyn View) -> Result<(u64, Option<Difference>), StoreError> {
+    let mut rows = 0;
+    for space in DERIVED {
+        let mut left = entries(stored, space, Range::ALL, Direction::Forward);
+        let mut right = entries(rebuilt, space, Range::ALL, Direction::Forward);
+        loop {
+            let (one, other) = (left.next().transpose()?, right.next().transpose()?);
+            if one == other {
+                if one.is_none() {
+                    break;
+                }
+                rows += 1;
+                continue;
+            }
+            return Ok((rows, Some(difference(space, one, other))));
+        }
+    }
+    Ok((rows, None))
+}
+
+fn difference(space: Space, stored: Option<Entry>, rebuilt: Option<Entry>) -> Difference {
+    let key = match (&stored, &rebuilt) {
+        (Some((one, _)), Some((other, _))) => one.min(other).clone(),
+        (Some((key, _)), None) | (None, Some((key, _))) => key.clone(),
+        (None, None) => Vec::new(),
+    };
+    let row = |entry: Option<Entry>| entry.filter(|(own, _)| *own == key).map(|(_, row)| to_hex(&row));
+    Difference { table: space.0.into(), stored: row(stored), rebuilt: row(rebuilt), key: to_hex(&key) }
+}

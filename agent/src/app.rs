@@ -160,6 +160,7 @@ impl Started {
         let app = App::new(Parts {
             today: Today::new(config.zone(), config.capture.write_key.clone()),
             form_key: form_key(&*store)?,
+            saved_visits: tokio::sync::Mutex::default(),
             dir: dir.to_owned(),
             clock: clock.clone(),
             boot,

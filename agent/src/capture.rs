@@ -4,7 +4,7 @@
 
 use trenza_shared::{
     capture::{CannotStore, Collector, Stored, Taken, Verdict},
-    event::Event,
+    event::{Event, Taking},
     group_commit::GroupError,
     id::Lane,
     store::StoreError,
@@ -24,6 +24,10 @@ const CLOSED_RETRY_S: u32 = 5;
 const BUSY_RETRY_S: u32 = 1;
 /// Longest reason kept with a refused text. Unit: characters.
 const REASON_CHARS_MAX: usize = 500;
+
+/// An event as JSON text, made by a page of the kiosk.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Draft(pub String);
 
 impl Collector for App {
     fn judge(&self, key: &str, _origin: Option<&str>) -> Verdict {
@@ -78,6 +82,28 @@ fn entries(app: &App, taken: Taken) -> Vec<NewEntry> {
         NewEntry { identity: None, entry: Entry::clear(&open, &rejected.text), at_ms: received_ms }
     });
     events.chain(rejected).collect()
+}
+
+/// The entries of a visit that staff registered; none when a text is no event, which the pages never make.
+pub fn entry_of_staff(app: &App, drafts: Vec<Draft>) -> Option<(Lane, Vec<NewEntry>)> {
+    let events = drafts.iter().map(|Draft(text)| Event::take(text, Taking::default()));
+    let events = match events.collect::<Result<Vec<_>, _>>() {
+        Ok(events) => events,
+        Err(error) => {
+            tracing::error!(error = %error, "a page of the kiosk made something that is no event");
+            return None;
+        }
+    };
+    let taken = Taken {
+        key: app.config.capture.write_key.clone(),
+        verdict: Verdict::Known,
+        received_ms: app.clock.wall_ms(),
+        sent_at: None,
+        events,
+        rejected: Vec::new(),
+        wait_resolved: false,
+    };
+    Some((Lane::Visits, entries(app, taken)))
 }
 
 fn event_entry(open: &Open, event: &Event) -> NewEntry {

@@ -2,9 +2,9 @@
 //!
 //! Owns nothing but the ties. Built in `app`, passed first, never a static.
 
-use std::{ops::Deref, path::PathBuf, sync::Arc};
+use std::{collections::VecDeque, ops::Deref, path::PathBuf, sync::Arc};
 
-use tokio::sync::Notify;
+use tokio::sync::{Mutex, Notify};
 use trenza_shared::{
     clock::Clock,
     id::{BootId, to_hex},
@@ -44,6 +44,8 @@ pub struct Parts {
     pub metrics: Metrics,
     /// Signs the forms of the kiosk. Kept over a restart, so that a form that was open meanwhile still saves its visit.
     pub form_key: [u8; 32],
+    /// The visits saved last on the kiosk, against a second press of Save.
+    pub saved_visits: Mutex<VecDeque<String>>,
 }
 
 impl App {

@@ -7,7 +7,7 @@ pub mod diverge; // lanes that the server cannot follow
 pub mod plan; // what to send, how long to wait: pure
 pub mod uplink; // credentials and calls
 
-use std::{io, path::PathBuf, sync::Arc, time::Duration};
+use std::{io, sync::Arc, time::Duration};
 
 use tokio::{
     sync::{Notify, watch},

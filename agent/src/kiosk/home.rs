@@ -1,0 +1,44 @@
+//! K1: two giant buttons, and how things stand.
+
+use axum::{
+    extract::State,
+    http::{HeaderMap, StatusCode, header},
+    response::{IntoResponse, Redirect, Response},
+};
+use trenza_shared::net::error::HttpError;
+
+use super::{Frame, Lang, page, then_open};
+use crate::state::App;
+
+/// How often the page is read again for its footer. Unit: seconds.
+const AGAIN_S: u32 = 15;
+
+#[derive(askama::Template)]
+#[template(path = "home.html")]
+struct Home {
+    frame: Frame,
+    tally: String,
+}
+
+/// `GET /`: the browser's language.
+pub async fn choose_language(headers: HeaderMap) -> Response {
+    let wanted = headers.get(header::ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    Redirect::temporary(&format!("/{}/", Lang::accepted(wanted).code())).into_response()
+}
+
+/// `GET /{lang}/`
+pub async fn show(State(app): State<App>, lang: Lang) -> Result<Response, HttpError> {
+    let reading = app.clone();
+    let day = tokio::task::spawn_blocking(move || reading.today.read(&*reading.store, &reading.log.ends(), reading.clock.wall_ms()));
+    // A count that cannot be read must not keep the buttons from the staff.
+    let visits = match day.await.map_err(HttpError::internal)? {
+        Ok(day) => day.visits,
+        Err(error) => {
+            tracing::warn!(error = %error, "the day's count cannot be read");
+            0
+        }
+    };
+    let frame = Frame::new(&app, lang, "");
+    let tally = frame.w.tally(visits);
+    Ok(then_open(page(&Home { frame, tally }, StatusCode::OK), AGAIN_S, &format!("/{}/", lang.code())))
+}

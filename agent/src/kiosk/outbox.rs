@@ -1,0 +1,105 @@
+//! K9: what waits, what was taken in today, the last rows without anything of a person.
+
+use axum::{
+    Form,
+    extract::State,
+    http::StatusCode,
+    response::{IntoResponse, Redirect, Response},
+};
+use serde::Deserialize;
+use trenza_shared::net::error::HttpError;
+
+use super::{Frame, Lang, form, moment, page, then_open};
+use crate::{
+    link::acked,
+    state::App,
+    status::{self, Status},
+};
+
+/// How often the page is read again. Unit: seconds.
+const AGAIN_S: u32 = 15;
+/// A difference of clocks not worth a word. Unit: ms.
+const CLOCK_FINE_MS: i64 = 5_000;
+
+#[derive(askama::Template)]
+#[template(path = "outbox.html")]
+struct Outbox {
+    frame: Frame,
+    warning: &'static str,
+    state_title: String,
+    state_text: String,
+    counts: Vec<(&'static str, u64)>,
+    free_space: String,
+    clock: String,
+    rows: Vec<SealedRow>,
+    visit: String,
+    token: String,
+}
+
+struct SealedRow {
+    time: String,
+    label: &'static str,
+    sent: bool,
+}
+
+/// What the form sends.
+#[derive(Deserialize)]
+pub struct Sent {
+    #[serde(default)]
+    visit: String,
+    #[serde(default)]
+    token: String,
+}
+
+/// `GET /{lang}/outbox`
+pub async fn show(State(app): State<App>, lang: Lang) -> Result<Response, HttpError> {
+    let reading = app.clone();
+    let read = tokio::task::spawn_blocking(move || {
+        let day = reading.today.read(&*reading.store, &reading.log.ends(), reading.clock.wall_ms())?;
+        status::of(&reading).map(|status| (day, status))
+    });
+    let (day, status) = read.await.map_err(HttpError::internal)?.map_err(HttpError::internal)?;
+    let frame = Frame::new(&app, lang, "outbox");
+    let w = frame.w;
+    let now_ms = app.clock.wall_ms();
+    let lanes = app.link.now().told.lanes.clone();
+    let rows = day.rows().map(|row| SealedRow {
+        time: moment(&app, row.at_ms, now_ms),
+        label: w.name_of(row.kind),
+        sent: row.seq <= acked(&lanes, row.epoch, row.lane),
+    });
+    let (visit, token) = form::new_visit(&app);
+    let outbox = Outbox {
+        warning: if status.refused { w.refused } else { "" },
+        state_title: w.to_send(status.waiting),
+        state_text: oldest(&app, &frame, &status, now_ms),
+        counts: day.counts.iter().map(|(kind, count)| (w.name_of(*kind), *count)).collect(),
+        free_space: format!("{:.1} GB", status.disk_free_bytes as f64 / 1e9),
+        clock: match status.clock_offset_ms {
+            None => w.clock_unknown.into(),
+            Some(offset) if offset.abs() < CLOCK_FINE_MS => w.clock_fine.into(),
+            Some(offset) => w.clock_off(offset),
+        },
+        rows: rows.collect(),
+        visit,
+        token,
+        frame,
+    };
+    Ok(then_open(page(&outbox, StatusCode::OK), AGAIN_S, &format!("/{}/outbox", lang.code())))
+}
+
+fn oldest(app: &App, frame: &Frame, status: &Status, now_ms: i64) -> String {
+    if status.waiting == 0 {
+        return String::new();
+    }
+    let at_ms = now_ms - i64::try_from(status.oldest_waiting_ms).unwrap_or(0);
+    frame.w.oldest(&moment(app, at_ms, now_ms))
+}
+
+/// `POST /{lang}/outbox`: try at once.
+pub async fn send_now(State(app): State<App>, lang: Lang, Form(sent): Form<Sent>) -> Response {
+    if form::is_ours(&app, &sent.visit, &sent.token) {
+        app.send_now.notify_one();
+    }
+    Redirect::to(&format!("/{}/outbox", lang.code())).into_response()
+}

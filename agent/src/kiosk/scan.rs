@@ -1,0 +1,64 @@
+//! K2: a badge, by a scanner that types like a keyboard, or by hand.
+
+use axum::{
+    Form,
+    extract::State,
+    http::StatusCode,
+    response::{IntoResponse, Redirect, Response},
+};
+use serde::Deserialize;
+use trenza_shared::identifier::{Kind, Place, normalise};
+
+use super::{Frame, Lang, events, form, page};
+use crate::state::App;
+
+#[derive(askama::Template)]
+#[template(path = "scan.html")]
+struct Scan {
+    frame: Frame,
+    code: String,
+    error: String,
+    visit: String,
+    token: String,
+}
+
+/// What the form sends.
+#[derive(Deserialize)]
+pub struct Sent {
+    #[serde(default)]
+    code: String,
+    #[serde(default)]
+    visit: String,
+    #[serde(default)]
+    token: String,
+}
+
+/// `GET /{lang}/scan`
+pub async fn show(State(app): State<App>, lang: Lang) -> Response {
+    let visit = form::new_visit(&app);
+    ask(&app, lang, String::new(), String::new(), visit, StatusCode::OK)
+}
+
+/// `POST /{lang}/scan`
+pub async fn save(State(app): State<App>, lang: Lang, Form(sent): Form<Sent>) -> Response {
+    let w = super::words::Words::of(lang);
+    if !form::is_ours(&app, &sent.visit, &sent.token) {
+        let visit = form::new_visit(&app);
+        return ask(&app, lang, sent.code, w.press_again.into(), visit, StatusCode::FORBIDDEN);
+    }
+    let place = Place { country: &app.config.agent.country, namespace: "" };
+    let badge = match normalise(Kind::BadgeId, &sent.code, &place) {
+        Ok(badge) => badge.value,
+        Err(invalid) => return ask(&app, lang, sent.code, w.invalid(&invalid), (sent.visit, sent.token), StatusCode::UNPROCESSABLE_ENTITY),
+    };
+    let drafts = events::scanned(&app, &sent.visit, &badge);
+    if form::save(&app, &sent.visit, drafts).await {
+        Redirect::to(&format!("/{}/saved/scan", lang.code())).into_response()
+    } else {
+        ask(&app, lang, sent.code, w.not_saved.into(), (sent.visit, sent.token), StatusCode::SERVICE_UNAVAILABLE)
+    }
+}
+
+fn ask(app: &App, lang: Lang, code: String, error: String, (visit, token): (String, String), status: StatusCode) -> Response {
+    page(&Scan { frame: Frame::new(app, lang, "scan").wiped(), code, error, visit, token }, status)
+}

@@ -1,6 +1,6 @@
 //! A plain HTTP client for loopback.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use anyhow::{Context as _, ensure};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
@@ -13,8 +13,8 @@ use trenza_shared::{
     },
 };
 
-/// Longest answer that is read. Unit: bytes.
-const ANSWER_BYTES_MAX: usize = 256 * 1024 * 1024;
+/// How long an answer may take.
+const ANSWER_WAIT: Duration = Duration::from_secs(120);
 
 /// A client that sends one bearer token, or none.
 #[derive(Clone)]
@@ -42,7 +42,7 @@ impl Http {
         if let Some(token) = &self.token {
             headers.insert(header::AUTHORIZATION, HeaderValue::from_str(&format!("Bearer {token}"))?);
         }
-        let answer = self.client.send(method, url, headers, body, ANSWER_BYTES_MAX).await?;
+        let answer = self.client.send(method, url, headers, body.into(), ANSWER_WAIT).await?;
         Ok((answer.status, answer.body.to_vec()))
     }
 

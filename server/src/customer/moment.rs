@@ -7,7 +7,6 @@ use serde_json::{Map, Value, json};
 use trenza_shared::{
     clock::format_ms,
     event::{Event, EventType, IDENTIFIER_TRAITS},
-    evidence::Origin,
     fragment::mask,
     id::AgentId,
     identifier::{Identifier, Kind},
@@ -25,11 +24,6 @@ impl Moment {
     /// The channel: what the event says, else what its type implies.
     pub fn channel(&self) -> Option<&str> {
         channel(&self.event)
-    }
-
-    /// Where it was first taken in.
-    pub fn origin(&self, registry: &Registry) -> Option<Origin> {
-        self.row.origins.iter().find_map(|row| registry.origin(row))
     }
 
     /// The place of the interaction: what the event says, else the place of the agent that took it in.

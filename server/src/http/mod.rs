@@ -25,10 +25,15 @@ const SNIPPET: &[u8] = include_bytes!("../../../js-snippet/dist/t.js");
 
 /// Capture, API and pages: the `https` and `http` listeners.
 pub fn routes(app: App, protocol: &'static str) -> Router {
+    with_error_form(public_routes(app.clone(), protocol).merge(views::routes().with_state(app)))
+}
+
+/// Of them, what programs may rely on: what `GET /openapi.json` describes.
+pub fn public_routes(app: App, protocol: &'static str) -> Router {
     let options = capture::Options { snippet: SNIPPET, protocol, ..capture::Options::default() };
     let capture = capture::router(collector::ServerCollector::new(app.clone()), options);
-    let rest = Router::new().route("/v1/enrol", post(enrol::enrol)).merge(api::routes()).merge(views::routes()).with_state(app);
-    with_error_form(capture.merge(rest))
+    let rest = Router::new().route("/v1/enrol", post(enrol::enrol)).merge(api::routes()).with_state(app);
+    capture.merge(rest)
 }
 
 /// The `agents` listener.

@@ -4,7 +4,9 @@ use axum::{Json, extract::State};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use trenza_shared::{
-    id::{CustomerId, EventId, from_hex, to_hex},
+    id::{CustomerId, EventId, Fingerprint, from_hex, to_hex},
+    identifier::Identifier,
+    identity::Group,
     net::{
         error::HttpError,
         extract::{Path, Query},
@@ -75,11 +77,7 @@ pub async fn find(
     ))
 }
 
-fn load(
-    app: &App,
-    view: &dyn View,
-    groups: Vec<trenza_shared::identity::Group>,
-) -> Result<Vec<Record>, StoreError> {
+fn load(app: &App, view: &dyn View, groups: Vec<Group>) -> Result<Vec<Record>, StoreError> {
     groups
         .into_iter()
         .map(|group| record::load(view, &app.applier.id_key, group))
@@ -213,7 +211,7 @@ pub async fn why(
 
 /// One end, as it was given.
 enum End {
-    Value(Vec<trenza_shared::identifier::Identifier>),
+    Value(Vec<Identifier>),
     Customer(CustomerId),
 }
 
@@ -222,6 +220,22 @@ fn end(app: &App, parameter: &str, text: &str) -> Result<End, HttpError> {
         Ok(id) => Ok(End::Customer(id)),
         Err(_) => identifiers(app, parameter, text).map(End::Value),
     }
+}
+
+/// A side of the question, or the id that leads nowhere.
+type Found<T> = Result<Result<T, CustomerId>, StoreError>;
+
+fn side(view: &dyn View, end: End) -> Found<Side> {
+    match end {
+        End::Value(values) => Ok(Ok(Side::Value(values))),
+        End::Customer(id) => {
+            Ok(customer(view, id)?.map(|(member, group)| Side::Customer { member, group }))
+        }
+    }
+}
+
+fn customer(view: &dyn View, id: CustomerId) -> Found<(Fingerprint, Group)> {
+    Ok(record::group_by_id(view, &id)?.ok_or(id))
 }
 
 async fn explain(
@@ -235,24 +249,14 @@ async fn explain(
     let decisions = app.resolver.decisions();
     let masked = caller.masked();
     let answer = read(&app, move |app, view| {
-        let found = |end: End| match end {
-            End::Value(values) => Ok(Ok(Side::Value(values))),
-            End::Customer(id) => Ok(record::group_by_id(view, &id)?
-                .map(|(member, group)| Side::Customer { member, group })
-                .ok_or(id)),
+        let within = match within.map(|id| customer(view, id)).transpose()? {
+            None => None,
+            Some(Ok((_, group))) => Some(group),
+            Some(Err(id)) => return Ok(Err(id)),
         };
-        let sides: Result<(Result<Side, CustomerId>, Result<Side, CustomerId>), StoreError> =
-            found(from).and_then(|from| Ok((from, found(to)?)));
-        let (from, to) = match sides? {
+        let (from, to) = match (side(view, from)?, side(view, to)?) {
             (Ok(from), Ok(to)) => (from, to),
             (Err(id), _) | (_, Err(id)) => return Ok(Err(id)),
-        };
-        let within = match within {
-            None => None,
-            Some(id) => match record::group_by_id(view, &id)? {
-                Some((_, group)) => Some(group),
-                None => return Ok(Err(id)),
-            },
         };
         let context = Context {
             decisions: &decisions,

@@ -8,7 +8,7 @@ mod changes; // what became of customers
 mod customers; // one record, its timeline, its explanation
 mod decisions; // what people decide about who is who
 mod events; // where an event stands
-mod openapi; // all of it, for programs
+pub mod openapi; // all of it, for programs
 
 #[cfg(test)]
 mod tests;

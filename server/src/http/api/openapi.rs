@@ -11,12 +11,15 @@ use serde_json::{Map, Value};
 use trenza_shared::net::error::HttpError;
 
 /// Paths, in reading order.
-const PATHS: [&str; 3] = [
+const PATHS: [&str; 4] = [
     include_str!("openapi/capture.json"),
+    include_str!("openapi/sdks.json"),
     include_str!("openapi/customers.json"),
     include_str!("openapi/rest.json"),
 ];
-/// Everything beside the paths.
+/// Shapes of bodies.
+const SCHEMAS: &str = include_str!("openapi/schemas.json");
+/// Everything else.
 const HEAD: &str = include_str!("openapi/head.json");
 
 /// The whole description.
@@ -24,13 +27,13 @@ const HEAD: &str = include_str!("openapi/head.json");
 /// # Errors
 /// A part is no JSON object; a test sees to it that none is.
 pub fn document() -> Result<Value, serde_json::Error> {
-    let mut document: Map<String, Value> = serde_json::from_str(HEAD)?;
+    let mut document: Value = serde_json::from_str(HEAD)?;
     let mut paths = Map::new();
     for part in PATHS {
         paths.extend(serde_json::from_str::<Map<String, Value>>(part)?);
     }
-    document.insert("paths".into(), Value::Object(paths));
-    let mut document = Value::Object(document);
+    document["paths"] = Value::Object(paths);
+    document["components"]["schemas"] = serde_json::from_str(SCHEMAS)?;
     document["info"]["version"] = env!("CARGO_PKG_VERSION").into();
     Ok(document)
 }

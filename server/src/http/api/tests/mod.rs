@@ -2,7 +2,9 @@
 
 mod access;
 mod decisions;
+mod description;
 mod feed;
+mod fleet;
 mod records;
 
 use serde_json::{Value, json};

@@ -254,7 +254,7 @@ async fn a_timeline_comes_in_pages_without_gaps() {
 async fn an_event_says_where_it_stands() {
     let server = Server::start().await;
     let event = json!({"type": "track", "event": "Visit", "messageId": "m1", "userId": "u-1", "timestamp": "2026-03-01T00:00:00Z"});
-    server.capture(WEB, &[event.clone()]).await;
+    server.capture(WEB, std::slice::from_ref(&event)).await;
     server.capture(WEB, &[event.clone(), event.clone()]).await;
     let standing = server.get(Role::Steward, "/v1/events/m1").await.json;
     assert_eq!(

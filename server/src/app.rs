@@ -53,6 +53,8 @@ pub struct App {
     pub generation: u64,
     /// Held while an invitation is being used.
     pub enrolling: Arc<tokio::sync::Mutex<()>>,
+    /// Becomes true when the program begins to stop: what waits for something answers then.
+    pub draining: Arc<watch::Sender<bool>>,
     /// Where it really listens, once it does.
     pub addresses: Arc<std::sync::OnceLock<Addresses>>,
 }
@@ -115,7 +117,7 @@ impl App {
         let (stop, stopped) = watch::channel(false);
         let (resolver, follow) = evidence::run(store.clone(), applier.clone(), clock.clone(), log.last(), stopped)?;
         let follower = tokio::spawn(follow);
-        let app = Self { config: Arc::new(config), store, log, resolver, registry, applier, ca: Arc::new(ca), clock, generation, enrolling: Arc::default(), addresses: Arc::default() };
+        let app = Self { config: Arc::new(config), store, log, resolver, registry, applier, ca: Arc::new(ca), clock, generation, enrolling: Arc::default(), draining: Arc::new(watch::Sender::new(false)), addresses: Arc::default() };
         Ok(Running { app, follower, log_thread, stop })
     }
 
@@ -222,9 +224,9 @@ impl Running {
         let line = serde_json::to_string(&addresses)?;
         let _first = app.addresses.set(addresses);
 
-        let (told, stopping) = watch::channel(false);
+        let draining = app.draining.clone();
         let stopped = move || {
-            let mut stopping = stopping.clone();
+            let mut stopping = draining.subscribe();
             async move {
                 let _sender_gone = stopping.wait_for(|stop| *stop).await;
             }
@@ -246,7 +248,7 @@ impl Running {
         info!(version = env!("CARGO_PKG_VERSION"), "ready");
         shutdown.await;
         info!("stopping");
-        told.send_replace(true);
+        app.draining.send_replace(true);
         while serving.join_next().await.is_some() {}
         drop(app);
         self.close().await;

@@ -36,14 +36,16 @@ impl Scopes {
         scopes
     }
 
-    /// What `text` may mean, the likeliest first; never empty. A value that is none at the organisation's place is read by the
-    /// formats of the sources' countries.
+    /// What `text` may mean, the likeliest first; never empty. The text is as typed: nothing in it is encoded. A value that is
+    /// none at the organisation's place is read by the formats of the sources' countries.
     ///
     /// # Errors
     /// Says what is wrong with it at the organisation's place.
     pub fn identifiers(&self, text: &str) -> Result<Vec<Identifier>, Invalid> {
+        // The look-up decodes as of a URL; a percent sign that is part of the value survives it like this.
+        let text = text.replace('%', "%25");
         let read =
-            |country: &str, namespace: &str| parse_lookup(text, &Place { country, namespace });
+            |country: &str, namespace: &str| parse_lookup(&text, &Place { country, namespace });
         let first = read(&self.country, "").or_else(|invalid| {
             let mut elsewhere = self
                 .countries

@@ -23,6 +23,8 @@ use super::{
 };
 use crate::{identity::read, registry::Registry, tables::TIMELINE};
 
+/// What stands for what is not shown.
+const HIDDEN: &str = "***";
 /// Most values of a customer from which a chain is tried.
 const CANDIDATES_MAX: usize = 8;
 
@@ -277,7 +279,7 @@ impl Proof {
         let moment = self.moment.as_ref();
         let decided_at = self.decision.as_ref().map(|decision| decision.at_ms);
         let decision = self.decision.as_ref().map(
-            |decision| json!({"id": decision.id, "by": decision.by, "reason": decision.reason}),
+            |decision| json!({"id": decision.id, "by": decision.by, "reason": reason_shown(decision, context.masked)}),
         );
         json!({
             "from": shown(&self.step.from, context.masked),
@@ -303,6 +305,11 @@ pub fn shown(identifier: &Identifier, masked: bool) -> String {
     } else {
         identifier.to_string()
     }
+}
+
+/// The reason of a decision; what people write there names people, so it is hidden from those who may not see them.
+pub fn reason_shown(decision: &Decision, masked: bool) -> &str {
+    if masked { HIDDEN } else { &decision.reason }
 }
 
 fn apart_json(reason: &Apart, masked: bool) -> Value {

@@ -41,6 +41,7 @@ pub async fn page(
     let until = Instant::now() + Duration::from_secs(page.wait_s.unwrap_or(0).min(WAIT_S_MAX));
     // Taken before the first look, so that nothing that comes in between is slept through.
     let (mut applied, mut decided) = (app.resolver.applied(), app.resolver.decided());
+    let mut draining = app.draining.subscribe();
     loop {
         applied.mark_unchanged();
         decided.mark_unchanged();
@@ -49,6 +50,7 @@ pub async fn page(
             tokio::select! {
                 told = applied.changed() => told.is_ok(),
                 told = decided.changed() => told.is_ok(),
+                _ = draining.wait_for(|draining| *draining) => false,
             }
         };
         if rows.is_empty() && matches!(timeout_at(until, woken).await, Ok(true)) {

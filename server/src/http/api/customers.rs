@@ -1,6 +1,6 @@
 //! One record: found, read, told in order, explained.
 
-use axum::{Json, extract::State};
+use axum::{Json, extract::State, http::Uri};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use trenza_shared::{
@@ -14,7 +14,7 @@ use trenza_shared::{
     store::{Key as _, StoreError, View},
 };
 
-use super::{identifiers, read};
+use super::{queried, read, readings};
 use crate::{
     app::App,
     customer::{
@@ -42,11 +42,12 @@ pub struct Find {
 pub async fn find(
     State(app): State<App>,
     caller: Caller,
+    uri: Uri,
     Query(find): Query<Find>,
 ) -> Result<Json<Value>, HttpError> {
     let found = match (find.identifier, find.q) {
-        (Some(text), None) => {
-            let identifiers = identifiers(&app, "identifier", &text)?;
+        (Some(_), None) => {
+            let identifiers = queried(&app, &uri, "identifier")?.unwrap_or_default();
             read(&app, move |app, view| {
                 load(app, view, lookup::groups(view, &identifiers)?)
             })
@@ -172,41 +173,24 @@ fn cursor(text: &str) -> Result<events::Cursor, HttpError> {
     })
 }
 
-/// Between which ends.
-#[derive(Deserialize)]
-pub struct Ends {
-    from: Option<String>,
-    to: Option<String>,
-}
-
-impl Ends {
-    fn both(self) -> Result<(String, String), HttpError> {
-        let (Some(from), Some(to)) = (self.from, self.to) else {
-            return Err(HttpError::bad_request("bad_query", "give both from and to")
-                .hint("?from=KIND:VALUE&to=KIND:VALUE"));
-        };
-        Ok((from, to))
-    }
-}
-
 /// `GET /v1/customers/{id}/why`
 pub async fn why_within(
     State(app): State<App>,
     caller: Caller,
     Path(id): Path<String>,
-    Query(ends): Query<Ends>,
+    uri: Uri,
 ) -> Result<Json<Value>, HttpError> {
     let id = customer_id(&id)?;
-    explain(app, caller, Some(id), ends).await
+    explain(app, caller, Some(id), &uri).await
 }
 
 /// `GET /v1/why`
 pub async fn why(
     State(app): State<App>,
     caller: Caller,
-    Query(ends): Query<Ends>,
+    uri: Uri,
 ) -> Result<Json<Value>, HttpError> {
-    explain(app, caller, None, ends).await
+    explain(app, caller, None, &uri).await
 }
 
 /// One end, as it was given.
@@ -215,11 +199,18 @@ enum End {
     Customer(CustomerId),
 }
 
-fn end(app: &App, parameter: &str, text: &str) -> Result<End, HttpError> {
-    match text.parse::<CustomerId>() {
-        Ok(id) => Ok(End::Customer(id)),
-        Err(_) => identifiers(app, parameter, text).map(End::Value),
+fn end(app: &App, uri: &Uri, parameter: &str) -> Result<End, HttpError> {
+    if let Some(id) = readings(uri, parameter)?
+        .iter()
+        .find_map(|text| text.parse().ok())
+    {
+        return Ok(End::Customer(id));
     }
+    let values = queried(app, uri, parameter)?;
+    values.map(End::Value).ok_or_else(|| {
+        HttpError::bad_request("bad_query", "give both from and to")
+            .hint("?from=KIND:VALUE&to=KIND:VALUE")
+    })
 }
 
 /// A side of the question, or the id that leads nowhere.
@@ -242,10 +233,9 @@ async fn explain(
     app: App,
     caller: Caller,
     within: Option<CustomerId>,
-    ends: Ends,
+    uri: &Uri,
 ) -> Result<Json<Value>, HttpError> {
-    let (from, to) = ends.both()?;
-    let (from, to) = (end(&app, "from", &from)?, end(&app, "to", &to)?);
+    let (from, to) = (end(&app, uri, "from")?, end(&app, uri, "to")?);
     let decisions = app.resolver.decisions();
     let masked = caller.masked();
     let answer = read(&app, move |app, view| {

@@ -17,12 +17,19 @@ use trenza_shared::{
 use super::{identifiers, read};
 use crate::{
     app::App,
-    customer::{feed, lookup, why::shown},
+    customer::{
+        feed, lookup,
+        why::{reason_shown, shown},
+    },
     evidence::DecideError,
     http::auth::Caller,
     tables::Role,
 };
 
+/// Decisions of a page when nobody says how many.
+const PAGE_DEFAULT: usize = 100;
+/// Most decisions of a page.
+const PAGE_MAX: usize = 1_000;
 /// Longest reason. Unit: bytes.
 const REASON_BYTES_MAX: usize = 2_000;
 /// When to come back to a server that is stopping. Unit: seconds.
@@ -158,16 +165,48 @@ async fn subjects(app: &App, texts: Vec<String>) -> Result<Vec<Identifier>, Http
     .await
 }
 
+/// Which part of the decisions.
+#[derive(Deserialize)]
+pub struct Page {
+    after: Option<String>,
+    limit: Option<usize>,
+}
+
 /// `GET /v1/decisions`
-pub async fn list(State(app): State<App>, caller: Caller) -> Result<Json<Value>, HttpError> {
+pub async fn list(
+    State(app): State<App>,
+    caller: Caller,
+    Query(page): Query<Page>,
+) -> Result<Json<Value>, HttpError> {
     let decisions = app.resolver.decisions();
     let mut all: Vec<&Decision> = decisions.iter().collect();
     all.sort_by_key(|decision| (decision.at_ms, decision.id));
-    let shown: Vec<Value> = all
-        .into_iter()
+    let begin = match page.after.as_deref() {
+        None | Some("") => 0,
+        Some(after) => {
+            let last = all
+                .iter()
+                .position(|decision| decision.id.to_string() == after);
+            let last = last.ok_or_else(|| {
+                HttpError::bad_request("bad_cursor", "after is no cursor of the decisions")
+                    .hint("give the `next` of the page before, unchanged")
+            })?;
+            last + 1
+        }
+    };
+    let rest = all.get(begin..).unwrap_or_default();
+    let shown = &rest[..rest
+        .len()
+        .min(page.limit.unwrap_or(PAGE_DEFAULT).clamp(1, PAGE_MAX))];
+    let next = shown
+        .last()
+        .filter(|_| shown.len() < rest.len())
+        .map(|decision| decision.id);
+    let shown: Vec<Value> = shown
+        .iter()
         .map(|decision| to_json(decision, caller.masked()))
         .collect();
-    Ok(Json(json!({ "decisions": shown })))
+    Ok(Json(json!({ "decisions": shown, "next": next })))
 }
 
 fn to_json(decision: &Decision, masked: bool) -> Value {
@@ -175,7 +214,7 @@ fn to_json(decision: &Decision, masked: bool) -> Value {
         "id": decision.id,
         "kind": decision.kind,
         "subjects": decision.subjects.iter().map(|subject| shown(subject, masked)).collect::<Vec<_>>(),
-        "reason": decision.reason,
+        "reason": reason_shown(decision, masked),
         "by": decision.by,
         "at": format_ms(decision.at_ms),
         "observes": decision.observes,

@@ -15,7 +15,8 @@ mod tests;
 
 use axum::{
     Router,
-    http::{HeaderValue, StatusCode, header},
+    extract::DefaultBodyLimit,
+    http::{HeaderValue, StatusCode, Uri, header},
     middleware::map_response,
     response::Response,
     routing::{MethodRouter, get, post},
@@ -27,6 +28,9 @@ use trenza_shared::{
 };
 
 use crate::{app::App, customer::lookup::Scopes};
+
+/// Longest body of a call. Unit: bytes.
+const BODY_BYTES_MAX: usize = 64 * 1024;
 
 /// One call of the API.
 pub struct Call {
@@ -101,7 +105,9 @@ pub fn routes() -> Router<App> {
     let served = CALLS.iter().fold(Router::new(), |router, call| {
         router.route(call.path, (call.serve)())
     });
-    served.route_layer(map_response(challenge))
+    served
+        .route_layer(map_response(challenge))
+        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
 }
 
 /// Records are personal: nobody between keeps an answer. A refusal says how to prove who asks (RFC 9110, 11.6.1).
@@ -147,4 +153,47 @@ pub fn identifiers(app: &App, parameter: &str, text: &str) -> Result<Vec<Identif
             HttpError::bad_request("bad_identifier", message)
                 .hint("write KIND:VALUE, as email:ada@example.org or phone:+34600000000")
         })
+}
+
+/// The query's `parameter`, read in both ways that clients write a plus sign: as itself, then as a space.
+pub fn readings(uri: &Uri, parameter: &str) -> Result<Vec<String>, HttpError> {
+    let query = uri.query().unwrap_or_default();
+    let mut readings: Vec<String> = Vec::new();
+    for query in [query.replace('+', "%2B"), query.to_owned()] {
+        let read = format!("/?{query}")
+            .parse::<Uri>()
+            .map_err(|error| HttpError::bad_request("bad_query", error.to_string()))?;
+        let axum::extract::Query(pairs) =
+            axum::extract::Query::<Vec<(String, String)>>::try_from_uri(&read)
+                .map_err(|error| HttpError::bad_request("bad_query", error.body_text()))?;
+        let found = pairs
+            .into_iter()
+            .find(|(name, _)| name == parameter)
+            .map(|(_, value)| value);
+        readings.extend(found.filter(|value| !readings.contains(value)));
+    }
+    Ok(readings)
+}
+
+/// What `KIND:VALUE` in a query may mean here; none where it is not given.
+///
+/// # Errors
+/// 400 says in which parameter, and what is wrong with it.
+pub fn queried(
+    app: &App,
+    uri: &Uri,
+    parameter: &str,
+) -> Result<Option<Vec<Identifier>>, HttpError> {
+    let mut found = Vec::new();
+    let mut wrong = None;
+    for text in readings(uri, parameter)? {
+        match identifiers(app, parameter, &text) {
+            Ok(more) => found.extend(more),
+            Err(error) => wrong = wrong.or(Some(error)),
+        }
+    }
+    match wrong {
+        Some(error) if found.is_empty() => Err(error),
+        _ => Ok((!found.is_empty()).then_some(found)),
+    }
 }

@@ -90,3 +90,13 @@ async fn nothing_new_answers_at_once_when_nobody_waits() {
     assert_eq!(answer.json, json!({"changes": [], "next": "41"}));
     server.close().await;
 }
+
+#[tokio::test]
+async fn whoever_waits_is_let_go_when_the_server_stops() {
+    let server = Server::start().await;
+    let waiting = server.get(Role::Reader, "/v1/changes?wait_s=60&after=7");
+    let stopping = async { server.app.draining.send_replace(true) };
+    let (told, _) = tokio::join!(waiting, stopping);
+    assert_eq!(told.json, json!({"changes": [], "next": "7"}));
+    server.close().await;
+}

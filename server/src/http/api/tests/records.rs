@@ -338,3 +338,46 @@ async fn a_value_of_a_namespace_is_found_without_naming_it() {
     assert_eq!(found.json["customers"].as_array().unwrap().len(), 2);
     server.close().await;
 }
+
+#[tokio::test]
+async fn a_value_is_found_however_its_signs_are_written() {
+    let server = Server::start().await;
+    let events = [
+        json!({"type": "identify", "messageId": "p1", "traits": {"email": "ada+news@example.org", "phone": "+34600111222"}}),
+        json!({"type": "page", "messageId": "p2", "userId": "50%41"}),
+        json!({"type": "page", "messageId": "p3", "userId": "50A"}),
+        json!({"type": "page", "messageId": "p4", "userId": "ana maria"}),
+    ];
+    server.capture(WEB, &events).await;
+    let cases = [
+        ("email:ada+news@example.org", "email:ada+news@example.org"),
+        (
+            "email%3Aada%2Bnews%40example.org",
+            "email:ada+news@example.org",
+        ),
+        ("phone:+34600111222", "email:ada+news@example.org"),
+        ("phone:%2B34600111222", "email:ada+news@example.org"),
+        ("phone:600%20111%20222", "email:ada+news@example.org"),
+        ("userId:50%2541", "userId:50%41"),
+        ("userId:50%41", "userId:50A"),
+        ("userId:ana+maria", "userId:ana maria"),
+        ("userId:ana%20maria", "userId:ana maria"),
+    ];
+    for (asked, expected) in cases {
+        let found = server
+            .get(Role::Steward, &format!("/v1/customers?identifier={asked}"))
+            .await;
+        let customers = found.json["customers"].as_array().unwrap();
+        assert_eq!(customers.len(), 1, "{asked}: {}", found.text);
+        let (kind, value) = expected.split_once(':').unwrap();
+        let identifiers = customers[0]["identifiers"].as_array().unwrap();
+        assert!(
+            identifiers
+                .iter()
+                .any(|one| one["kind"] == kind && one["value"] == value),
+            "{asked}: {}",
+            found.text
+        );
+    }
+    server.close().await;
+}

@@ -47,7 +47,7 @@ use crate::{
 
 /// How often the store is asked whether it works.
 const MEND_EVERY: Duration = Duration::from_secs(10);
-/// How often the gauges are brought up to date.
+/// How often the free space is looked at.
 const GAUGES_EVERY: Duration = Duration::from_secs(5);
 /// Longest that the readiness probe waits for its fsync.
 const PROBE_MAX: Duration = Duration::from_secs(5);
@@ -319,20 +319,22 @@ async fn mend(app: App, rocks: Arc<RocksStore>, mut stop: watch::Receiver<bool>)
     }
 }
 
-/// Keeps the gauges up to date: produced = stored + duplicates + dropped, and stored = acknowledged + waiting.
+/// Keeps the gauges up to date. In one life of the process produced = stored + duplicates + dropped, and stored = acknowledged + waiting.
 async fn gauges(app: App, mut stop: watch::Receiver<bool>) {
+    let (mut heads_change, mut link_change) = (app.log.heads(), app.link.watch());
     loop {
-        let (heads, link) = (app.log.ends(), app.link.now());
+        let (heads, link) = (heads_change.borrow_and_update().clone(), link_change.borrow_and_update().clone());
         let waiting = link::waiting(&heads, &link.told.lanes);
         let held: u64 = heads.values().map(|head| head.seq).sum();
         metrics::gauge!("trenza_agent_waiting_events").set(waiting as f64);
         metrics::gauge!("trenza_agent_log_events").set(held as f64);
         metrics::gauge!("trenza_agent_acknowledged_events").set(held.saturating_sub(waiting) as f64);
         metrics::gauge!("trenza_agent_server_up").set(f64::from(u8::from(link.up)));
-        metrics::gauge!("trenza_agent_disk_free_bytes").set(status::disk_free_bytes(&app.dir) as f64);
         tokio::select! {
             _ = stop.wait_for(|stop| *stop) => return,
-            () = sleep(GAUGES_EVERY) => {}
+            Ok(()) = heads_change.changed() => {}
+            Ok(()) = link_change.changed() => {}
+            () = sleep(GAUGES_EVERY) => metrics::gauge!("trenza_agent_disk_free_bytes").set(status::disk_free_bytes(&app.dir) as f64),
         }
     }
 }

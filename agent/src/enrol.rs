@@ -238,3 +238,96 @@ impl Drop for Made {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use axum::{Json, Router, routing::post};
+    use serde_json::{Value, json};
+    use tokio::sync::oneshot;
+    use trenza_shared::{
+        clock::TestClock,
+        net::{
+            error::HttpError,
+            pki::{AGENT_CERT_DAYS_DEFAULT, Ca},
+            serve::{Limits, Listener, serve},
+            tls::web_server_config,
+        },
+    };
+
+    use super::*;
+
+    const NOW: i64 = 1_773_480_000_000;
+
+    /// A server that signs, or refuses when `code` is not "GOOD"; or answers with another CA.
+    async fn server(other_ca: bool) -> (String, String, oneshot::Sender<()>) {
+        let ca = Arc::new(Ca::generate("test", NOW).unwrap());
+        let cert = ca.issue_server(&["localhost".into()], &["127.0.0.1".parse().unwrap()], NOW, 10).unwrap();
+        let clock: Arc<dyn Clock> = Arc::new(TestClock::at(NOW));
+        let tls = web_server_config(pki::read_chain(&cert.chain_pem).unwrap(), pki::read_key(&cert.key_pem).unwrap(), clock).unwrap();
+        let fingerprint = ca.fingerprint();
+        let answer = move |Json(asked): Json<Value>| {
+            let ca = ca.clone();
+            async move {
+                if asked["code"] != "GOOD" {
+                    return Err(HttpError::forbidden("this code was used already").hint("ask for a new one"));
+                }
+                let agent = AgentId([4; 16]);
+                let certificate = ca.sign_agent(asked["csr"].as_str().unwrap_or_default(), agent, NOW, AGENT_CERT_DAYS_DEFAULT).unwrap().pem;
+                let shown = if other_ca { Ca::generate("other", NOW).unwrap().cert_pem().to_owned() } else { ca.cert_pem().to_owned() };
+                Ok(Json(json!({
+                    "agent": agent, "certificate": certificate, "ca": shown, "agents_url": "https://localhost:8444",
+                    "touchpoint": "Feria \"Norte\", puesto B", "country": "ES", "zone": "Europe/Madrid", "write_key": "wk_1",
+                })))
+            }
+        };
+        let listener = Listener::bind(([127, 0, 0, 1], 0).into(), Some(tls), Limits::default()).await.unwrap();
+        let (stop, stopped) = oneshot::channel();
+        let url = listener.url();
+        tokio::spawn(serve(listener, Router::new().route("/v1/enrol", post(answer)), async {
+            let _gone = stopped.await;
+        }));
+        (url, fingerprint, stop)
+    }
+
+    fn names(dir: &Path) -> Vec<String> {
+        let mut names: Vec<String> = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    }
+
+    async fn try_enrol(server: &str, code: &str, fingerprint: &str, dir: &Path) -> Result<PathBuf, EnrolError> {
+        let invitation = Invitation { server: server.into(), code: code.into(), ca_fingerprint: fingerprint.into() };
+        enrol(&invitation, dir, Arc::new(TestClock::at(NOW))).await
+    }
+
+    #[tokio::test]
+    async fn an_enrolled_device_has_four_files_and_settings_that_load() {
+        use std::os::unix::fs::PermissionsExt;
+        let (url, fingerprint, _stop) = server(false).await;
+        let dir = tempfile::tempdir().unwrap();
+        let config = try_enrol(&url, "GOOD", &fingerprint, dir.path()).await.unwrap();
+        assert_eq!(names(dir.path()), ["agent.toml", "ca.pem", "device.cert.pem", "device.key.pem"]);
+        let mode = fs::metadata(dir.path().join(files::KEY)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        let config: Config = toml::from_str(&fs::read_to_string(config).unwrap()).unwrap();
+        assert_eq!((config.agent.touchpoint.as_str(), config.capture.write_key.as_str()), ("Feria \"Norte\", puesto B", "wk_1"));
+        let again = try_enrol(&url, "GOOD", &fingerprint, dir.path()).await.unwrap_err();
+        assert!(matches!(again, EnrolError::Exists { .. }), "{again}");
+        assert_eq!(names(dir.path()).len(), 4);
+    }
+
+    #[tokio::test]
+    async fn an_enrolment_that_fails_leaves_nothing_behind() {
+        let (url, fingerprint, _stop) = server(false).await;
+        let (other_url, other_fingerprint, _other_stop) = server(true).await;
+        let dir = tempfile::tempdir().unwrap();
+        let refused = try_enrol(&url, "USED", &fingerprint, dir.path()).await.unwrap_err();
+        assert!(refused.to_string().contains("used already") && refused.to_string().contains("new one"), "{refused}");
+        let untrusted = try_enrol(&url, "GOOD", &"0".repeat(64), dir.path()).await.unwrap_err();
+        assert!(matches!(untrusted, EnrolError::Client(ClientError::Untrusted { .. })), "{untrusted}");
+        assert!(matches!(try_enrol(&other_url, "GOOD", &other_fingerprint, dir.path()).await, Err(EnrolError::WrongCa)));
+        assert!(matches!(try_enrol(&url, "GOOD", "12", dir.path()).await, Err(EnrolError::BadFingerprint)));
+        assert!(try_enrol("https://127.0.0.1:1", "GOOD", &fingerprint, dir.path()).await.is_err());
+        assert!(names(dir.path()).is_empty(), "{:?}", names(dir.path()));
+    }
+}

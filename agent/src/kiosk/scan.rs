@@ -47,11 +47,11 @@ pub async fn save(State(app): State<App>, lang: Lang, Form(sent): Form<Sent>) ->
         return ask(&app, lang, sent.code, w.press_again.into(), visit, StatusCode::FORBIDDEN);
     }
     let place = Place { country: &app.config.agent.country, namespace: "" };
-    let badge = match normalise(Kind::BadgeId, &sent.code, &place) {
-        Ok(badge) => badge.value,
-        Err(invalid) => return ask(&app, lang, sent.code, w.invalid(&invalid), (sent.visit, sent.token), StatusCode::UNPROCESSABLE_ENTITY),
-    };
-    let drafts = events::scanned(&app, &sent.visit, &badge);
+    if let Err(invalid) = normalise(Kind::BadgeId, &sent.code, &place) {
+        return ask(&app, lang, sent.code, w.invalid(&invalid), (sent.visit, sent.token), StatusCode::UNPROCESSABLE_ENTITY);
+    }
+    // As it was read: every reader of events makes the normal form by the same rules.
+    let drafts = events::scanned(&app, &sent.visit, sent.code.trim());
     if form::save(&app, &sent.visit, drafts).await {
         Redirect::to(&format!("/{}/saved/scan", lang.code())).into_response()
     } else {

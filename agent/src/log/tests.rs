@@ -1,1 +1,224 @@
+use std::sync::Arc;
 
+use proptest::prelude::*;
+use trenza_shared::{
+    event::EventType,
+    group_commit::GroupError,
+    id::{AgentId, EventId, Lane},
+    store::{Direction, Fault, FaultyStore, MemStore, Store, View},
+    wire::{
+        entry::{Entry, Open, SALT_BLOCK, What},
+        frame::{FRAME_BYTES_MAX, FRAME_EVENTS_MAX},
+    },
+};
+
+use super::*;
+
+const AGENT: AgentId = AgentId([7; 16]);
+const FRESH: Fresh = Fresh { epoch: 1, salt_root: [5; 32], damaged: false };
+
+fn entry(text: &str, at_ms: i64) -> NewEntry {
+    let open = Open { what: What::Event(EventType::Track), captured_ms: at_ms, boottime_ms: 1, offset_min: 60, key: "wk".into(), unverified: false };
+    NewEntry { identity: None, entry: Entry::clear(&open, text), at_ms }
+}
+
+fn named(id: &str, content: u8) -> NewEntry {
+    NewEntry { identity: Some((id.into(), EventId([content; 32]))), ..entry(id, 1) }
+}
+
+fn visits(entries: Vec<NewEntry>) -> Append {
+    Append { lane: Lane::Visits, entries }
+}
+
+fn open(store: &Arc<dyn Store>) -> (Log, std::thread::JoinHandle<()>) {
+    Log::open(store.clone(), AGENT, FRESH).unwrap()
+}
+
+fn close((log, thread): (Log, std::thread::JoinHandle<()>)) {
+    drop(log);
+    thread.join().unwrap();
+}
+
+fn head(log: &Log, epoch: u32) -> Head {
+    log.ends()[&(epoch, Lane::Visits)]
+}
+
+/// Every entry after `acked`, frame by frame, each checked as the server checks it.
+fn sent(view: &dyn View, epoch: u32, mut acked: Seq, head: Head) -> Vec<Entry> {
+    let mut all = Vec::new();
+    let mut previous = None;
+    while let Some(frame) = next_frame(view, epoch, Lane::Visits, acked, head.seq).unwrap() {
+        assert_eq!(frame.first, acked + 1);
+        assert!(previous.is_none_or(|hash| hash == frame.previous), "the chain continues from frame to frame");
+        let entries = frame.open().unwrap();
+        assert!(entries.len() <= FRAME_EVENTS_MAX);
+        assert!(entries.len() == 1 || entries.iter().map(Entry::bytes).sum::<usize>() <= FRAME_BYTES_MAX);
+        (acked, previous) = (frame.last(), Some(frame.head));
+        all.extend(entries);
+    }
+    assert_eq!(acked, head.seq);
+    assert!(previous.is_none_or(|hash| hash == head.hash));
+    all
+}
+
+#[tokio::test]
+async fn the_chain_goes_on_after_the_log_was_closed() {
+    let store: Arc<dyn Store> = Arc::new(MemStore::new());
+    let first = open(&store);
+    first.0.append(visits(vec![entry("a", 1), entry("b", 1)])).await.unwrap();
+    let before = head(&first.0, 1);
+    close(first);
+    let second = open(&store);
+    assert_eq!(head(&second.0, 1), before);
+    second.0.append(visits(vec![entry("c", 1)])).await.unwrap();
+    assert_eq!(sent(&*store, 1, 0, head(&second.0, 1)).len(), 3);
+    close(second);
+}
+
+#[tokio::test]
+async fn a_retry_is_dropped_and_other_content_under_the_same_id_is_kept() {
+    let store: Arc<dyn Store> = Arc::new(MemStore::new());
+    let log = open(&store);
+    assert_eq!(log.0.append(visits(vec![named("m", 1), named("m", 1)])).await, Ok(1));
+    assert_eq!(log.0.append(visits(vec![named("m", 1), named("m", 2), named("n", 1)])).await, Ok(1));
+    close(log);
+    let log = open(&store);
+    assert_eq!(log.0.append(visits(vec![named("m", 2), named("n", 1)])).await, Ok(2));
+    assert_eq!(head(&log.0, 1).seq, 3);
+    close(log);
+}
+
+#[tokio::test]
+async fn a_large_request_is_split_at_salt_blocks_and_at_the_bytes_of_a_frame() {
+    let store: Arc<dyn Store> = Arc::new(MemStore::new());
+    let log = open(&store);
+    log.0.append(visits((0..2_500).map(|n| entry(&n.to_string(), 1)).collect())).await.unwrap();
+    let big = "x".repeat(100_000);
+    log.0.append(visits((0..5).map(|_| entry(&big, 1)).collect())).await.unwrap();
+    for (_, chunk) in LOG.scan_prefix(&*store, &(1, Lane::Visits), Direction::Forward, 100).unwrap() {
+        let chunk = chunk.0;
+        chunk.open().unwrap();
+        assert_eq!((chunk.first - 1) / SALT_BLOCK, (chunk.last() - 1) / SALT_BLOCK);
+    }
+    assert_eq!(sent(&*store, 1, 0, head(&log.0, 1)).len(), 2_505);
+    close(log);
+}
+
+#[tokio::test]
+async fn a_refused_commit_leaves_the_heads_as_they_were() {
+    let faulty = Arc::new(FaultyStore::new(0, Fault::Full));
+    let store: Arc<dyn Store> = faulty.clone();
+    let log = open(&store);
+    log.0.append(visits(vec![entry("a", 1)])).await.unwrap();
+    let before = head(&log.0, 1);
+    faulty.fail_every(1, Fault::Full);
+    let refused = log.0.append(visits(vec![named("b", 1)])).await;
+    assert!(matches!(refused, Err(GroupError::Refused(AppendError::Store(StoreError::Full { .. })))));
+    assert_eq!(head(&log.0, 1), before);
+    faulty.fail_every(0, Fault::Full);
+    assert_eq!(log.0.append(visits(vec![named("b", 1)])).await, Ok(0));
+    assert_eq!(sent(&*store, 1, 0, head(&log.0, 1)).len(), 2);
+    close(log);
+}
+
+#[tokio::test]
+async fn a_commit_that_was_there_after_all_is_neither_lost_nor_doubled() {
+    let faulty = Arc::new(FaultyStore::new(0, Fault::AppliedButReported));
+    let store: Arc<dyn Store> = faulty.clone();
+    let log = open(&store);
+    log.0.append(visits(vec![named("a", 1)])).await.unwrap();
+    faulty.fail_every(1, Fault::AppliedButReported);
+    let many: Vec<NewEntry> = (0..1_500).map(|n| named(&format!("b{n}"), 1)).collect();
+    assert!(log.0.append(visits(many.clone())).await.is_err());
+    // Nobody was told: sync must not send it yet.
+    assert_eq!(head(&log.0, 1).seq, 1);
+    assert_eq!(sent(&*store, 1, 0, head(&log.0, 1)).len(), 1);
+    faulty.fail_every(0, Fault::Full);
+    assert_eq!(log.0.append(visits(many)).await, Ok(1_500), "the client's retry finds all of it");
+    log.0.append(visits(vec![named("c", 1)])).await.unwrap();
+    assert_eq!(sent(&*store, 1, 0, head(&log.0, 1)).len(), 1_502);
+    close(log);
+}
+
+#[tokio::test]
+async fn a_new_epoch_begins_a_chain_of_its_own_and_a_left_lane_is_forgotten() {
+    let store: Arc<dyn Store> = Arc::new(MemStore::new());
+    let log = open(&store);
+    log.0.append(visits(vec![entry("a", 1)])).await.unwrap();
+    log.0.renew(4, [9; 32]).await.unwrap();
+    assert_eq!((log.0.epoch(), head(&log.0, 4)), (4, Head::START));
+    log.0.append(visits(vec![entry("b", 1)])).await.unwrap();
+    assert_eq!((head(&log.0, 1).seq, head(&log.0, 4).seq), (1, 1));
+    log.0.leave(1, Lane::Visits).await.unwrap();
+    assert!(!log.0.ends().contains_key(&(1, Lane::Visits)));
+    close(log);
+    let log = open(&store);
+    assert_eq!(log.0.epoch(), 4);
+    assert!(!log.0.ends().contains_key(&(1, Lane::Visits)));
+    close(log);
+    let (log, thread) = Log::open(store, AGENT, Fresh { damaged: true, ..FRESH }).unwrap();
+    assert_eq!(log.epoch(), 5, "after damage even a known epoch is not gone on with");
+    close((log, thread));
+}
+
+#[tokio::test]
+async fn only_what_is_archived_and_old_is_deleted_and_never_the_lanes_end() {
+    let store: Arc<dyn Store> = Arc::new(MemStore::new());
+    let log = open(&store);
+    for n in 1..=10 {
+        log.0.append(visits(vec![entry("x", n)])).await.unwrap();
+    }
+    let pruned = |archived, before| prune(&*store, 1, Lane::Visits, archived, before).unwrap();
+    assert_eq!(pruned(0, 100), 0);
+    assert_eq!(pruned(10, 1), 0);
+    assert_eq!(pruned(4, 100), 4);
+    assert_eq!(oldest(&*store, 1, Lane::Visits).unwrap(), 5);
+    assert_eq!(pruned(10, 8), 3);
+    assert_eq!(pruned(10, 100), 2);
+    assert_eq!(oldest(&*store, 1, Lane::Visits).unwrap(), 10);
+    let end = head(&log.0, 1);
+    close(log);
+    let log = open(&store);
+    assert_eq!(head(&log.0, 1), end);
+    close(log);
+}
+
+#[tokio::test]
+async fn old_ids_are_forgotten_and_young_ones_are_not() {
+    let store: Arc<dyn Store> = Arc::new(MemStore::new());
+    let log = open(&store);
+    let old = named("old", 1);
+    let young = NewEntry { at_ms: 50, ..named("young", 1) };
+    log.0.append(visits(vec![old.clone(), young.clone()])).await.unwrap();
+    assert_eq!(forget(&*store, &[0; 16], 10).unwrap(), None);
+    assert_eq!(log.0.append(visits(vec![old, young])).await, Ok(1));
+    close(log);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(40))]
+    #[test]
+    fn frames_joined_or_cut_are_the_log_from_any_place(commits in proptest::collection::vec(1usize..400, 1..12), from in 0.0f64..1.0) {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let store: Arc<dyn Store> = Arc::new(MemStore::new());
+        let log = open(&store);
+        let mut texts = Vec::new();
+        runtime.block_on(async {
+            for count in commits {
+                let some: Vec<String> = (0..count).map(|n| format!("{}-{n}", texts.len())).collect();
+                log.0.append(visits(some.iter().map(|text| entry(text, 1)).collect())).await.unwrap();
+                texts.extend(some);
+            }
+        });
+        let acked = (texts.len() as f64 * from) as u64;
+        let got = sent(&*store, 1, acked, head(&log.0, 1));
+        let got: Vec<&str> = got.iter().map(|entry| entry.text().unwrap()).collect();
+        prop_assert_eq!(&got[..], &texts[acked as usize..]);
+        if acked > 0 {
+            let hash = hash_at(&*store, 1, Lane::Visits, acked).unwrap().unwrap();
+            let next = next_frame(&*store, 1, Lane::Visits, acked, head(&log.0, 1).seq).unwrap();
+            prop_assert!(next.is_none_or(|frame| frame.previous == hash));
+        }
+        close(log);
+    }
+}

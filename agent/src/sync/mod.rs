@@ -5,6 +5,8 @@
 
 pub mod diverge; // lanes that the server cannot follow
 pub mod plan; // what to send, how long to wait: pure
+#[cfg(test)]
+mod tests;
 pub mod uplink; // credentials and calls
 
 use std::{io, sync::Arc, time::Duration};
@@ -195,12 +197,14 @@ impl Sender {
         let offset = self.offsets.offset_ms(clock.wall_ms(), clock.boottime_ms());
         self.uplink.time().saw_server_time_ms(welcome.sent_ms);
         let server_ms = welcome.sent_ms;
-        if self.link.now().told.generation != welcome.generation {
+        let before = self.link.now().told.generation;
+        if before != 0 && before != welcome.generation {
             tracing::info!(server.generation = welcome.generation, "the server has another history than last time: believing it");
         }
         self.link.welcome(welcome, offset).map_err(|error| TalkError::Local(error.to_string()))?;
-        self.link.up(clock.wall_ms());
+        // Before anybody is told that all is well: what the server has under known numbers may be another copy's.
         self.leave_what_diverged().await?;
+        self.link.up(clock.wall_ms());
         if self.uplink.validity().is_some_and(|validity| validity.wants_renewal(server_ms)) {
             // An agent whose renewal fails goes on with what it has.
             match self.uplink.renew().await {

@@ -1,0 +1,351 @@
+use std::{
+    collections::BTreeMap,
+    path::Path,
+    sync::{
+        Mutex,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+};
+
+use axum::{
+    Json, Router,
+    body::{Body, Bytes},
+    extract::State,
+    response::{IntoResponse, Response},
+    routing::post,
+};
+use futures_util::stream;
+use serde_json::{Value, json};
+use tokio::{sync::oneshot, task::JoinHandle, time::timeout};
+use trenza_shared::{
+    clock::TestClock,
+    event::EventType,
+    id::{AgentId, ChainHash, Lane, Seq},
+    net::{
+        error::HttpError,
+        pki::{self, Ca, DeviceKey},
+        serve::{Limits, Listener, serve},
+        tls::{TlsTime, agents_server_config},
+    },
+    store::MemStore,
+    wire::{
+        Shape,
+        entry::{CHAIN_START, Entry, Open, What},
+        frame::Frame,
+        sync::{LaneHave, Welcome},
+    },
+};
+
+use super::*;
+use crate::{
+    config::files,
+    log::{Append, Fresh, NewEntry},
+    state::random,
+};
+
+const NOW: i64 = 1_773_480_000_000;
+const AGENT: AgentId = AgentId([7; 16]);
+/// Longer than anything here takes.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+#[derive(Default)]
+struct HeldLane {
+    seq: Seq,
+    hash: Option<ChainHash>,
+    texts: Vec<String>,
+}
+
+/// A server in memory, which can be made to lose answers, refuse, or forget.
+struct Fake {
+    ca: Ca,
+    lanes: Mutex<BTreeMap<(Epoch, Lane), HeldLane>>,
+    calls: AtomicU64,
+    /// Every n-th answer is lost on the way; 0: none.
+    lose_every: AtomicU64,
+    revoked: AtomicBool,
+    generation: AtomicU64,
+    renewals: AtomicU64,
+}
+
+impl Fake {
+    fn texts(&self) -> Vec<String> {
+        self.lanes.lock().unwrap().values().flat_map(|lane| lane.texts.clone()).collect()
+    }
+
+    fn have(&self, epoch: Epoch, lane: Lane) -> LaneHave {
+        let lanes = self.lanes.lock().unwrap();
+        let (seq, hash) = lanes.get(&(epoch, lane)).map_or((0, CHAIN_START), |held| (held.seq, held.hash.unwrap_or(CHAIN_START)));
+        LaneHave { epoch, lane, acked: seq, hash, archived: seq }
+    }
+
+    /// Everything was done, the answer does not arrive; or a busy server that says when to come back.
+    fn answer(&self, shape: &impl Shape) -> Response {
+        let call = self.calls.fetch_add(1, Ordering::SeqCst);
+        match self.lose_every.load(Ordering::SeqCst) {
+            0 => shape.to_bytes().into_response(),
+            every if call % (2 * every) == 0 => Body::from_stream(stream::iter([Err::<Bytes, _>(io::Error::other("lost"))])).into_response(),
+            every if call % every == 0 => HttpError::unavailable("busy", "busy", 0).into_response(),
+            _ => shape.to_bytes().into_response(),
+        }
+    }
+
+    fn admit(&self) -> Result<(), HttpError> {
+        if self.revoked.load(Ordering::SeqCst) { Err(HttpError::new(http::StatusCode::FORBIDDEN, "revoked", "revoked by an admin")) } else { Ok(()) }
+    }
+}
+
+async fn hello(State(fake): State<Arc<Fake>>, body: Bytes) -> Result<Response, HttpError> {
+    fake.admit()?;
+    let hello = Hello::from_bytes(&body).unwrap();
+    assert_eq!(hello.agent, AGENT);
+    let keys: Vec<_> = fake.lanes.lock().unwrap().keys().copied().collect();
+    let lanes = keys.into_iter().map(|(epoch, lane)| fake.have(epoch, lane)).collect();
+    let generation = fake.generation.load(Ordering::SeqCst);
+    Ok(fake.answer(&Welcome { generation, received_ms: NOW + 5_000, sent_ms: NOW + 5_000, lanes, write_keys: vec!["wk_web".into()] }))
+}
+
+async fn frame(State(fake): State<Arc<Fake>>, body: Bytes) -> Result<Response, HttpError> {
+    fake.admit()?;
+    let frame = Frame::from_bytes(&body).unwrap();
+    let entries = frame.open().unwrap();
+    let at = fake.have(frame.epoch, frame.lane);
+    if frame.last() < at.acked || (frame.last() == at.acked && frame.head == at.hash) {
+        return Ok(fake.answer(&Ack::Stored(at)));
+    }
+    if frame.last() > at.acked && frame.first != at.acked + 1 {
+        return Ok(fake.answer(&Ack::Gap(at)));
+    }
+    if frame.last() == at.acked || frame.previous != at.hash {
+        return Ok(fake.answer(&Ack::Fork(at)));
+    }
+    {
+        let mut lanes = fake.lanes.lock().unwrap();
+        let held = lanes.entry((frame.epoch, frame.lane)).or_default();
+        (held.seq, held.hash) = (frame.last(), Some(frame.head));
+        held.texts.extend(entries.iter().map(|entry| entry.text().unwrap().to_owned()));
+    }
+    Ok(fake.answer(&Ack::Stored(fake.have(frame.epoch, frame.lane))))
+}
+
+async fn renew(State(fake): State<Arc<Fake>>, Json(asked): Json<Value>) -> Json<Value> {
+    fake.renewals.fetch_add(1, Ordering::SeqCst);
+    let issued = fake.ca.sign_agent(asked["csr"].as_str().unwrap(), AGENT, NOW, 300).unwrap();
+    Json(json!({ "certificate": issued.pem }))
+}
+
+struct World {
+    fake: Arc<Fake>,
+    url: String,
+    dir: tempfile::TempDir,
+    clock: Arc<TestClock>,
+    _server: oneshot::Sender<()>,
+}
+
+/// One running agent, or as much of it as sends.
+struct Edge {
+    store: Arc<MemStore>,
+    log: Log,
+    link: Arc<LinkCell>,
+    wake: Arc<Notify>,
+    stop: watch::Sender<bool>,
+    task: JoinHandle<()>,
+}
+
+impl World {
+    async fn new() -> Self {
+        Self::with_certificate_days(300).await
+    }
+
+    async fn with_certificate_days(days: u32) -> Self {
+        let ca = Ca::generate("test", NOW).unwrap();
+        let clock = Arc::new(TestClock::at(NOW));
+        let cert = ca.issue_server(&["localhost".into()], &["127.0.0.1".parse().unwrap()], NOW, 10).unwrap();
+        let key = pki::read_key(&cert.key_pem).unwrap();
+        let tls = agents_server_config(pki::read_chain(&cert.chain_pem).unwrap(), key, ca.cert_der(), 0, clock.clone()).unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        credentials(&ca, dir.path(), days);
+        let fake = Arc::new(Fake {
+            ca,
+            lanes: Mutex::default(),
+            calls: AtomicU64::new(1),
+            lose_every: AtomicU64::new(0),
+            revoked: AtomicBool::new(false),
+            generation: AtomicU64::new(1),
+            renewals: AtomicU64::new(0),
+        });
+        let routes = Router::new()
+            .route("/sync/v1/hello", post(hello))
+            .route("/sync/v1/frame", post(frame))
+            .route("/sync/v1/renew", post(renew))
+            .with_state(fake.clone());
+        let listener = Listener::bind(([127, 0, 0, 1], 0).into(), Some(tls), Limits::default()).await.unwrap();
+        let url = listener.url();
+        let (server, stopped) = oneshot::channel();
+        tokio::spawn(serve(listener, routes, async {
+            let _gone = stopped.await;
+        }));
+        Self { fake, url, dir, clock, _server: server }
+    }
+
+    fn edge(&self, store: MemStore) -> Edge {
+        let store = Arc::new(store);
+        let (log, _thread) = Log::open(store.clone(), AGENT, Fresh { epoch: 1, salt_root: random(), damaged: false }).unwrap();
+        let link = Arc::new(LinkCell::open(store.clone(), NOW).unwrap());
+        let wake = Arc::new(Notify::new());
+        let epochs = Mutex::new(log.epoch());
+        let around = Around {
+            clock: self.clock.clone(),
+            boot: BootId([1; 16]),
+            random: || 0.5,
+            disk_free: Arc::new(|| 1 << 30),
+            next_epoch: Arc::new(move || {
+                let mut last = epochs.lock().unwrap();
+                *last += 1;
+                Ok((*last, random()))
+            }),
+            wake: wake.clone(),
+        };
+        let time = TlsTime::new(self.clock.clone(), 0);
+        let uplink = Uplink::open(self.dir.path(), &self.url, time, Duration::from_secs(20)).unwrap();
+        let limits = SyncSection { retry_wait_ms_min: 1, retry_wait_ms_max: 2, refused_wait_ms_max: 600_000, ..SyncSection::default() };
+        let (stop, stopping) = watch::channel(false);
+        let task = tokio::spawn(Sender::new(log.clone(), link.clone(), limits, uplink, around).run(stopping));
+        Edge { store, log, link, wake, stop, task }
+    }
+}
+
+impl Edge {
+    async fn capture(&self, texts: &[String]) {
+        let open = Open { what: What::Event(EventType::Track), captured_ms: NOW, boottime_ms: 1, offset_min: 60, key: "wk".into(), unverified: false };
+        let entries = texts.iter().map(|text| NewEntry { identity: None, entry: Entry::clear(&open, text), at_ms: NOW }).collect();
+        self.log.append(Append { lane: Lane::Visits, entries }).await.unwrap();
+    }
+
+    async fn until(&self, what: &str, condition: impl Fn(&link::Link) -> bool) {
+        let mut watch = self.link.watch();
+        let seen = timeout(PATIENCE, watch.wait_for(|link| condition(link))).await;
+        assert!(seen.is_ok(), "waited for: {what}; {:?}", self.link.now());
+    }
+
+    async fn until_all_sent(&self) {
+        let log = self.log.clone();
+        self.until("everything sent", move |link| link.up && link::waiting(&log.ends(), &link.told.lanes) == 0).await;
+    }
+
+    async fn stop(self) -> MemStore {
+        self.stop.send(true).unwrap();
+        self.task.await.unwrap();
+        self.store.fork()
+    }
+}
+
+fn credentials(ca: &Ca, dir: &Path, days: u32) {
+    let key = DeviceKey::generate().unwrap();
+    let cert = ca.sign_agent(&key.csr_pem().unwrap(), AGENT, NOW, days).unwrap();
+    std::fs::write(dir.join(files::KEY), key.to_pem()).unwrap();
+    std::fs::write(dir.join(files::CERT), cert.pem).unwrap();
+    std::fs::write(dir.join(files::CA), ca.cert_pem()).unwrap();
+}
+
+fn texts(range: std::ops::Range<usize>) -> Vec<String> {
+    range.map(|n| format!("visit {n}")).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_backlog_arrives_once_and_in_order_although_answers_are_lost() {
+    let world = World::new().await;
+    world.fake.lose_every.store(2, Ordering::SeqCst);
+    let edge = world.edge(MemStore::new());
+    for chunk in texts(0..3_500).chunks(170) {
+        edge.capture(chunk).await;
+    }
+    edge.until_all_sent().await;
+    assert_eq!(world.fake.texts(), texts(0..3_500));
+    edge.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_visit_goes_out_as_soon_as_it_is_in_the_log_and_what_the_server_told_is_remembered() {
+    let world = World::new().await;
+    let edge = world.edge(MemStore::new());
+    edge.until("the server is up", |link| link.up).await;
+    edge.capture(&texts(0..1)).await;
+    edge.until_all_sent().await;
+    assert_eq!(edge.link.now().told.clock_offset_ms, Some(5_000));
+    assert!(edge.link.now().keys.contains("wk_web"));
+    let store = edge.stop().await;
+    let link = LinkCell::open(Arc::new(store), NOW).unwrap().now();
+    assert_eq!((link.up, link.told.lanes[0].acked, link.told.clock_offset_ms), (false, 1, Some(5_000)));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_restored_from_a_backup_is_filled_up_again() {
+    let world = World::new().await;
+    let edge = world.edge(MemStore::new());
+    edge.capture(&texts(0..40)).await;
+    edge.until_all_sent().await;
+    world.fake.lanes.lock().unwrap().clear();
+    world.fake.generation.store(2, Ordering::SeqCst);
+    edge.wake.notify_one();
+    edge.until("the new generation", |link| link.told.generation == 2).await;
+    edge.until_all_sent().await;
+    assert_eq!(world.fake.texts(), texts(0..40));
+    assert_eq!(edge.log.epoch(), 1);
+    edge.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_two_copies_of_one_disk_nothing_is_lost() {
+    let world = World::new().await;
+    let edge = world.edge(MemStore::new());
+    edge.capture(&texts(0..10)).await;
+    edge.until_all_sent().await;
+    let image = edge.stop().await;
+    let first = world.edge(image.fork());
+    first.capture(&texts(10..20)).await;
+    first.until_all_sent().await;
+    first.stop().await;
+    let copy = world.edge(image);
+    copy.capture(&texts(20..25)).await;
+    copy.until_all_sent().await;
+    let mut got = world.fake.texts();
+    got.sort();
+    got.dedup();
+    let mut all = texts(0..25);
+    all.sort();
+    assert_eq!(got, all);
+    assert_eq!(copy.log.epoch(), 2);
+    copy.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_revoked_agent_keeps_its_visits_and_says_so() {
+    let world = World::new().await;
+    world.fake.revoked.store(true, Ordering::SeqCst);
+    let edge = world.edge(MemStore::new());
+    edge.until("it is refused", |link| link.refused).await;
+    edge.capture(&texts(0..5)).await;
+    assert!(world.fake.texts().is_empty() && !edge.link.now().up);
+    world.fake.revoked.store(false, Ordering::SeqCst);
+    edge.wake.notify_one();
+    edge.until_all_sent().await;
+    assert!(!edge.link.now().refused);
+    edge.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_certificate_past_two_thirds_of_its_life_is_renewed() {
+    // It began a day before now and lives one day more: half of its life is over.
+    let world = World::with_certificate_days(1).await;
+    let before = std::fs::read_to_string(world.dir.path().join(files::CERT)).unwrap();
+    world.clock.advance_ms(0);
+    let validity = uplink::Validity::of(&pki::read_chain(&before).unwrap()[0]).unwrap();
+    assert!(!validity.wants_renewal(NOW) && validity.wants_renewal(NOW + 12 * HOUR_MS));
+    let time = TlsTime::new(world.clock.clone(), 0);
+    let mut uplink = Uplink::open(world.dir.path(), &world.url, time, Duration::from_secs(20)).unwrap();
+    uplink.renew().await.unwrap();
+    assert_ne!(std::fs::read_to_string(world.dir.path().join(files::CERT)).unwrap(), before);
+    assert!(!uplink.validity().unwrap().wants_renewal(NOW + 12 * HOUR_MS));
+    assert_eq!(world.fake.renewals.load(Ordering::SeqCst), 1);
+    assert!(!world.dir.path().join("device.cert.next").exists());
+}

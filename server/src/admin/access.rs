@@ -31,20 +31,49 @@ pub async fn source_create(app: &App, new: NewSource) -> Result<SourceMade, Http
             .hint("choose another name; `trenza-server source list` shows the write keys of those there are"));
     }
     if new.origins.len() > check::ORIGINS_MAX {
-        return Err(HttpError::bad_request("too_many_origins", format!("{} origins, the limit is {}", new.origins.len(), check::ORIGINS_MAX)));
+        return Err(HttpError::bad_request(
+            "too_many_origins",
+            format!(
+                "{} origins, the limit is {}",
+                new.origins.len(),
+                check::ORIGINS_MAX
+            ),
+        ));
     }
     let (country, zone) = place(app, new.country, new.zone)?;
-    let namespace = new.namespace.map(|text| check::name("a namespace", &text)).transpose()?.unwrap_or_default();
-    let origins = new.origins.iter().map(|text| check::origin(text)).collect::<Result<_, _>>()?;
+    let namespace = new
+        .namespace
+        .map(|text| check::name("a namespace", &text))
+        .transpose()?
+        .unwrap_or_default();
+    let origins = new
+        .origins
+        .iter()
+        .map(|text| check::origin(text))
+        .collect::<Result<_, _>>()?;
     let write_key = secret::write_key();
-    let row = SourceRow { name: name.clone(), origins, namespace, country, zone, priority: PRIORITY_DEFAULT, revoked: false };
-    app.registry.put_source(&write_key, &row).map_err(HttpError::internal)?;
+    let row = SourceRow {
+        name: name.clone(),
+        origins,
+        namespace,
+        country,
+        zone,
+        priority: PRIORITY_DEFAULT,
+        revoked: false,
+    };
+    app.registry
+        .put_source(&write_key, &row)
+        .map_err(HttpError::internal)?;
     tracing::info!(source.name = %name, "source created");
     Ok(SourceMade { name, write_key })
 }
 
 /// Country and zone, by default those of the settings.
-pub fn place(app: &App, country: Option<String>, zone: Option<String>) -> Result<(String, String), HttpError> {
+pub fn place(
+    app: &App,
+    country: Option<String>,
+    zone: Option<String>,
+) -> Result<(String, String), HttpError> {
     let place = &app.config.place;
     let country = check::country(country.as_deref().unwrap_or(&place.country))?;
     let zone = zone.unwrap_or_else(|| place.zone.clone());
@@ -74,8 +103,25 @@ pub struct SourceLines {
 /// Every source, by name.
 pub fn source_list(app: &App) -> SourceLines {
     let line = |(write_key, row): (String, SourceRow)| {
-        let SourceRow { name, origins, namespace, country, zone, priority, revoked } = row;
-        SourceLine { name, write_key, origins, namespace, country, zone, priority, revoked }
+        let SourceRow {
+            name,
+            origins,
+            namespace,
+            country,
+            zone,
+            priority,
+            revoked,
+        } = row;
+        SourceLine {
+            name,
+            write_key,
+            origins,
+            namespace,
+            country,
+            zone,
+            priority,
+            revoked,
+        }
     };
     let mut sources: Vec<SourceLine> = app.registry.sources().into_iter().map(line).collect();
     sources.sort_by(|one, other| (&one.name, &one.write_key).cmp(&(&other.name, &other.write_key)));
@@ -93,8 +139,19 @@ pub struct TokenMade {
 pub fn token_create(app: &App, role: Role) -> Result<TokenMade, HttpError> {
     let token = secret::token();
     let mut batch = Batch::new();
-    TOKENS.put(&mut batch, &secret::token_hash(&token), &TokenRow { role, created_ms: app.clock.wall_ms() }).map_err(HttpError::internal)?;
-    app.store.commit(batch, Durable::Yes).map_err(HttpError::internal)?;
+    TOKENS
+        .put(
+            &mut batch,
+            &secret::token_hash(&token),
+            &TokenRow {
+                role,
+                created_ms: app.clock.wall_ms(),
+            },
+        )
+        .map_err(HttpError::internal)?;
+    app.store
+        .commit(batch, Durable::Yes)
+        .map_err(HttpError::internal)?;
     tracing::info!(token.role = ?role, "token created");
     Ok(TokenMade { token, role })
 }
@@ -123,8 +180,17 @@ pub struct UserLines {
 /// Everybody who signs in.
 pub fn user_list(app: &App) -> Result<UserLines, HttpError> {
     let view: &dyn View = &*app.store;
-    let users = USERS.rows(view).map(|row| row.map(|(user, row)| UserLine { user, role: row.role }));
-    Ok(UserLines { users: users.collect::<Result<_, _>>().map_err(HttpError::internal)? })
+    let users = USERS.rows(view).map(|row| {
+        row.map(|(user, row)| UserLine {
+            user,
+            role: row.role,
+        })
+    });
+    Ok(UserLines {
+        users: users
+            .collect::<Result<_, _>>()
+            .map_err(HttpError::internal)?,
+    })
 }
 
 /// Makes a person who signs in.
@@ -132,8 +198,11 @@ pub async fn user_create(app: &App, name: &str, role: Role) -> Result<UserMade, 
     let name = check::name("a person", name)?;
     let _one = app.enrolling.lock().await;
     if USERS.has(&*app.store, &name).map_err(HttpError::internal)? {
-        return Err(HttpError::conflict("name_taken", format!("there is a user called {name:?} already"))
-            .hint("choose another name, or give a new password with `trenza-server user password`"));
+        return Err(HttpError::conflict(
+            "name_taken",
+            format!("there is a user called {name:?} already"),
+        )
+        .hint("choose another name, or give a new password with `trenza-server user password`"));
     }
     put_user(app, name, role, Batch::new()).await
 }
@@ -143,7 +212,10 @@ pub async fn user_password(app: &App, name: &str) -> Result<UserMade, HttpError>
     let name = check::name("a person", name)?;
     let _one = app.enrolling.lock().await;
     let Some(row) = USERS.get(&*app.store, &name).map_err(HttpError::internal)? else {
-        return Err(HttpError::not_found(format!("there is no user called {name:?}")).hint("`trenza-server user list` shows who there is"));
+        return Err(
+            HttpError::not_found(format!("there is no user called {name:?}"))
+                .hint("`trenza-server user list` shows who there is"),
+        );
     };
     let mut batch = Batch::new();
     let view: &dyn View = &*app.store;
@@ -156,14 +228,32 @@ pub async fn user_password(app: &App, name: &str) -> Result<UserMade, HttpError>
     put_user(app, name, row.role, batch).await
 }
 
-async fn put_user(app: &App, user: String, role: Role, mut batch: Batch) -> Result<UserMade, HttpError> {
+async fn put_user(
+    app: &App,
+    user: String,
+    role: Role,
+    mut batch: Batch,
+) -> Result<UserMade, HttpError> {
     let password = secret::password();
     let secret = password.clone();
     // Hashing is slow on purpose: not on the async threads.
-    let hashed = tokio::task::spawn_blocking(move || secret::password_hash(&secret)).await.map_err(HttpError::internal)?;
-    let row = UserRow { password_hash: hashed.map_err(HttpError::internal)?, role };
-    USERS.put(&mut batch, &user, &row).map_err(HttpError::internal)?;
-    app.store.commit(batch, Durable::Yes).map_err(HttpError::internal)?;
+    let hashed = tokio::task::spawn_blocking(move || secret::password_hash(&secret))
+        .await
+        .map_err(HttpError::internal)?;
+    let row = UserRow {
+        password_hash: hashed.map_err(HttpError::internal)?,
+        role,
+    };
+    USERS
+        .put(&mut batch, &user, &row)
+        .map_err(HttpError::internal)?;
+    app.store
+        .commit(batch, Durable::Yes)
+        .map_err(HttpError::internal)?;
     tracing::info!(user.role = ?role, "password made");
-    Ok(UserMade { user, role, password })
+    Ok(UserMade {
+        user,
+        role,
+        password,
+    })
 }

@@ -20,7 +20,10 @@ pub struct Advised {
 impl Advised {
     /// An error with its hint.
     pub fn new(message: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self { message: message.into(), hint: hint.into() }
+        Self {
+            message: message.into(),
+            hint: hint.into(),
+        }
     }
 }
 
@@ -33,7 +36,10 @@ pub fn country(text: &str) -> Result<String, Advised> {
     if text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_alphabetic()) {
         return Ok(text.to_ascii_uppercase());
     }
-    Err(Advised::new(format!("{text:?} is no country"), "write two letters (ISO 3166-1), as ES or MX"))
+    Err(Advised::new(
+        format!("{text:?} is no country"),
+        "write two letters (ISO 3166-1), as ES or MX",
+    ))
 }
 
 /// A time zone that is known.
@@ -43,7 +49,10 @@ pub fn country(text: &str) -> Result<String, Advised> {
 pub fn zone(text: &str) -> Result<(), Advised> {
     match jiff::tz::TimeZone::get(text) {
         Ok(_) => Ok(()),
-        Err(_) => Err(Advised::new(format!("{text:?} is no time zone"), "write an IANA name, as Europe/Madrid or America/Bogota")),
+        Err(_) => Err(Advised::new(
+            format!("{text:?} is no time zone"),
+            "write an IANA name, as Europe/Madrid or America/Bogota",
+        )),
     }
 }
 
@@ -53,8 +62,14 @@ pub fn zone(text: &str) -> Result<(), Advised> {
 /// It is none.
 pub fn name(what: &str, text: &str) -> Result<String, Advised> {
     let text = text.trim();
-    if text.is_empty() || text.chars().count() > NAME_CHARS_MAX || text.chars().any(char::is_control) {
-        return Err(Advised::new(format!("{text:?} is no name for {what}"), format!("write 1 to {NAME_CHARS_MAX} characters on one line")));
+    if text.is_empty()
+        || text.chars().count() > NAME_CHARS_MAX
+        || text.chars().any(char::is_control)
+    {
+        return Err(Advised::new(
+            format!("{text:?} is no name for {what}"),
+            format!("write 1 to {NAME_CHARS_MAX} characters on one line"),
+        ));
     }
     Ok(text.to_owned())
 }
@@ -64,17 +79,34 @@ pub fn name(what: &str, text: &str) -> Result<String, Advised> {
 /// # Errors
 /// It is none.
 pub fn origin(text: &str) -> Result<String, Advised> {
-    let wrong = || Err(Advised::new(format!("{text:?} is no origin"), "write SCHEME://HOST[:PORT] without a path, as https://www.example.org"));
+    let wrong = || {
+        Err(Advised::new(
+            format!("{text:?} is no origin"),
+            "write SCHEME://HOST[:PORT] without a path, as https://www.example.org",
+        ))
+    };
     let lower = text.trim().trim_end_matches('/').to_ascii_lowercase();
-    let Some((scheme, rest)) = lower.split_once("://") else { return wrong() };
-    let scheme_ok = scheme.starts_with(|char: char| char.is_ascii_lowercase()) && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte));
-    let Ok(authority) = rest.parse::<http::uri::Authority>() else { return wrong() };
-    let plain = !rest.contains(['@', '/', '?', '#', '*']) && !authority.host().is_empty() && (authority.port_u16().is_some() || authority.port().is_none());
+    let Some((scheme, rest)) = lower.split_once("://") else {
+        return wrong();
+    };
+    let scheme_ok = scheme.starts_with(|char: char| char.is_ascii_lowercase())
+        && scheme
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte));
+    let Ok(authority) = rest.parse::<http::uri::Authority>() else {
+        return wrong();
+    };
+    let port_is_one = rest == authority.host() || authority.port_u16().is_some();
+    let plain =
+        !rest.contains(['@', '/', '?', '#', '*']) && !authority.host().is_empty() && port_is_one;
     if !scheme_ok || !plain || lower.len() > ORIGIN_BYTES_MAX {
         return wrong();
     }
     // Browsers leave the usual port out.
-    let usual = [("https", ":443"), ("http", ":80")].into_iter().find(|(one, _)| *one == scheme).and_then(|(_, port)| lower.strip_suffix(port));
+    let usual = [("https", ":443"), ("http", ":80")]
+        .into_iter()
+        .find(|(one, _)| *one == scheme)
+        .and_then(|(_, port)| lower.strip_suffix(port));
     Ok(usual.unwrap_or(&lower).to_owned())
 }
 
@@ -93,7 +125,18 @@ mod tests {
         ] {
             assert_eq!(origin(given).unwrap(), kept);
         }
-        for wrong in ["", "example.org", "https://", "https://a.org/path", "https://u@a.org", "*", "https://*.a.org", "https://a b", "://a", "https://a.org:port"] {
+        for wrong in [
+            "",
+            "example.org",
+            "https://",
+            "https://a.org/path",
+            "https://u@a.org",
+            "*",
+            "https://*.a.org",
+            "https://a b",
+            "://a",
+            "https://a.org:port",
+        ] {
             assert!(origin(wrong).is_err(), "{wrong}");
         }
     }
@@ -101,7 +144,11 @@ mod tests {
     #[test]
     fn names_countries_and_zones_are_checked() {
         assert_eq!(name("a source", " Web ").unwrap(), "Web");
-        assert!(name("a source", " ").is_err() && name("a source", "a\nb").is_err() && name("a source", &"x".repeat(101)).is_err());
+        assert!(
+            name("a source", " ").is_err()
+                && name("a source", "a\nb").is_err()
+                && name("a source", &"x".repeat(101)).is_err()
+        );
         assert_eq!(country("mx").unwrap(), "MX");
         assert!(country("ESP").is_err() && country("1A").is_err());
         assert!(zone("America/Bogota").is_ok() && zone("Mars/Olympus").is_err());

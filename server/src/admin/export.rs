@@ -40,14 +40,20 @@ pub async fn progress(app: &App, wait: bool) -> Progress {
     if wait {
         let _in_time = app.resolved(last).await;
     }
-    Progress { last, applied: *app.resolver.applied().borrow() }
+    Progress {
+        last,
+        applied: *app.resolver.applied().borrow(),
+    }
 }
 
 /// Waits until everything that is in the log now is in the derived tables.
 async fn caught_up(app: &App) -> Result<(), HttpError> {
     let last = *app.log.last().borrow();
     let mut applied = app.resolver.applied();
-    applied.wait_for(|applied| *applied >= last).await.map_err(|_| HttpError::unavailable("stopping", "the server is stopping", 5))?;
+    applied
+        .wait_for(|applied| *applied >= last)
+        .await
+        .map_err(|_| HttpError::unavailable("stopping", "the server is stopping", 5))?;
     Ok(())
 }
 
@@ -55,7 +61,9 @@ async fn caught_up(app: &App) -> Result<(), HttpError> {
 pub async fn customers(app: &App) -> Result<Response, HttpError> {
     caught_up(app).await?;
     let id_key = app.applier.id_key;
-    Ok(lines(app, move |view, to| export::customers(view, &id_key, to)))
+    Ok(lines(app, move |view, to| {
+        export::customers(view, &id_key, to)
+    }))
 }
 
 /// Every event as it was when the answer began.
@@ -65,19 +73,31 @@ pub async fn events(app: &App) -> Result<Response, HttpError> {
 }
 
 /// An answer that a thread of its own writes from a snapshot of the store, as fast as the reader takes it.
-fn lines(app: &App, write: impl FnOnce(&dyn View, &mut dyn Write) -> Result<u64, ExportError> + Send + 'static) -> Response {
+fn lines(
+    app: &App,
+    write: impl FnOnce(&dyn View, &mut dyn Write) -> Result<u64, ExportError> + Send + 'static,
+) -> Response {
     let (pieces, mut waiting) = mpsc::channel(PIECES_MAX);
     let store = app.store.clone();
     tokio::task::spawn_blocking(move || {
-        let mut out = Pieces { pieces, buffer: Vec::with_capacity(PIECE_BYTES) };
-        let written = snapshot(&*store, |view| write(view, &mut out).and_then(|_lines| Ok(out.flush()?)));
+        let mut out = Pieces {
+            pieces,
+            buffer: Vec::with_capacity(PIECE_BYTES),
+        };
+        let written = snapshot(&*store, |view| {
+            write(view, &mut out).and_then(|_lines| Ok(out.flush()?))
+        });
         if let Err(error) = written.map_err(ExportError::from).and_then(|result| result) {
             tracing::warn!(%error, "export stopped");
             // The reader must not take what it has for all there is.
-            let _gone = out.pieces.blocking_send(Err(io::Error::other(error.to_string())));
+            let _gone = out
+                .pieces
+                .blocking_send(Err(io::Error::other(error.to_string())));
         }
     });
-    let body = Body::from_stream(futures_util::stream::poll_fn(move |context| waiting.poll_recv(context)));
+    let body = Body::from_stream(futures_util::stream::poll_fn(move |context| {
+        waiting.poll_recv(context)
+    }));
     ([(header::CONTENT_TYPE, "application/x-ndjson")], body).into_response()
 }
 
@@ -101,7 +121,9 @@ impl Write for Pieces {
             return Ok(());
         }
         let piece = std::mem::replace(&mut self.buffer, Vec::with_capacity(PIECE_BYTES));
-        self.pieces.blocking_send(Ok(piece.into())).map_err(|_| io::Error::from(io::ErrorKind::BrokenPipe))
+        self.pieces
+            .blocking_send(Ok(piece.into()))
+            .map_err(|_| io::Error::from(io::ErrorKind::BrokenPipe))
     }
 }
 
@@ -128,8 +150,18 @@ pub struct Verified {
 pub async fn verify(app: &App) -> Result<Verified, HttpError> {
     caught_up(app).await?;
     let (store, applier) = (app.store.clone(), app.applier.clone());
-    let dir = app.config.path(&app.config.store.dir).with_file_name(format!(".verify-{}", std::process::id()));
-    let verified = tokio::task::spawn_blocking(move || replay::verify(&*store, &applier, &dir)).await.map_err(HttpError::internal)?;
+    let dir = app
+        .config
+        .path(&app.config.store.dir)
+        .with_file_name(format!(".verify-{}", std::process::id()));
+    let verified = tokio::task::spawn_blocking(move || replay::verify(&*store, &applier, &dir))
+        .await
+        .map_err(HttpError::internal)?;
     let verified = verified.map_err(HttpError::internal)?;
-    Ok(Verified { equal: verified.difference.is_none(), records: verified.records, rows: verified.rows, difference: verified.difference })
+    Ok(Verified {
+        equal: verified.difference.is_none(),
+        records: verified.records,
+        rows: verified.rows,
+        difference: verified.difference,
+    })
 }

@@ -30,16 +30,40 @@ pub struct Invited {
 }
 
 /// Makes an invitation; only the hash of its code is kept.
-pub async fn invite(app: &App, touchpoint: &str, country: Option<String>, zone: Option<String>) -> Result<Invited, HttpError> {
+pub async fn invite(
+    app: &App,
+    touchpoint: &str,
+    country: Option<String>,
+    zone: Option<String>,
+) -> Result<Invited, HttpError> {
     let touchpoint = check::name("a touchpoint", touchpoint)?;
     let (country, zone) = place(app, country, zone)?;
     let code = secret::code();
     let expires_ms = app.clock.wall_ms().saturating_add(INVITE_MS);
     let mut batch = Batch::new();
-    INVITES.put(&mut batch, &code_hash(&code), &InviteRow { touchpoint, country, zone, expires_ms, used_by: None }).map_err(HttpError::internal)?;
-    app.store.commit(batch, Durable::Yes).map_err(HttpError::internal)?;
+    INVITES
+        .put(
+            &mut batch,
+            &code_hash(&code),
+            &InviteRow {
+                touchpoint,
+                country,
+                zone,
+                expires_ms,
+                used_by: None,
+            },
+        )
+        .map_err(HttpError::internal)?;
+    app.store
+        .commit(batch, Durable::Yes)
+        .map_err(HttpError::internal)?;
     tracing::info!("agent invited");
-    Ok(Invited { code, server: app.public_url(), ca_fingerprint: app.ca.fingerprint(), expires_at: format_ms(expires_ms) })
+    Ok(Invited {
+        code,
+        server: app.public_url(),
+        ca_fingerprint: app.ca.fingerprint(),
+        expires_at: format_ms(expires_ms),
+    })
 }
 
 /// One agent of the list.
@@ -66,8 +90,12 @@ pub struct AgentLines {
 pub fn list(app: &App) -> Result<AgentLines, HttpError> {
     let mut agents = Vec::new();
     for (agent, row) in app.registry.agents() {
-        let contact = CONTACTS.get(&*app.store, &agent).map_err(HttpError::internal)?;
-        let lanes = LANES.scan_prefix(&*app.store, &agent, Direction::Forward, LANES_MAX).map_err(HttpError::internal)?;
+        let contact = CONTACTS
+            .get(&*app.store, &agent)
+            .map_err(HttpError::internal)?;
+        let lanes = LANES
+            .scan_prefix(&*app.store, &agent, Direction::Forward, LANES_MAX)
+            .map_err(HttpError::internal)?;
         agents.push(AgentLine {
             agent,
             touchpoint: row.touchpoint,
@@ -80,7 +108,8 @@ pub fn list(app: &App) -> Result<AgentLines, HttpError> {
             fork: contact.and_then(|contact| contact.fork),
         });
     }
-    agents.sort_by(|one, other| (&one.touchpoint, one.agent).cmp(&(&other.touchpoint, other.agent)));
+    agents
+        .sort_by(|one, other| (&one.touchpoint, one.agent).cmp(&(&other.touchpoint, other.agent)));
     Ok(AgentLines { agents })
 }
 
@@ -95,14 +124,23 @@ pub struct Revoked {
 /// Takes an agent's right back, and that of its kiosk's write key: who has the device can send nothing any more.
 pub fn revoke(app: &App, agent: AgentId) -> Result<Revoked, HttpError> {
     let Some(mut row) = app.registry.agent(&agent) else {
-        return Err(HttpError::not_found(format!("there is no agent {agent}")).hint("`trenza-server agent list` shows the fleet"));
+        return Err(HttpError::not_found(format!("there is no agent {agent}"))
+            .hint("`trenza-server agent list` shows the fleet"));
     };
     row.state = AgentState::Revoked;
-    app.registry.put_agent(&agent, &row, Batch::new()).map_err(HttpError::internal)?;
+    app.registry
+        .put_agent(&agent, &row, Batch::new())
+        .map_err(HttpError::internal)?;
     if let Some(mut source) = app.registry.source(&row.write_key) {
         source.revoked = true;
-        app.registry.put_source(&row.write_key, &source).map_err(HttpError::internal)?;
+        app.registry
+            .put_source(&row.write_key, &source)
+            .map_err(HttpError::internal)?;
     }
     tracing::info!(agent.id = %agent, "agent revoked");
-    Ok(Revoked { agent, touchpoint: row.touchpoint, state: row.state })
+    Ok(Revoked {
+        agent,
+        touchpoint: row.touchpoint,
+        state: row.state,
+    })
 }

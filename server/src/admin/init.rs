@@ -62,12 +62,28 @@ pub fn init(dir: &Path, country: &str, zone: &str, clock: &dyn Clock) -> anyhow:
     check::zone(zone)?;
     let existed = dir.exists();
     // What is in it is about people: for the owner only.
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(dir).with_context(|| format!("cannot make the folder {}", dir.display()))?;
-    let dir = dir.canonicalize().with_context(|| format!("cannot use the folder {}", dir.display()))?;
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(dir)
+        .with_context(|| format!("cannot make the folder {}", dir.display()))?;
+    let dir = dir
+        .canonicalize()
+        .with_context(|| format!("cannot use the folder {}", dir.display()))?;
     let defaults = Config::default();
-    let pieces = [&defaults.tls.ca_cert, &defaults.tls.ca_key, &defaults.tls.web_cert, &defaults.tls.web_key, &defaults.store.dir];
+    let pieces = [
+        &defaults.tls.ca_cert,
+        &defaults.tls.ca_key,
+        &defaults.tls.web_cert,
+        &defaults.tls.web_key,
+        &defaults.store.dir,
+    ];
     // The settings come last: where they are, everything is.
-    let pieces: Vec<&Path> = pieces.into_iter().map(PathBuf::as_path).chain([Path::new(FILE)]).collect();
+    let pieces: Vec<&Path> = pieces
+        .into_iter()
+        .map(PathBuf::as_path)
+        .chain([Path::new(FILE)])
+        .collect();
     for piece in pieces.iter().rev() {
         let path = dir.join(piece);
         if path.symlink_metadata().is_ok() {
@@ -81,22 +97,37 @@ pub fn init(dir: &Path, country: &str, zone: &str, clock: &dyn Clock) -> anyhow:
     let workshop = dir.join(WORKSHOP);
     if workshop.exists() {
         // What an interrupted init left.
-        fs::remove_dir_all(&workshop).with_context(|| format!("cannot remove {}, left by an interrupted init", workshop.display()))?;
+        fs::remove_dir_all(&workshop).with_context(|| {
+            format!(
+                "cannot remove {}, left by an interrupted init",
+                workshop.display()
+            )
+        })?;
     }
     let mut placed = Vec::new();
     let made = make(&workshop, &country, zone, clock).and_then(|made| {
         for piece in &pieces {
             let to = dir.join(piece);
-            fs::rename(workshop.join(piece), &to).with_context(|| format!("cannot write {}", to.display()))?;
+            fs::rename(workshop.join(piece), &to)
+                .with_context(|| format!("cannot write {}", to.display()))?;
             placed.push(to);
         }
-        fs::File::open(&dir).and_then(|folder| folder.sync_all()).with_context(|| format!("cannot write {}", dir.display()))?;
-        Ok(Made { config: dir.join(FILE), ..made })
+        fs::File::open(&dir)
+            .and_then(|folder| folder.sync_all())
+            .with_context(|| format!("cannot write {}", dir.display()))?;
+        Ok(Made {
+            config: dir.join(FILE),
+            ..made
+        })
     });
     let cleaned = fs::remove_dir_all(&workshop);
     if made.is_err() {
         for path in placed {
-            let _best_effort = if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
+            let _best_effort = if path.is_dir() {
+                fs::remove_dir_all(&path)
+            } else {
+                fs::remove_file(&path)
+            };
         }
         if !existed {
             let _best_effort = fs::remove_dir(&dir);
@@ -109,12 +140,16 @@ pub fn init(dir: &Path, country: &str, zone: &str, clock: &dyn Clock) -> anyhow:
 
 /// Makes all the pieces in an empty folder.
 fn make(workshop: &Path, country: &str, zone: &str, clock: &dyn Clock) -> anyhow::Result<Made> {
-    fs::DirBuilder::new().mode(0o700).create(workshop).with_context(|| format!("cannot make the folder {}", workshop.display()))?;
+    fs::DirBuilder::new()
+        .mode(0o700)
+        .create(workshop)
+        .with_context(|| format!("cannot make the folder {}", workshop.display()))?;
     let now_ms = clock.wall_ms();
     let text = settings(country, zone, &to_hex(&random::<32>()))?;
     let secret_file = |name: &Path, text: &str| {
         let path = workshop.join(name);
-        write_secret(&path, text.as_bytes()).with_context(|| format!("cannot write {}", path.display()))
+        write_secret(&path, text.as_bytes())
+            .with_context(|| format!("cannot write {}", path.display()))
     };
     secret_file(Path::new(FILE), &text)?;
     // With the environment's overrides: the names of the certificate may come from there.
@@ -134,18 +169,35 @@ fn make(workshop: &Path, country: &str, zone: &str, clock: &dyn Clock) -> anyhow
         api_token: secret::token(),
         write_key: secret::write_key(),
     };
-    let store: Arc<RocksStore> = Arc::new(RocksStore::open(workshop.join(Config::default().store.dir), &spaces(), RocksOptions::default())?);
+    let store: Arc<RocksStore> = Arc::new(RocksStore::open(
+        workshop.join(Config::default().store.dir),
+        &spaces(),
+        RocksOptions::default(),
+    )?);
     first_rows(&*store, &made, country, zone, now_ms)?;
     store.flush()?;
     store.close()?;
     let folder = store.path();
-    fs::set_permissions(folder, fs::Permissions::from_mode(0o700)).with_context(|| format!("cannot write {}", folder.display()))?;
+    fs::set_permissions(folder, fs::Permissions::from_mode(0o700))
+        .with_context(|| format!("cannot write {}", folder.display()))?;
     Ok(made)
 }
 
-fn first_rows(store: &dyn Store, made: &Made, country: &str, zone: &str, now_ms: i64) -> anyhow::Result<()> {
+fn first_rows(
+    store: &dyn Store,
+    made: &Made,
+    country: &str,
+    zone: &str,
+    now_ms: i64,
+) -> anyhow::Result<()> {
     let mut batch = Batch::new();
-    META.put(&mut batch, &(), &MetaRow { generation: u64::try_from(now_ms).unwrap_or(1) })?;
+    META.put(
+        &mut batch,
+        &(),
+        &MetaRow {
+            generation: u64::try_from(now_ms).unwrap_or(1),
+        },
+    )?;
     let source = SourceRow {
         name: FIRST_SOURCE.into(),
         origins: Vec::new(),
@@ -156,8 +208,18 @@ fn first_rows(store: &dyn Store, made: &Made, country: &str, zone: &str, now_ms:
         revoked: false,
     };
     SOURCES.put(&mut batch, &made.write_key, &source)?;
-    TOKENS.put(&mut batch, &secret::token_hash(&made.api_token), &TokenRow { role: Role::Admin, created_ms: now_ms })?;
-    let user = UserRow { password_hash: secret::password_hash(&made.admin_password)?, role: Role::Admin };
+    TOKENS.put(
+        &mut batch,
+        &secret::token_hash(&made.api_token),
+        &TokenRow {
+            role: Role::Admin,
+            created_ms: now_ms,
+        },
+    )?;
+    let user = UserRow {
+        password_hash: secret::password_hash(&made.admin_password)?,
+        role: Role::Admin,
+    };
     USERS.put(&mut batch, &made.admin_user.to_owned(), &user)?;
     store.commit(batch, Durable::Yes)?;
     Ok(())
@@ -167,7 +229,11 @@ fn first_rows(store: &dyn Store, made: &Made, country: &str, zone: &str, now_ms:
 fn settings(country: &str, zone: &str, id_key: &str) -> anyhow::Result<String> {
     let defaults = Config::default();
     let mut text = TEMPLATE.to_owned();
-    for (key, default, value) in [("id_key", "", id_key), ("country", defaults.place.country.as_str(), country), ("zone", defaults.place.zone.as_str(), zone)] {
+    for (key, default, value) in [
+        ("id_key", "", id_key),
+        ("country", defaults.place.country.as_str(), country),
+        ("zone", defaults.place.zone.as_str(), zone),
+    ] {
         let line = format!("\n{key} = \"{default}\"\n");
         if text.matches(&line).count() != 1 {
             bail!("the shipped settings have no line {}", line.trim());
@@ -188,13 +254,24 @@ mod tests {
     #[test]
     fn the_shipped_settings_are_the_defaults() {
         let shipped: Config = toml::from_str(TEMPLATE).unwrap();
-        let defaults = Config { dir: shipped.dir.clone(), ..Config::default() };
+        let defaults = Config {
+            dir: shipped.dir.clone(),
+            ..Config::default()
+        };
         assert_eq!(shipped, defaults);
         // Every key is there: nothing is a default by being left out.
         let text = toml::to_string(&Config::default()).unwrap();
         let names = |text: &str| -> std::collections::BTreeSet<String> {
             let table: toml::Table = toml::from_str(text).unwrap();
-            table.iter().flat_map(|(section, keys)| keys.as_table().unwrap().keys().map(move |key| format!("{section}.{key}"))).collect()
+            table
+                .iter()
+                .flat_map(|(section, keys)| {
+                    keys.as_table()
+                        .unwrap()
+                        .keys()
+                        .map(move |key| format!("{section}.{key}"))
+                })
+                .collect()
         };
         assert_eq!(names(TEMPLATE), names(&text));
     }
@@ -205,23 +282,55 @@ mod tests {
         let dir = parent.path().join("new");
         let made = init(&dir, "pt", "Europe/Lisbon", &TestClock::at(NOW)).unwrap();
         let config = Config::load(&made.config).unwrap();
-        assert_eq!((config.place.country.as_str(), config.place.zone.as_str()), ("PT", "Europe/Lisbon"));
+        assert_eq!(
+            (config.place.country.as_str(), config.place.zone.as_str()),
+            ("PT", "Europe/Lisbon")
+        );
         assert_ne!(config.id_key().unwrap(), [0; 32]);
-        for file in ["server.toml", "ca.pem", "ca.key.pem", "web.pem", "web.key.pem"] {
-            assert_eq!(fs::metadata(dir.join(file)).unwrap().permissions().mode() & 0o777, 0o600, "{file}");
+        for file in [
+            "server.toml",
+            "ca.pem",
+            "ca.key.pem",
+            "web.pem",
+            "web.key.pem",
+        ] {
+            assert_eq!(
+                fs::metadata(dir.join(file)).unwrap().permissions().mode() & 0o777,
+                0o600,
+                "{file}"
+            );
         }
         assert!(!dir.join(WORKSHOP).exists());
         let before = fs::read(&made.config).unwrap();
         let error = init(&dir, "ES", "Europe/Madrid", &TestClock::at(NOW)).unwrap_err();
-        assert!(format!("{error:#}").contains("server.toml exists already"), "{error:#}");
+        assert!(
+            format!("{error:#}").contains("server.toml exists already"),
+            "{error:#}"
+        );
         assert_eq!(fs::read(&made.config).unwrap(), before);
     }
 
     #[test]
     fn a_refused_init_leaves_nothing_behind() {
         let parent = tempfile::tempdir().unwrap();
-        assert!(init(&parent.path().join("x"), "Spain", "Europe/Madrid", &TestClock::at(NOW)).is_err());
-        assert!(init(&parent.path().join("x"), "ES", "Europe/Nowhere", &TestClock::at(NOW)).is_err());
+        assert!(
+            init(
+                &parent.path().join("x"),
+                "Spain",
+                "Europe/Madrid",
+                &TestClock::at(NOW)
+            )
+            .is_err()
+        );
+        assert!(
+            init(
+                &parent.path().join("x"),
+                "ES",
+                "Europe/Nowhere",
+                &TestClock::at(NOW)
+            )
+            .is_err()
+        );
         assert_eq!(fs::read_dir(parent.path()).unwrap().count(), 0);
         fs::write(parent.path().join("ca.pem"), "mine").unwrap();
         assert!(init(parent.path(), "ES", "Europe/Madrid", &TestClock::at(NOW)).is_err());

@@ -41,41 +41,83 @@ pub async fn start(app: &App, source: String) -> Result<Started, HttpError> {
     let last = *app.log.last().borrow();
     let _in_time = app.resolved(last).await;
     let name = super::check::name("a source", &source)?;
-    let known = app.registry.sources().into_iter().find(|(_, row)| row.name == name && !row.revoked);
+    let known = app
+        .registry
+        .sources()
+        .into_iter()
+        .find(|(_, row)| row.name == name && !row.revoked);
     if let Some((key, _)) = known {
-        return Ok(Started { key, created: false });
+        return Ok(Started {
+            key,
+            created: false,
+        });
     }
-    let made = access::source_create(app, NewSource { name, ..NewSource::default() }).await?;
-    Ok(Started { key: made.write_key, created: true })
+    let made = access::source_create(
+        app,
+        NewSource {
+            name,
+            ..NewSource::default()
+        },
+    )
+    .await?;
+    Ok(Started {
+        key: made.write_key,
+        created: true,
+    })
 }
 
 /// Appends what is new of a chunk, on stable storage when it answers.
 pub async fn chunk(app: &App, key: &str, texts: Vec<String>) -> Result<Took, HttpError> {
     let Some(source) = app.registry.source(key) else {
-        return Err(HttpError::not_found("the write key of the import belongs to no source"));
+        return Err(HttpError::not_found(
+            "the write key of the import belongs to no source",
+        ));
     };
     if texts.len() > CHUNK_EVENTS_MAX {
-        return Err(HttpError::bad_request("chunk_too_large", format!("{} events in a chunk, the limit is {CHUNK_EVENTS_MAX}", texts.len())));
+        return Err(HttpError::bad_request(
+            "chunk_too_large",
+            format!(
+                "{} events in a chunk, the limit is {CHUNK_EVENTS_MAX}",
+                texts.len()
+            ),
+        ));
     }
     let now_ms = app.clock.wall_ms();
     let boottime_ms = app.clock.boottime_ms();
-    let (mut entries, mut seen, mut duplicates) = (Vec::with_capacity(texts.len()), BTreeSet::new(), 0);
+    let (mut entries, mut seen, mut duplicates) =
+        (Vec::with_capacity(texts.len()), BTreeSet::new(), 0);
     for text in texts {
-        let event = Event::stored(text).map_err(|error| HttpError::bad_request(error.code(), error.to_string()))?;
+        let event = Event::stored(text)
+            .map_err(|error| HttpError::bad_request(error.code(), error.to_string()))?;
         if !seen.insert(event.id) || brought(app, key, &event).map_err(HttpError::internal)? {
             duplicates += 1;
             continue;
         }
-        let open = Open { what: What::Event(event.kind), captured_ms: now_ms, boottime_ms, offset_min: 0, key: key.to_owned(), unverified: false };
+        let open = Open {
+            what: What::Event(event.kind),
+            captured_ms: now_ms,
+            boottime_ms,
+            offset_min: 0,
+            key: key.to_owned(),
+            unverified: false,
+        };
         entries.push(Entry::clear(&open, &event.text));
     }
     let stored = entries.len() as u64;
     if !entries.is_empty() {
-        app.append(Arrival::own(now_ms, Hop::Import(source.name), &entries)).await.map_err(|error| match error {
-            GroupError::Closed => HttpError::unavailable("stopping", "the server is stopping", 5).hint("run the same import again: what is stored is not stored twice"),
-            GroupError::Busy => HttpError::unavailable("busy", "too many requests wait to be stored", 1).hint("run the same import again: what is stored is not stored twice"),
-            GroupError::Refused(error) => HttpError::internal(error),
-        })?;
+        app.append(Arrival::own(now_ms, Hop::Import(source.name), &entries))
+            .await
+            .map_err(|error| match error {
+                GroupError::Closed => {
+                    HttpError::unavailable("stopping", "the server is stopping", 5)
+                        .hint("run the same import again: what is stored is not stored twice")
+                }
+                GroupError::Busy => {
+                    HttpError::unavailable("busy", "too many requests wait to be stored", 1)
+                        .hint("run the same import again: what is stored is not stored twice")
+                }
+                GroupError::Refused(error) => HttpError::internal(error),
+            })?;
     }
     Ok(Took { stored, duplicates })
 }
@@ -83,5 +125,9 @@ pub async fn chunk(app: &App, key: &str, texts: Vec<String>) -> Result<Took, Htt
 /// Whether this very source has brought this event: then it has nothing to add to it.
 fn brought(app: &App, key: &str, event: &Event) -> Result<bool, StoreError> {
     let row = EVENTS.get(&*app.store, &event.id)?;
-    Ok(row.is_some_and(|row| row.origins.iter().any(|origin| origin.key == key && origin.agent.is_none())))
+    Ok(row.is_some_and(|row| {
+        row.origins
+            .iter()
+            .any(|origin| origin.key == key && origin.agent.is_none())
+    }))
 }

@@ -78,7 +78,10 @@ impl Link {
                     tokio::time::sleep(TRY_AGAIN).await;
                 }
                 Err(error) if is_busy(&error) => {
-                    let hint = format!("another program has the store open but does not answer on {}; wait for it or stop it", config.socket().display());
+                    let hint = format!(
+                        "another program has the store open but does not answer on {}; wait for it or stop it",
+                        config.socket().display()
+                    );
                     return Err(Advised::new(format!("{error:#}"), hint).into());
                 }
                 Err(error) => return Err(error),
@@ -95,7 +98,9 @@ impl Link {
         let mut answer = match self {
             Self::Running(client) => Answer::Running(client.post_json("/admin", body).await?),
             Self::Own { router, .. } => {
-                let request = Request::post("/admin").header("content-type", "application/json").body(Body::from(body))?;
+                let request = Request::post("/admin")
+                    .header("content-type", "application/json")
+                    .body(Body::from(body))?;
                 match router.clone().oneshot(request).await {
                     Ok(answer) => Answer::Own(answer),
                     Err(never) => match never {},
@@ -160,7 +165,10 @@ impl Answer {
     async fn whole(&mut self) -> anyhow::Result<Vec<u8>> {
         let mut out = Vec::new();
         while let Some(piece) = self.chunk().await? {
-            anyhow::ensure!(out.len() + piece.len() <= ANSWER_BYTES_MAX, "the answer is longer than {ANSWER_BYTES_MAX} bytes");
+            anyhow::ensure!(
+                out.len() + piece.len() <= ANSWER_BYTES_MAX,
+                "the answer is longer than {ANSWER_BYTES_MAX} bytes"
+            );
             out.extend_from_slice(&piece);
         }
         Ok(out)
@@ -169,5 +177,8 @@ impl Answer {
 
 /// Whether somebody else has the store open.
 pub fn is_busy(error: &anyhow::Error) -> bool {
-    matches!(error.downcast_ref::<StoreError>(), Some(StoreError::Busy { .. }))
+    matches!(
+        error.downcast_ref::<StoreError>(),
+        Some(StoreError::Busy { .. })
+    )
 }

@@ -4,6 +4,7 @@
 //! store that the command opened itself ([`Link`]).
 
 mod access; // sources, tokens, users
+pub mod backup; // everything in a folder, and back
 pub mod check; // what values must be
 pub mod export; // long answers, piece by piece
 mod fleet; // agents
@@ -13,7 +14,14 @@ mod intake; // a chunk of an import
 mod link; // how a command reaches the server
 pub mod secret; // passwords, tokens, codes
 
-use axum::{Json, body::Bytes, extract::State, response::{IntoResponse as _, Response}};
+use std::path::PathBuf;
+
+use axum::{
+    Json,
+    body::Bytes,
+    extract::State,
+    response::{IntoResponse as _, Response},
+};
 use serde::{Deserialize, Serialize};
 use trenza_shared::{id::AgentId, net::error::HttpError};
 
@@ -88,6 +96,13 @@ pub enum Command {
     ExportCustomers,
     /// Every event, a line each.
     ExportEvents,
+    /// A consistent copy of everything.
+    Backup {
+        /// The folder, absolute.
+        to: PathBuf,
+        /// The settings file, absolute.
+        settings: PathBuf,
+    },
     /// Throws the derived tables away and rebuilds them.
     Replay,
     /// Builds the derived tables anew beside the ones there are, and compares.
@@ -119,12 +134,20 @@ impl From<check::Advised> for HttpError {
 /// `POST /admin` on the local socket.
 pub async fn serve(State(app): State<App>, body: Bytes) -> Result<Response, HttpError> {
     let command = serde_json::from_slice(&body).map_err(|error| {
-        HttpError::bad_request("bad_command", format!("the command cannot be read: {error}")).hint("use the trenza-server of the same version as the running one")
+        HttpError::bad_request(
+            "bad_command",
+            format!("the command cannot be read: {error}"),
+        )
+        .hint("use the trenza-server of the same version as the running one")
     })?;
     match command {
         Command::SourceCreate(new) => answer(access::source_create(&app, new).await?),
         Command::SourceList => answer(access::source_list(&app)),
-        Command::AgentInvite { touchpoint, country, zone } => answer(fleet::invite(&app, &touchpoint, country, zone).await?),
+        Command::AgentInvite {
+            touchpoint,
+            country,
+            zone,
+        } => answer(fleet::invite(&app, &touchpoint, country, zone).await?),
         Command::AgentList => answer(fleet::list(&app)?),
         Command::AgentRevoke { agent } => answer(fleet::revoke(&app, agent)?),
         Command::TokenCreate { role } => answer(access::token_create(&app, role)?),
@@ -136,6 +159,7 @@ pub async fn serve(State(app): State<App>, body: Bytes) -> Result<Response, Http
         Command::Progress { wait } => answer(export::progress(&app, wait).await),
         Command::ExportCustomers => export::customers(&app).await,
         Command::ExportEvents => export::events(&app).await,
+        Command::Backup { to, settings } => answer(backup::backup(&app, to, settings).await?),
         Command::Replay => answer(export::replay(&app).await?),
         Command::ReplayVerify => answer(export::verify(&app).await?),
     }
@@ -144,3 +168,6 @@ pub async fn serve(State(app): State<App>, body: Bytes) -> Result<Response, Http
 fn answer(value: impl Serialize) -> Result<Response, HttpError> {
     Ok(Json(value).into_response())
 }
+
+#[cfg(test)]
+mod tests;

@@ -26,14 +26,21 @@ fn characters(count: usize) -> String {
     let mut out = String::with_capacity(count);
     while out.len() < count {
         let fair = random::<64>().into_iter().filter(|byte| *byte < 240);
-        out.extend(fair.take(count - out.len()).map(|byte| char::from(ALPHABET[usize::from(byte) % ALPHABET.len()])));
+        out.extend(
+            fair.take(count - out.len())
+                .map(|byte| char::from(ALPHABET[usize::from(byte) % ALPHABET.len()])),
+        );
     }
     out
 }
 
 /// In groups, as people read aloud.
 fn grouped(text: &str, size: usize) -> String {
-    text.as_bytes().chunks(size).map(String::from_utf8_lossy).collect::<Vec<_>>().join("-")
+    text.as_bytes()
+        .chunks(size)
+        .map(String::from_utf8_lossy)
+        .collect::<Vec<_>>()
+        .join("-")
 }
 
 /// A new invitation code, `XXXX-XXXX`.
@@ -66,13 +73,21 @@ pub fn token_hash(token: &str) -> [u8; 32] {
 /// # Errors
 /// [`HashError`].
 pub fn password_hash(password: &str) -> Result<String, HashError> {
-    let salt = SaltString::encode_b64(&random::<16>()).map_err(|error| HashError(error.to_string()))?;
-    Argon2::default().hash_password(password.as_bytes(), &salt).map(|hash| hash.to_string()).map_err(|error| HashError(error.to_string()))
+    let salt =
+        SaltString::encode_b64(&random::<16>()).map_err(|error| HashError(error.to_string()))?;
+    Argon2::default()
+        .hash_password(password.as_bytes(), &salt)
+        .map(|hash| hash.to_string())
+        .map_err(|error| HashError(error.to_string()))
 }
 
 /// Whether a password is the one behind a PHC string. Takes tens of milliseconds: not for an async thread.
 pub fn password_matches(password: &str, hash: &str) -> bool {
-    PasswordHash::new(hash).is_ok_and(|hash| Argon2::default().verify_password(password.as_bytes(), &hash).is_ok())
+    PasswordHash::new(hash).is_ok_and(|hash| {
+        Argon2::default()
+            .verify_password(password.as_bytes(), &hash)
+            .is_ok()
+    })
 }
 
 #[cfg(test)]
@@ -83,7 +98,11 @@ mod tests {
     fn secrets_have_their_shape_and_never_repeat() {
         let code = code();
         assert_eq!((code.len(), code.as_bytes()[4]), (9, b'-'));
-        assert!(code.bytes().all(|byte| byte == b'-' || ALPHABET.contains(&byte)), "{code}");
+        assert!(
+            code.bytes()
+                .all(|byte| byte == b'-' || ALPHABET.contains(&byte)),
+            "{code}"
+        );
         assert_eq!(password().len(), 23);
         assert_eq!((write_key().len(), token().len()), (27, 51));
         assert_ne!(password(), password());

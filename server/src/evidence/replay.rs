@@ -7,7 +7,10 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use trenza_shared::{
     id::to_hex,
-    store::{Batch, Direction, Durable, Entry, Overlay, Range, RocksStore, Space, Store, StoreError, View, entries, rocks::RocksOptions, snapshot},
+    store::{
+        Batch, Direction, Durable, Entry, Overlay, Range, RocksStore, Space, Store, StoreError,
+        View, entries, rocks::RocksOptions, snapshot,
+    },
 };
 
 use super::{Applier, load_decisions, next_records};
@@ -52,7 +55,11 @@ struct Beside<'a> {
 
 impl Beside<'_> {
     fn of(&self, space: Space) -> &dyn View {
-        if DERIVED.contains(&space) { self.derived } else { self.truth }
+        if DERIVED.contains(&space) {
+            self.derived
+        } else {
+            self.truth
+        }
     }
 }
 
@@ -61,7 +68,13 @@ impl View for Beside<'_> {
         self.of(space).get(space, key)
     }
 
-    fn scan(&self, space: Space, range: Range<'_>, direction: Direction, max: usize) -> Result<Vec<Entry>, StoreError> {
+    fn scan(
+        &self,
+        space: Space,
+        range: Range<'_>,
+        direction: Direction,
+        max: usize,
+    ) -> Result<Vec<Entry>, StoreError> {
         self.of(space).scan(space, range, direction, max)
     }
 }
@@ -74,7 +87,10 @@ impl View for Beside<'_> {
 pub fn verify(store: &dyn Store, applier: &Applier, dir: &Path) -> Result<Verified, StoreError> {
     remove(dir)?;
     let result = snapshot(store, |truth| {
-        let options = RocksOptions { cache_bytes: CACHE_BYTES, ..RocksOptions::default() };
+        let options = RocksOptions {
+            cache_bytes: CACHE_BYTES,
+            ..RocksOptions::default()
+        };
         let temporary = RocksStore::open(dir, &DERIVED, options)?;
         verify_in(truth, applier, &temporary)
     });
@@ -85,7 +101,10 @@ pub fn verify(store: &dyn Store, applier: &Applier, dir: &Path) -> Result<Verifi
 
 fn remove(dir: &Path) -> Result<(), StoreError> {
     match std::fs::remove_dir_all(dir) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(StoreError::Io { doing: "removal of a temporary store", detail: format!("{}: {error}", dir.display()) }),
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(StoreError::Io {
+            doing: "removal of a temporary store",
+            detail: format!("{}: {error}", dir.display()),
+        }),
         _ => Ok(()),
     }
 }
@@ -94,10 +113,18 @@ fn remove(dir: &Path) -> Result<(), StoreError> {
 ///
 /// # Errors
 /// As [`verify`].
-pub fn verify_in(truth: &dyn View, applier: &Applier, empty: &dyn Store) -> Result<Verified, StoreError> {
+pub fn verify_in(
+    truth: &dyn View,
+    applier: &Applier,
+    empty: &dyn Store,
+) -> Result<Verified, StoreError> {
     let records = rebuild(truth, applier, empty)?;
     let (rows, difference) = compare(truth, empty)?;
-    Ok(Verified { records, rows, difference })
+    Ok(Verified {
+        records,
+        rows,
+        difference,
+    })
 }
 
 /// Applies the log of `truth`, as far as it is applied there, to the derived tables in `derived`.
@@ -109,7 +136,9 @@ fn rebuild(truth: &dyn View, applier: &Applier, derived: &dyn Store) -> Result<u
         let mut records = next_records(truth, applied, RECORDS_MAX)?;
         records.retain(|(number, _)| *number <= until);
         records.truncate(within(&records));
-        let Some((last, _)) = records.last() else { break };
+        let Some((last, _)) = records.last() else {
+            break;
+        };
         applied = *last;
         let beside = Beside { truth, derived };
         let mut overlay = Overlay::new(&beside);
@@ -158,6 +187,18 @@ fn difference(space: Space, stored: Option<Entry>, rebuilt: Option<Entry>) -> Di
         (Some((key, _)), None) | (None, Some((key, _))) => key.clone(),
         (None, None) => Vec::new(),
     };
-    let row = |entry: Option<Entry>| entry.filter(|(own, _)| *own == key).map(|(_, row)| to_hex(&row));
-    Difference { table: space.0.into(), stored: row(stored), rebuilt: row(rebuilt), key: to_hex(&key) }
+    let row = |entry: Option<Entry>| {
+        entry
+            .filter(|(own, _)| *own == key)
+            .map(|(_, row)| to_hex(&row))
+    };
+    Difference {
+        table: space.0.into(),
+        stored: row(stored),
+        rebuilt: row(rebuilt),
+        key: to_hex(&key),
+    }
 }
+
+#[cfg(test)]
+mod tests;

@@ -37,7 +37,11 @@ fn next(reader: &mut BufReader<File>, number: u64) -> anyhow::Result<Option<(u64
     // Some room for blanks around an event of the greatest length.
     let limit = (EVENT_BYTES_MAX + 1024) as u64;
     let mut bytes = Vec::new();
-    let mut read = reader.by_ref().take(limit).read_until(b'\n', &mut bytes).with_context(failed)? as u64;
+    let mut read = reader
+        .by_ref()
+        .take(limit)
+        .read_until(b'\n', &mut bytes)
+        .with_context(failed)? as u64;
     if read == 0 {
         return Ok(None);
     }
@@ -45,20 +49,34 @@ fn next(reader: &mut BufReader<File>, number: u64) -> anyhow::Result<Option<(u64
     if !whole {
         read += skip_line(reader).with_context(failed)?;
     }
-    let start = if number == 1 { bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(&bytes) } else { &bytes };
+    let start = if number == 1 {
+        bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(&bytes)
+    } else {
+        &bytes
+    };
     let text = String::from_utf8_lossy(start);
     let raw = text.trim();
     if raw.is_empty() {
         return Ok(Some((read, None)));
     }
     let event = if !whole {
-        Err(format!("the line is longer than an event may be: {EVENT_BYTES_MAX} bytes"))
+        Err(format!(
+            "the line is longer than an event may be: {EVENT_BYTES_MAX} bytes"
+        ))
     } else if std::str::from_utf8(start).is_err() {
         Err("the line is not UTF-8".to_owned())
     } else {
         Ok(raw.to_owned())
     };
-    Ok(Some((read, Some(Line { number, raw: raw.to_owned(), event, at: 0 }))))
+    Ok(Some((
+        read,
+        Some(Line {
+            number,
+            raw: raw.to_owned(),
+            event,
+            at: 0,
+        }),
+    )))
 }
 
 /// Goes to the end of the line; bytes skipped.

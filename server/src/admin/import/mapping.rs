@@ -26,9 +26,26 @@ use trenza_shared::event::{EventType, IDENTIFIER_TRAITS};
 use super::super::check::Advised;
 
 /// Traits that are text whatever they look like: person fields of the contract.
-const TEXT_TRAITS: [&str; 8] = ["firstName", "lastName", "secondLastName", "name", "birthday", "gender", "company", "address"];
+const TEXT_TRAITS: [&str; 8] = [
+    "firstName",
+    "lastName",
+    "secondLastName",
+    "name",
+    "birthday",
+    "gender",
+    "company",
+    "address",
+];
 /// Members of the event itself.
-const MEMBERS: [&str; 7] = ["userId", "anonymousId", "messageId", "timestamp", "originalTimestamp", "type", "event"];
+const MEMBERS: [&str; 7] = [
+    "userId",
+    "anonymousId",
+    "messageId",
+    "timestamp",
+    "originalTimestamp",
+    "type",
+    "event",
+];
 /// Where a member may stand.
 const ROOTS: [&str; 3] = ["traits.", "properties.", "context."];
 /// Most digits that are read as a number; longer ones are somebody's reference. Unit: characters.
@@ -152,8 +169,10 @@ impl Mapping {
         let file = match map {
             None => MapFile::default(),
             Some(path) => {
-                let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
-                toml::from_str(&text).with_context(|| format!("{} is no mapping", path.display()))?
+                let text = std::fs::read_to_string(path)
+                    .with_context(|| format!("cannot read {}", path.display()))?;
+                toml::from_str(&text)
+                    .with_context(|| format!("{} is no mapping", path.display()))?
             }
         };
         Ok(Self::new(names, file)?)
@@ -162,16 +181,28 @@ impl Mapping {
     fn new(names: &[String], file: MapFile) -> Result<Self, Advised> {
         for named in file.columns.keys().chain(&file.timestamp) {
             if !names.contains(named) {
-                return Err(Advised::new(format!("the mapping names the column {named:?}, which the file does not have"), format!("the columns are: {}", names.join(", "))));
+                return Err(Advised::new(
+                    format!("the mapping names the column {named:?}, which the file does not have"),
+                    format!("the columns are: {}", names.join(", ")),
+                ));
             }
         }
-        let mut fixed = vec![(vec!["type".to_owned()], Value::from(file.r#type.unwrap_or_else(|| "identify".into())))];
+        let mut fixed = vec![(
+            vec!["type".to_owned()],
+            Value::from(file.r#type.unwrap_or_else(|| "identify".into())),
+        )];
         if let Some(Value::String(kind)) = fixed.first().map(|(_, value)| value)
             && EventType::from_name(kind).is_none()
         {
-            return Err(Advised::new(format!("{kind:?} is no type of event"), "use one of track, identify, page, screen, group, alias"));
+            return Err(Advised::new(
+                format!("{kind:?} is no type of event"),
+                "use one of track, identify, page, screen, group, alias",
+            ));
         }
-        fixed.extend(file.event.map(|event| (vec!["event".to_owned()], Value::from(event))));
+        fixed.extend(
+            file.event
+                .map(|event| (vec!["event".to_owned()], Value::from(event))),
+        );
         for (member, value) in file.fixed {
             fixed.push((path(&member)?, plain(value)));
         }
@@ -180,7 +211,9 @@ impl Mapping {
             columns.push(match file.columns.get(name) {
                 Some(Target::To(to)) => Some((path(to)?, usual_kind(to))),
                 Some(Target::Typed(typed)) => Some((path(&typed.to)?, typed.r#as)),
-                None if file.timestamp.as_ref() == Some(name) => Some((vec!["timestamp".into()], As::Text)),
+                None if file.timestamp.as_ref() == Some(name) => {
+                    Some((vec!["timestamp".into()], As::Text))
+                }
                 None if file.others == Others::Ignore || name.is_empty() => None,
                 None => Some(by_name(name)),
             });
@@ -210,7 +243,10 @@ impl Mapping {
 
 /// Where a column goes that nobody named.
 fn by_name(name: &str) -> (Vec<String>, As) {
-    let folded: String = trenza_shared::person::fold(name).chars().filter(char::is_ascii_alphanumeric).collect();
+    let folded: String = trenza_shared::person::fold(name)
+        .chars()
+        .filter(char::is_ascii_alphanumeric)
+        .collect();
     let to = match USUAL.iter().find(|(usual, _)| *usual == folded) {
         Some((_, to)) => (*to).to_owned(),
         None if ROOTS.iter().any(|root| name.starts_with(root)) => name.to_owned(),
@@ -222,22 +258,45 @@ fn by_name(name: &str) -> (Vec<String>, As) {
 
 /// Identifiers, person fields and members of the event are text; `08001` and `666` may be either elsewhere.
 fn usual_kind(to: &str) -> As {
-    let rest = to.strip_prefix("traits.").or_else(|| to.strip_prefix("context.traits."));
+    let rest = to
+        .strip_prefix("traits.")
+        .or_else(|| to.strip_prefix("context.traits."));
     let first = rest.map(|rest| rest.split('.').next().unwrap_or(rest));
-    if MEMBERS.contains(&to) || first.is_some_and(|name| IDENTIFIER_TRAITS.contains(&name) || TEXT_TRAITS.contains(&name)) { As::Text } else { As::Guess }
+    if MEMBERS.contains(&to)
+        || first
+            .is_some_and(|name| IDENTIFIER_TRAITS.contains(&name) || TEXT_TRAITS.contains(&name))
+    {
+        As::Text
+    } else {
+        As::Guess
+    }
 }
 
 fn path(member: &str) -> Result<Vec<String>, Advised> {
-    let known = MEMBERS.contains(&member) || ROOTS.iter().any(|root| member.len() > root.len() && member.starts_with(root));
+    let known = MEMBERS.contains(&member)
+        || ROOTS
+            .iter()
+            .any(|root| member.len() > root.len() && member.starts_with(root));
     let parts: Vec<String> = member.split('.').map(str::to_owned).collect();
     if !known || parts.len() > DEPTH_MAX || parts.iter().any(String::is_empty) {
-        return Err(Advised::new(format!("{member:?} is no member of an event"), format!("use one of {}, or traits.NAME, properties.NAME, context.NAME", MEMBERS.join(", "))));
+        return Err(Advised::new(
+            format!("{member:?} is no member of an event"),
+            format!(
+                "use one of {}, or traits.NAME, properties.NAME, context.NAME",
+                MEMBERS.join(", ")
+            ),
+        ));
     }
     Ok(parts)
 }
 
 fn read(field: &str, kind: As) -> Result<Value, String> {
-    let number = || plain_number(field).then(|| field.parse::<Number>().ok()).flatten().map(Value::Number);
+    let number = || {
+        plain_number(field)
+            .then(|| field.parse::<Number>().ok())
+            .flatten()
+            .map(Value::Number)
+    };
     let truth = || match field.to_ascii_lowercase().as_str() {
         "true" => Some(Value::Bool(true)),
         "false" => Some(Value::Bool(false)),
@@ -246,7 +305,9 @@ fn read(field: &str, kind: As) -> Result<Value, String> {
     let shown = || field.chars().take(40).collect::<String>();
     match kind {
         As::Text => Ok(field.into()),
-        As::Number => number().ok_or_else(|| format!("{:?} is no number; write it as 1234.5", shown())),
+        As::Number => {
+            number().ok_or_else(|| format!("{:?} is no number; write it as 1234.5", shown()))
+        }
         As::Boolean => truth().ok_or_else(|| format!("{:?} is neither true nor false", shown())),
         As::Guess => Ok(number().or_else(truth).unwrap_or_else(|| field.into())),
     }
@@ -255,17 +316,29 @@ fn read(field: &str, kind: As) -> Result<Value, String> {
 /// A number as people write an amount: `-12`, `3.50`; not `007`, `1e5`, `+34`.
 fn plain_number(field: &str) -> bool {
     let digits = field.strip_prefix('-').unwrap_or(field);
-    let (whole, fraction) = digits.split_once('.').map_or((digits, None), |(whole, fraction)| (whole, Some(fraction)));
-    let all_digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    all_digits(whole) && (whole == "0" || !whole.starts_with('0')) && fraction.is_none_or(all_digits) && field.len() <= NUMBER_CHARS_MAX
+    let (whole, fraction) = digits
+        .split_once('.')
+        .map_or((digits, None), |(whole, fraction)| (whole, Some(fraction)));
+    let all_digits =
+        |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    all_digits(whole)
+        && (whole == "0" || !whole.starts_with('0'))
+        && fraction.is_none_or(all_digits)
+        && field.len() <= NUMBER_CHARS_MAX
 }
 
 fn put(body: &mut Map<String, Value>, path: &[String], value: Value) -> Result<(), String> {
-    let Some((last, parents)) = path.split_last() else { return Ok(()) };
+    let Some((last, parents)) = path.split_last() else {
+        return Ok(());
+    };
     let mut place = body;
     for parent in parents {
-        let next = place.entry(parent.clone()).or_insert_with(|| Value::Object(Map::new()));
-        place = next.as_object_mut().ok_or_else(|| format!("{} is both a value and a group of values", path.join(".")))?;
+        let next = place
+            .entry(parent.clone())
+            .or_insert_with(|| Value::Object(Map::new()));
+        place = next
+            .as_object_mut()
+            .ok_or_else(|| format!("{} is both a value and a group of values", path.join(".")))?;
     }
     place.insert(last.clone(), value);
     Ok(())
@@ -279,7 +352,12 @@ fn plain(value: toml::Value) -> Value {
         toml::Value::Boolean(truth) => truth.into(),
         toml::Value::Datetime(at) => at.to_string().into(),
         toml::Value::Array(items) => items.into_iter().map(plain).collect(),
-        toml::Value::Table(members) => Value::Object(members.into_iter().map(|(name, value)| (name, plain(value))).collect()),
+        toml::Value::Table(members) => Value::Object(
+            members
+                .into_iter()
+                .map(|(name, value)| (name, plain(value)))
+                .collect(),
+        ),
     }
 }
 
@@ -289,20 +367,43 @@ mod tests {
 
     fn event(names: &[&str], fields: &[&str], map: &str) -> Result<Value, String> {
         let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
-        let mapping = Mapping::new(&names, toml::from_str(map).unwrap()).map_err(|error| error.to_string())?;
-        mapping.event(fields).map(|text| serde_json::from_str(&text).unwrap())
+        let mapping = Mapping::new(&names, toml::from_str(map).unwrap())
+            .map_err(|error| error.to_string())?;
+        mapping
+            .event(fields)
+            .map(|text| serde_json::from_str(&text).unwrap())
     }
 
     #[test]
     fn columns_go_where_their_names_say() {
-        let names = ["Correo electrónico", "DNI", "Teléfono", "Primer apellido", "saldo", "Código postal", "userId", "vip", "ref"];
-        let fields = ["ada@example.org", "12345678Z", "600000001", "Byron", "10000.50", "08001", "42", "true", "007"];
+        let names = [
+            "Correo electrónico",
+            "DNI",
+            "Teléfono",
+            "Primer apellido",
+            "saldo",
+            "Código postal",
+            "userId",
+            "vip",
+            "ref",
+        ];
+        let fields = [
+            "ada@example.org",
+            "12345678Z",
+            "600000001",
+            "Byron",
+            "10000.50",
+            "08001",
+            "42",
+            "true",
+            "007",
+        ];
         assert_eq!(
             event(&names, &fields, "").unwrap(),
             serde_json::json!({
                 "type": "identify", "userId": "42",
                 "traits": {"email": "ada@example.org", "nationalId": "12345678Z", "phone": "600000001", "lastName": "Byron",
-                    "saldo": 10000.50, "address": {"postalCode": "08001"}, "vip": true, "ref": "007"}
+                    "saldo": serde_json::from_str::<Value>("10000.50").unwrap(), "address": {"postalCode": "08001"}, "vip": true, "ref": "007"}
             })
         );
     }
@@ -325,16 +426,32 @@ mod tests {
         assert_eq!(
             made,
             serde_json::json!({"type": "track", "event": "Order Completed", "userId": "7", "timestamp": "2026-01-15T10:00:00Z",
-                "properties": {"total": 12.50}, "context": {"trenza": {"channel": "store"}}})
+                "properties": {"total": serde_json::from_str::<Value>("12.50").unwrap()}, "context": {"trenza": {"channel": "store"}}})
         );
-        assert!(event(&names, &["7", "twelve", "", ""], map).unwrap_err().contains("no number"));
+        assert!(
+            event(&names, &["7", "twelve", "", ""], map)
+                .unwrap_err()
+                .contains("no number")
+        );
     }
 
     #[test]
     fn a_wrong_mapping_says_what_there_is() {
-        assert!(event(&["a"], &["1"], "[columns]\n\"b\" = \"userId\"").unwrap_err().contains("column \"b\""));
-        assert!(event(&["a"], &["1"], "[columns]\n\"a\" = \"user\"").unwrap_err().contains("no member"));
-        assert!(event(&["a"], &["1"], "type = \"dance\"").unwrap_err().contains("dance"));
+        assert!(
+            event(&["a"], &["1"], "[columns]\n\"b\" = \"userId\"")
+                .unwrap_err()
+                .contains("column \"b\"")
+        );
+        assert!(
+            event(&["a"], &["1"], "[columns]\n\"a\" = \"user\"")
+                .unwrap_err()
+                .contains("no member")
+        );
+        assert!(
+            event(&["a"], &["1"], "type = \"dance\"")
+                .unwrap_err()
+                .contains("dance")
+        );
         assert!(toml::from_str::<MapFile>("kind = \"track\"").is_err());
     }
 }

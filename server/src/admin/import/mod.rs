@@ -83,11 +83,26 @@ type Lines = Box<dyn Iterator<Item = anyhow::Result<Line>>>;
 /// # Errors
 /// The file cannot be read, the mapping is wrong, or the server does not take a chunk. What was stored stays; running the same import
 /// again is safe.
-pub async fn run(link: &Link, source: &str, path: &Path, map: Option<&Path>, show: bool) -> anyhow::Result<Report> {
+pub async fn run(
+    link: &Link,
+    source: &str,
+    path: &Path,
+    map: Option<&Path>,
+    show: bool,
+) -> anyhow::Result<Report> {
     let (lines, bytes) = open(path, map)?;
-    let started: Started = link.ask(&Command::ImportStart { source: source.to_owned() }).await?;
-    let bar = if show { ProgressBar::new(bytes) } else { ProgressBar::hidden() };
-    let style = ProgressStyle::with_template("{bar:30} {bytes}/{total_bytes} {msg} {eta}").unwrap_or_else(|_| ProgressStyle::default_bar());
+    let started: Started = link
+        .ask(&Command::ImportStart {
+            source: source.to_owned(),
+        })
+        .await?;
+    let bar = if show {
+        ProgressBar::new(bytes)
+    } else {
+        ProgressBar::hidden()
+    };
+    let style = ProgressStyle::with_template("{bar:30} {bytes}/{total_bytes} {msg} {eta}")
+        .unwrap_or_else(|_| ProgressStyle::default_bar());
     bar.set_style(style);
     let mut run = Run {
         link,
@@ -96,7 +111,10 @@ pub async fn run(link: &Link, source: &str, path: &Path, map: Option<&Path>, sho
         chunk: Vec::new(),
         chunk_bytes: 0,
         summary: Summary::default(),
-        rejects: Rejects { path: rejects_path(path), file: None },
+        rejects: Rejects {
+            path: rejects_path(path),
+            file: None,
+        },
     };
     for line in lines {
         let line = line?;
@@ -106,16 +124,27 @@ pub async fn run(link: &Link, source: &str, path: &Path, map: Option<&Path>, sho
     }
     run.send().await?;
     bar.finish_and_clear();
-    let Run { summary, rejects, .. } = run;
+    let Run {
+        summary, rejects, ..
+    } = run;
     let rejects = rejects.close()?;
     let progress: Progress = link.ask(&Command::Progress { wait: true }).await?;
-    Ok(Report { summary, rejects, source_created: started.created, resolved: progress.applied >= progress.last })
+    Ok(Report {
+        summary,
+        rejects,
+        source_created: started.created,
+        resolved: progress.applied >= progress.last,
+    })
 }
 
 fn open(path: &Path, map: Option<&Path>) -> anyhow::Result<(Lines, u64)> {
     let file = File::open(path).with_context(|| format!("cannot open {}", path.display()))?;
     let bytes = file.metadata().map(|meta| meta.len()).unwrap_or(0);
-    let ending = path.extension().and_then(|ending| ending.to_str()).unwrap_or_default().to_ascii_lowercase();
+    let ending = path
+        .extension()
+        .and_then(|ending| ending.to_str())
+        .unwrap_or_default()
+        .to_ascii_lowercase();
     let lines: Lines = match ending.as_str() {
         "jsonl" | "ndjson" => {
             if map.is_some() {
@@ -149,7 +178,9 @@ struct Run<'a> {
 impl Run<'_> {
     async fn line(&mut self, line: Line) -> anyhow::Result<()> {
         self.summary.read += 1;
-        let Line { number, raw, event, .. } = line;
+        let Line {
+            number, raw, event, ..
+        } = line;
         let event = match event.and_then(|text| take(&text)) {
             Ok(event) => event,
             Err(reason) => {
@@ -164,7 +195,10 @@ impl Run<'_> {
         if self.seen.len() < REMEMBERED_MAX {
             self.seen.insert(event.id);
         }
-        if !self.chunk.is_empty() && (self.chunk.len() >= CHUNK_EVENTS_MAX || self.chunk_bytes + event.text.len() > CHUNK_BYTES_MAX) {
+        if !self.chunk.is_empty()
+            && (self.chunk.len() >= CHUNK_EVENTS_MAX
+                || self.chunk_bytes + event.text.len() > CHUNK_BYTES_MAX)
+        {
             self.send().await?;
         }
         self.chunk_bytes += event.text.len();
@@ -178,7 +212,13 @@ impl Run<'_> {
         }
         let events = std::mem::take(&mut self.chunk);
         self.chunk_bytes = 0;
-        let took: Took = self.link.ask(&Command::ImportChunk { key: self.key.clone(), events }).await?;
+        let took: Took = self
+            .link
+            .ask(&Command::ImportChunk {
+                key: self.key.clone(),
+                events,
+            })
+            .await?;
         self.summary.stored += took.stored;
         self.summary.duplicates += took.duplicates;
         Ok(())
@@ -188,14 +228,33 @@ impl Run<'_> {
 /// Makes an event of a text; one without messageId gets one of its content.
 fn take(text: &str) -> Result<Event, String> {
     // Limits first: a text over them is not parsed for its id.
-    let probe = Event::take(text, Taking { fresh_message_id: "-", ..Taking::default() }).map_err(|error| error.to_string())?;
+    let probe = Event::take(
+        text,
+        Taking {
+            fresh_message_id: "-",
+            ..Taking::default()
+        },
+    )
+    .map_err(|error| error.to_string())?;
     if probe.message_id != "-" {
         return Ok(probe);
     }
     let mut body: Map<String, Value> = probe.body;
     body.remove("messageId");
-    let id = format!("imp-{}", to_hex(&blake3::hash(canonical::to_string(&Value::Object(body)).as_bytes()).as_bytes()[..16]));
-    Event::take(text, Taking { fresh_message_id: &id, ..Taking::default() }).map_err(|error| error.to_string())
+    let id = format!(
+        "imp-{}",
+        to_hex(
+            &blake3::hash(canonical::to_string(&Value::Object(body)).as_bytes()).as_bytes()[..16]
+        )
+    );
+    Event::take(
+        text,
+        Taking {
+            fresh_message_id: &id,
+            ..Taking::default()
+        },
+    )
+    .map_err(|error| error.to_string())
 }
 
 /// The file of refused lines, made at the first one.
@@ -210,7 +269,9 @@ impl Rejects {
         let file = match &mut self.file {
             Some(file) => file,
             // Another import of the same file says anew what it refuses.
-            None => self.file.insert(BufWriter::new(create_private(&self.path).with_context(failed)?)),
+            None => self.file.insert(BufWriter::new(
+                create_private(&self.path).with_context(failed)?,
+            )),
         };
         let raw: String = raw.chars().take(REJECT_CHARS_MAX).collect();
         let line = serde_json::json!({ "line": number, "reason": reason, "text": raw });
@@ -218,8 +279,11 @@ impl Rejects {
     }
 
     fn close(self) -> anyhow::Result<Option<PathBuf>> {
-        let Some(mut file) = self.file else { return Ok(None) };
-        file.flush().with_context(|| format!("cannot write {}", self.path.display()))?;
+        let Some(mut file) = self.file else {
+            return Ok(None);
+        };
+        file.flush()
+            .with_context(|| format!("cannot write {}", self.path.display()))?;
         Ok(Some(self.path))
     }
 }
@@ -227,7 +291,12 @@ impl Rejects {
 /// Refused lines hold what people said of themselves: for the owner only.
 fn create_private(path: &Path) -> std::io::Result<File> {
     use std::os::unix::fs::OpenOptionsExt as _;
-    File::options().write(true).create(true).truncate(true).mode(0o600).open(path)
+    File::options()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(path)
 }
 
 #[cfg(test)]

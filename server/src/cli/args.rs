@@ -1,0 +1,230 @@
+//! What can be typed. The doc comments are the help.
+
+use std::path::PathBuf;
+
+use trenza_shared::id::AgentId;
+
+use crate::{
+    admin::{
+        check::{self, Advised},
+        init,
+    },
+    tables::Role,
+};
+
+// Where the settings are.
+#[derive(clap::Args)]
+pub struct Settings {
+    /// The settings of the server
+    #[arg(long, env = "TRENZA_CONFIG", default_value = init::FILE, value_name = "FILE")]
+    pub config: PathBuf,
+}
+
+// Where the settings are, and how to answer.
+#[derive(clap::Args)]
+pub struct Asked {
+    #[command(flatten)]
+    pub settings: Settings,
+    /// Answer with one line of JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+// Where something stands.
+#[derive(clap::Args)]
+pub struct Place {
+    /// Country by whose formats telephone numbers and ids are read (ISO 3166-1, as ES)
+    #[arg(long, value_parser = check::country)]
+    pub country: Option<String>,
+    /// Time zone (IANA name, as Europe/Madrid)
+    #[arg(long, value_parser = zone)]
+    pub zone: Option<String>,
+}
+
+// The commands.
+#[derive(clap::Subcommand)]
+pub enum Todo {
+    /// Make settings, store, certificates and a first admin in a folder; never overwrites
+    Init {
+        /// The folder; made when it is not there
+        #[arg(long)]
+        dir: PathBuf,
+        #[command(flatten)]
+        place: Place,
+        /// Answer with one line of JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Run until SIGTERM or Ctrl-C, then drain
+    Run {
+        #[command(flatten)]
+        settings: Settings,
+    },
+    /// Sources: what may send events
+    #[command(subcommand)]
+    Source(Source),
+    /// Agents: the programs at the edge
+    #[command(subcommand)]
+    Agent(Agent),
+    /// Tokens for programs that use the API
+    #[command(subcommand)]
+    Token(Token),
+    /// People who sign in
+    #[command(subcommand)]
+    User(User),
+    /// Take in a file: events (.jsonl, one a line) or rows (.csv); the same file twice changes nothing
+    Import {
+        #[command(flatten)]
+        asked: Asked,
+        /// Name of the source it comes from; made when it is not there
+        #[arg(long)]
+        source: String,
+        /// The file
+        file: PathBuf,
+        /// How the columns of a CSV file become an event
+        #[arg(long, value_name = "MAP.toml")]
+        map: Option<PathBuf>,
+    },
+    /// Write everything to standard output, one JSON object a line
+    #[command(subcommand)]
+    Export(Export),
+    /// Rebuild all derived tables from the log and the decisions
+    Replay {
+        #[command(flatten)]
+        asked: Asked,
+        /// Change nothing: rebuild beside the tables there are, and compare byte for byte
+        #[arg(long)]
+        verify: bool,
+    },
+    /// Write a consistent copy of everything into a folder, while the server runs
+    Backup {
+        /// The folder; must not exist or be empty
+        #[arg(value_name = "DIR")]
+        to: PathBuf,
+        #[command(flatten)]
+        asked: Asked,
+    },
+    /// Put a backup back, checking every row; the server must not run, what is there is moved aside
+    Restore {
+        /// The folder of the backup
+        #[arg(value_name = "DIR")]
+        from: PathBuf,
+        #[command(flatten)]
+        asked: Asked,
+    },
+}
+
+// Commands about sources.
+#[derive(clap::Subcommand)]
+pub enum Source {
+    /// Make a source; prints its write key
+    Create {
+        #[command(flatten)]
+        asked: Asked,
+        /// Its name, unique
+        #[arg(long)]
+        name: String,
+        /// Pages of this origin may send, as https://www.example.org; repeat for more, leave out for any
+        #[arg(long = "origin", value_name = "URL", value_parser = check::origin)]
+        origins: Vec<String>,
+        /// Within what its ids are unique; leave out for the whole organisation
+        #[arg(long)]
+        namespace: Option<String>,
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Show every source with its write key
+    List {
+        #[command(flatten)]
+        asked: Asked,
+    },
+}
+
+// Commands about agents.
+#[derive(clap::Subcommand)]
+pub enum Agent {
+    /// Invite an agent; the code works once, for 24 hours
+    Invite {
+        #[command(flatten)]
+        asked: Asked,
+        /// Where it will stand
+        #[arg(long)]
+        touchpoint: String,
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Show the fleet
+    List {
+        #[command(flatten)]
+        asked: Asked,
+    },
+    /// Take an agent's right back, at once
+    Revoke {
+        #[command(flatten)]
+        asked: Asked,
+        /// Its id, as in the list
+        #[arg(value_name = "AGENT_ID")]
+        agent: AgentId,
+    },
+}
+
+// Commands about tokens.
+#[derive(clap::Subcommand)]
+pub enum Token {
+    /// Make an API token; it is shown once
+    Create {
+        #[command(flatten)]
+        asked: Asked,
+        /// What it may do
+        #[arg(long)]
+        role: Role,
+    },
+}
+
+// Commands about people.
+#[derive(clap::Subcommand)]
+pub enum User {
+    /// Make a person who signs in; the password is shown once
+    Create {
+        #[command(flatten)]
+        asked: Asked,
+        /// The name to sign in with
+        #[arg(long)]
+        name: String,
+        /// What they may do
+        #[arg(long)]
+        role: Role,
+    },
+    /// Give a person a new password; ends their sessions
+    Password {
+        #[command(flatten)]
+        asked: Asked,
+        /// The name they sign in with
+        #[arg(long)]
+        name: String,
+    },
+    /// Show everybody who signs in
+    List {
+        #[command(flatten)]
+        asked: Asked,
+    },
+}
+
+// Commands that write everything.
+#[derive(clap::Subcommand)]
+pub enum Export {
+    /// Every customer, sorted by id
+    Customers {
+        #[command(flatten)]
+        settings: Settings,
+    },
+    /// Every stored event once, in the order of the log
+    Events {
+        #[command(flatten)]
+        settings: Settings,
+    },
+}
+
+pub fn zone(text: &str) -> Result<String, Advised> {
+    check::zone(text).map(|()| text.to_owned())
+}

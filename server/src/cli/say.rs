@@ -1,0 +1,102 @@
+//! What is printed.
+
+use std::io::{self, Write as _};
+
+use serde_json::Value;
+
+use crate::admin::init;
+
+/// An answer: one line of JSON, or a text for people.
+///
+/// # Errors
+/// Nobody reads.
+pub fn answer(value: &Value, json: bool) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    if json {
+        writeln!(out, "{value}")
+    } else {
+        write!(out, "{}", readable(value, 0))
+    }
+}
+
+/// What `init` made, and what to do next.
+///
+/// # Errors
+/// Nobody reads.
+pub fn made(made: &init::Made, json: bool) -> anyhow::Result<()> {
+    let mut out = io::stdout().lock();
+    if json {
+        writeln!(out, "{}", serde_json::to_string(made)?)?;
+        return Ok(());
+    }
+    let init::Made {
+        config,
+        admin_user,
+        admin_password,
+        api_token,
+        write_key,
+    } = made;
+    let config = config.display();
+    writeln!(
+        out,
+        "A new server is in {config}. The secrets below are shown once:\n"
+    )?;
+    writeln!(out, "  sign in      {admin_user} / {admin_password}")?;
+    writeln!(out, "  API token    {api_token}")?;
+    writeln!(out, "  write key    {write_key}   (source \"Website\")\n")?;
+    writeln!(out, "Next:")?;
+    writeln!(out, "  trenza-server run --config {config}")?;
+    writeln!(
+        out,
+        "  trenza-server agent invite --config {config} --touchpoint \"Shop\""
+    )?;
+    writeln!(
+        out,
+        "  <script async src=\"https://HOST:8443/t.js\" data-write-key=\"{write_key}\"></script>"
+    )?;
+    Ok(())
+}
+
+/// An answer for people: `name  value` lines; lists with a blank line between.
+fn readable(value: &Value, indent: usize) -> String {
+    let pad = " ".repeat(indent);
+    let Value::Object(members) = value else {
+        return format!("{pad}{}\n", plain(value));
+    };
+    let width = members
+        .keys()
+        .map(|name| name.chars().count())
+        .max()
+        .unwrap_or(0);
+    let mut out = String::new();
+    for (name, value) in members {
+        let label = name.replace('_', " ");
+        match value {
+            Value::Array(items) if items.iter().any(Value::is_object) => {
+                out.push_str(
+                    &items
+                        .iter()
+                        .map(|item| readable(item, indent))
+                        .collect::<Vec<_>>()
+                        .join("\n"),
+                );
+            }
+            Value::Array(items) if indent == 0 && items.is_empty() && members.len() == 1 => {
+                out.push_str(&format!("{pad}no {label}\n"))
+            }
+            value => out.push_str(&format!("{pad}{label:width$}  {}\n", plain(value))),
+        }
+    }
+    out
+}
+
+fn plain(value: &Value) -> String {
+    match value {
+        Value::Null => "-".into(),
+        Value::String(text) if text.is_empty() => "-".into(),
+        Value::String(text) => text.clone(),
+        Value::Array(items) if items.is_empty() => "-".into(),
+        Value::Array(items) => items.iter().map(plain).collect::<Vec<_>>().join(", "),
+        other => other.to_string(),
+    }
+}

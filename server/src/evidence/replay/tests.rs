@@ -1,0 +1,199 @@
+use proptest::prelude::*;
+use serde_json::{Value, json};
+use trenza_shared::store::{MemStore, Writer as _};
+
+use super::*;
+use crate::{
+    tables::{Role, TIMELINE},
+    testing::{CORE, Server, WEB},
+};
+
+/// One thing that happens to a server.
+#[derive(Clone, Debug)]
+enum Step {
+    /// Events arrive, by one of the sources.
+    Capture { core: bool, events: Vec<Value> },
+    /// Everything of an earlier step arrives again, perhaps by another source.
+    Again { step: usize, core: bool },
+    /// Somebody decides.
+    Decide {
+        kind: &'static str,
+        one: usize,
+        other: usize,
+    },
+    /// The last decision is taken back.
+    Undo,
+    /// Everything is rebuilt.
+    Replay,
+}
+
+const IDENTIFIERS: [(&str, &str); 7] = [
+    ("email", "ada@example.org"),
+    ("email", "bo@example.org"),
+    ("phone", "+34600000001"),
+    ("phone", "+34600000002"),
+    ("nationalId", "12345678Z"),
+    ("nationalId", "87654321X"),
+    ("loyaltyId", "L-1"),
+];
+
+fn an_event() -> impl Strategy<Value = Value> {
+    (
+        prop::collection::vec(0..IDENTIFIERS.len(), 0..3),
+        0..3_u8,
+        0..4_u8,
+        prop::option::of(0..50_u8),
+        0..6_u8,
+    )
+        .prop_map(|(identifiers, visitor, name, minute, message)| {
+            let mut traits = serde_json::Map::new();
+            for at in identifiers {
+                let (kind, value) = IDENTIFIERS[at];
+                traits.insert(kind.into(), value.into());
+            }
+            if name > 0 {
+                traits.insert(
+                    "firstName".into(),
+                    ["Ada", "Bo", "Cleo"][usize::from(name) - 1].into(),
+                );
+                traits.insert(
+                    "lastName".into(),
+                    ["Byron", "Diddley", "Patra"][usize::from(name) - 1].into(),
+                );
+            }
+            let mut event = json!({
+                "type": "identify", "anonymousId": format!("visitor-{visitor}"),
+                "messageId": format!("m{message}"), "traits": traits,
+            });
+            if let (Some(minute), Some(event)) = (minute, event.as_object_mut()) {
+                event.insert(
+                    "timestamp".into(),
+                    format!("2026-01-15T10:{minute:02}:00Z").into(),
+                );
+            }
+            event
+        })
+}
+
+fn a_step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        6 => (any::<bool>(), prop::collection::vec(an_event(), 1..5)).prop_map(|(core, events)| Step::Capture { core, events }),
+        2 => (0..8_usize, any::<bool>()).prop_map(|(step, core)| Step::Again { step, core }),
+        2 => (prop::sample::select(&["same", "not_same", "household"][..]), 0..IDENTIFIERS.len(), 0..IDENTIFIERS.len())
+            .prop_map(|(kind, one, other)| Step::Decide { kind, one, other }),
+        1 => Just(Step::Undo),
+        1 => Just(Step::Replay),
+    ]
+}
+
+async fn play(server: &Server, steps: &[Step]) {
+    let mut last_decision = None;
+    for step in steps {
+        server.clock.advance_ms(1_000);
+        match step {
+            Step::Capture { core, events } => {
+                server.capture(if *core { CORE } else { WEB }, events).await;
+            }
+            Step::Again { step, core } => {
+                if let Some(Step::Capture { events, .. }) = steps.get(*step) {
+                    server.capture(if *core { CORE } else { WEB }, events).await;
+                }
+            }
+            Step::Decide { kind, one, other } => {
+                let subject = |at: &usize| format!("{}:{}", IDENTIFIERS[*at].0, IDENTIFIERS[*at].1);
+                let body = json!({"kind": kind, "subjects": [subject(one), subject(other)], "reason": "test"});
+                let answer = server.post(Role::Steward, "/v1/decisions", &body).await;
+                // A decision about one subject twice is refused, and that is right.
+                last_decision = answer.json["id"]
+                    .as_str()
+                    .map(str::to_owned)
+                    .or(last_decision);
+            }
+            Step::Undo => {
+                if let Some(id) = last_decision.take() {
+                    server
+                        .post(
+                            Role::Steward,
+                            "/v1/decisions",
+                            &json!({"undoes": id, "reason": "test"}),
+                        )
+                        .await;
+                }
+            }
+            Step::Replay => replayed(server).await,
+        }
+    }
+}
+
+async fn replayed(server: &Server) {
+    server.app.resolver.replay().await.unwrap();
+    let last = *server.app.log.last().borrow();
+    assert!(server.app.resolved(last).await);
+}
+
+fn verified(server: &Server) -> Verified {
+    snapshot(&*server.app.store, |truth| {
+        verify_in(truth, &server.app.applier, &MemStore::new())
+    })
+    .unwrap()
+    .unwrap()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+    #[test]
+    fn the_derived_tables_are_what_the_log_and_the_decisions_say(steps in prop::collection::vec(a_step(), 1..10)) {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        runtime.block_on(async {
+            let server = Server::start().await;
+            play(&server, &steps).await;
+            let before = verified(&server);
+            prop_assert_eq!(before.difference, None);
+            replayed(&server).await;
+            let after = verified(&server);
+            prop_assert_eq!((after.records, after.rows, after.difference), (before.records, before.rows, None));
+            server.close().await;
+            Ok(())
+        })?;
+    }
+}
+
+#[tokio::test]
+async fn a_row_that_is_not_what_the_log_says_is_named() {
+    let server = Server::start().await;
+    let event = json!({"type": "track", "event": "Seen", "userId": "u1", "messageId": "m1"});
+    server.capture(WEB, &[event]).await;
+    assert_eq!(verified(&server).difference, None);
+    let mut batch = Batch::new();
+    batch.put_raw(TIMELINE.space(), vec![0xFF; 3], b"m9".to_vec());
+    server.app.store.commit(batch, Durable::Yes).unwrap();
+    let found = verified(&server).difference.unwrap();
+    assert_eq!(
+        (found.table.as_str(), found.key.as_str()),
+        ("timeline", "ffffff")
+    );
+    assert_eq!(
+        (found.stored.as_deref(), found.rebuilt),
+        (Some("6d39"), None)
+    );
+    replayed(&server).await;
+    assert_eq!(verified(&server).difference, None);
+    server.close().await;
+}
+
+#[tokio::test]
+async fn verifying_on_disk_leaves_nothing_behind() {
+    let server = Server::start().await;
+    server
+        .capture(
+            WEB,
+            &[json!({"type": "page", "anonymousId": "a", "messageId": "m1"})],
+        )
+        .await;
+    let parent = tempfile::tempdir().unwrap();
+    let dir = parent.path().join("verify");
+    let found = verify(&*server.app.store, &server.app.applier, &dir).unwrap();
+    assert_eq!((found.records, found.difference), (1, None));
+    assert!(found.rows > 0 && !dir.exists());
+    server.close().await;
+}

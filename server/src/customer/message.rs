@@ -129,3 +129,57 @@ pub fn nobody_because(moment: &Moment, registry: &crate::registry::Registry) -> 
         wrong.join("; ")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use trenza_shared::{
+        event::EventType,
+        store::{Batch, Durable, MemStore, Store as _},
+        wire::{entry::Entry, frame::Run},
+    };
+
+    use super::*;
+    use crate::tables::{Hop, LOG, RecordRow};
+
+    #[test]
+    fn an_event_that_is_not_applied_yet_is_found_in_the_log() {
+        let store = MemStore::new();
+        let open = Open {
+            what: What::Event(EventType::Page),
+            captured_ms: 5,
+            boottime_ms: 0,
+            offset_min: 0,
+            key: "wk".into(),
+            unverified: false,
+        };
+        let entry = |id: &str| {
+            Entry::clear(
+                &open,
+                &format!(r#"{{"type":"page","userId":"m-3","messageId":"{id}"}}"#),
+            )
+        };
+        let mut batch = Batch::new();
+        for (number, id) in [(1, "m-1"), (2, "m-2")] {
+            let row = RecordRow {
+                received_ms: 5,
+                hop: Hop::Own,
+                count: 1,
+                run: Run::pack(&[entry(id)]),
+            };
+            LOG.put(&mut batch, &number, &row).unwrap();
+        }
+        APPLIED.put(&mut batch, &(), &1).unwrap();
+        store.commit(batch, Durable::Yes).unwrap();
+        assert!(
+            matches!(find(&store, "m-2").unwrap(), Some(Standing::Waiting(event)) if event.message_id == "m-2")
+        );
+        assert!(
+            find(&store, "m-1").unwrap().is_none(),
+            "what is applied is only looked for in the tables"
+        );
+        assert!(
+            find(&store, "m-3").unwrap().is_none(),
+            "a text that merely holds the id is not the event"
+        );
+    }
+}

@@ -90,12 +90,14 @@ impl Moment {
     }
 }
 
-/// The channel: what the event says, else what its type implies.
+/// The channel: what the event says, else what its type implies; an event with a page's context came from the web.
 pub fn channel(event: &Event) -> Option<&str> {
     event.touch("channel").or(match event.kind {
         EventType::Page => Some("web"),
         EventType::Screen => Some("app"),
-        EventType::Track | EventType::Identify | EventType::Group | EventType::Alias => None,
+        EventType::Track | EventType::Identify | EventType::Group | EventType::Alias => {
+            event.text_at(&["context", "page", "url"]).map(|_| "web")
+        }
     })
 }
 

@@ -69,17 +69,32 @@ pub fn load(view: &dyn View, id_key: &[u8; 32], group: Group) -> Result<Record, 
 /// # Errors
 /// The store cannot be read.
 pub fn by_id(view: &dyn View, id_key: &[u8; 32], id: &CustomerId) -> Result<Option<Record>, StoreError> {
-    group_by_id(view, id)?.map(|(_, group)| load(view, id_key, group)).transpose()
+    group_by_id(view, id_key, id)?.map(|(_, group)| load(view, id_key, group)).transpose()
 }
 
-/// The group to which an id leads today, and the member whose id it is.
+/// Most ids followed from one that was shown to one of today.
+const FOLLOWED_MAX: usize = 16;
+
+/// The group to which an id leads today, and the member whose id it is, or whose event it once was of.
 ///
 /// # Errors
 /// The store cannot be read.
-pub fn group_by_id(view: &dyn View, id: &CustomerId) -> Result<Option<(Fingerprint, Group)>, StoreError> {
-    let Some(bytes) = IDS.get(view, id)? else { return Ok(None) };
-    let Ok(fingerprint) = <[u8; 16]>::try_from(bytes.as_slice()).map(Fingerprint) else { return Ok(None) };
-    Ok(group_of(view, &fingerprint)?.map(|group| (fingerprint, group)))
+pub fn group_by_id(view: &dyn View, id_key: &[u8; 32], id: &CustomerId) -> Result<Option<(Fingerprint, Group)>, StoreError> {
+    let mut id = *id;
+    for _ in 0..FOLLOWED_MAX {
+        let Some(bytes) = IDS.get(view, &id)? else { return Ok(None) };
+        let Ok(fingerprint) = <[u8; 16]>::try_from(bytes.as_slice()).map(Fingerprint) else { return Ok(None) };
+        if let Some(group) = group_of(view, &fingerprint)? {
+            return Ok(Some((fingerprint, group)));
+        }
+        // Its only event turned out to say something else, and is another fingerprint's.
+        let next = customer_id(id_key, &fingerprint);
+        if next == id {
+            return Ok(None);
+        }
+        id = next;
+    }
+    Ok(None)
 }
 
 /// The groups that hold an identifier, by seed; at most [`FOUND_MAX`].

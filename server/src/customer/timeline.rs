@@ -5,12 +5,10 @@ use trenza_shared::{
     id::{EventId, Fingerprint},
     identity::Group,
     store::{StoreError, View},
+    wire::entry::Entry,
 };
 
-use crate::{
-    evidence::stored_event,
-    tables::{EventRow, LOG, TIMELINE},
-};
+use crate::tables::{EVENTS, EventRow, LOG, TIMELINE};
 
 /// Most events of one page.
 pub const PAGE_MAX: usize = 500;
@@ -46,7 +44,8 @@ pub fn page(view: &dyn View, group: &Group, after: Option<Cursor>, limit: usize)
     let more = keys.len() > limit;
     keys.truncate(limit);
     let next = if more { keys.last().copied() } else { None };
-    let moments = keys.iter().map(|(_, id)| moment(view, id)).collect::<Result<_, _>>()?;
+    let mut opened = Opened::default();
+    let moments = keys.iter().map(|(_, id)| opened.moment(view, id)).collect::<Result<_, _>>()?;
     Ok((moments, next))
 }
 
@@ -55,9 +54,36 @@ pub fn page(view: &dyn View, group: &Group, after: Option<Cursor>, limit: usize)
 /// # Errors
 /// The store cannot be read.
 pub fn moment(view: &dyn View, id: &EventId) -> Result<Moment, StoreError> {
-    let (event, row) = stored_event(view, id)?;
-    let received_ms = LOG.get(view, &row.position.record)?.map_or(0, |record| record.received_ms);
-    Ok(Moment { event, row, received_ms })
+    Opened::default().moment(view, id)
+}
+
+/// Most records of the log that stay unpacked while a page is read.
+const OPENED_MAX: usize = 8;
+
+/// Unpacked records of the log: events of one person often came in one batch, and unpacking it for each of them is most of the work.
+#[derive(Default)]
+struct Opened(Vec<(u64, i64, Vec<Entry>)>);
+
+impl Opened {
+    fn moment(&mut self, view: &dyn View, id: &EventId) -> Result<Moment, StoreError> {
+        let corrupt = |detail: String| StoreError::Corrupt { space: EVENTS.space().0.into(), detail: format!("{id}: {detail}") };
+        let row = EVENTS.get(view, id)?.ok_or_else(|| corrupt("it is not there".into()))?;
+        let record = row.position.record;
+        if self.0.iter().all(|(number, ..)| *number != record) {
+            let stored = LOG.get(view, &record)?.ok_or_else(|| corrupt(format!("record {record} is not there")))?;
+            let entries = stored.run.unpack().map_err(|error| corrupt(error.to_string()))?;
+            if self.0.len() == OPENED_MAX {
+                self.0.remove(0);
+            }
+            self.0.push((record, stored.received_ms, entries));
+        }
+        let opened = self.0.iter().find(|(number, ..)| *number == record);
+        let entry = opened.and_then(|(_, received_ms, entries)| Some((*received_ms, entries.get(row.position.index as usize)?)));
+        let (received_ms, entry) = entry.ok_or_else(|| corrupt(format!("record {record} has no entry {}", row.position.index)))?;
+        let text = entry.text().map_err(|error| corrupt(error.to_string()))?;
+        let event = Event::stored(text.to_owned()).map_err(|error| corrupt(error.to_string()))?;
+        Ok(Moment { event, row, received_ms })
+    }
 }
 
 fn keys_after(view: &dyn View, member: &Fingerprint, after: Option<Cursor>, max: usize) -> Result<Vec<Cursor>, StoreError> {

@@ -179,12 +179,24 @@ impl Step<'_, '_> {
         if row.origins != before {
             let (was, is) = (self.said(event, &before), self.said(event, &row.origins));
             if was != is {
-                self.remove(&was, row.fingerprint)?;
+                let left = row.fingerprint;
+                self.remove(&was, left)?;
                 row.fingerprint = self.add(&is)?;
                 row.at_ms = is.at_ms;
+                self.lead_on(left, row.fingerprint)?;
             }
         }
         EVENTS.put(self.overlay, &event.id, &row)
+    }
+
+    /// The id of a fingerprint that its last event left leads on to where the event went: an id once shown leads somewhere for ever.
+    fn lead_on(&mut self, left: Option<Fingerprint>, to: Option<Fingerprint>) -> Result<(), StoreError> {
+        let (Some(left), Some(to)) = (left, to) else { return Ok(()) };
+        if left != to && self.fragment(&left)?.is_none_or(|fragment| fragment.first().is_none()) {
+            let id = self.applier.customer(&left);
+            self.overlay.put_raw(IDS.space(), id.0.to_vec(), to.0.to_vec());
+        }
+        Ok(())
     }
 
     fn said(&self, event: &Event, origins: &[OriginRow]) -> Observation {
@@ -198,15 +210,13 @@ impl Step<'_, '_> {
             return Ok(None);
         };
         let fingerprint = payload.fingerprint();
-        let known = self.fragment(&fingerprint)?;
-        let earlier = known.and_then(|fragment| fragment.first()).is_none_or(|first| said.at_ms < first.at_ms);
-        if known.is_none() {
+        // An empty fragment is one that its last event left in this very step: it begins anew.
+        let first = self.fragment(&fingerprint)?.and_then(|fragment| fragment.first());
+        let earlier = first.is_none_or(|first| said.at_ms < first.at_ms);
+        if first.is_none() {
             self.index(&fingerprint, &payload)?;
-            self.fragments.insert(fingerprint, Fragment::empty(payload.clone()));
         }
-        if let Some(fragment) = self.fragments.get_mut(&fingerprint) {
-            fragment.add(said);
-        }
+        self.fragments.entry(fingerprint).or_insert_with(|| Fragment::empty(payload.clone())).add(said);
         self.overlay.put_raw(TIMELINE.space(), timeline_key(&fingerprint, said), said.message_id.clone().into_bytes());
         if earlier {
             let node = Node { fingerprint, payload, first_at_ms: said.at_ms };

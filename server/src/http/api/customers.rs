@@ -149,8 +149,8 @@ pub async fn timeline(
         .limit
         .unwrap_or(PAGE_DEFAULT)
         .clamp(1, events::PAGE_MAX);
-    let found = read(&app, move |_, view| {
-        let group = record::group_by_id(view, &id)?.map(|(_, group)| group);
+    let found = read(&app, move |app, view| {
+        let group = record::group_by_id(view, &app.applier.id_key, &id)?.map(|(_, group)| group);
         group
             .map(|group| events::page(view, &group, after, limit))
             .transpose()
@@ -216,17 +216,17 @@ fn end(app: &App, uri: &Uri, parameter: &str) -> Result<End, HttpError> {
 /// A side of the question, or the id that leads nowhere.
 type Found<T> = Result<Result<T, CustomerId>, StoreError>;
 
-fn side(view: &dyn View, end: End) -> Found<Side> {
+fn side(app: &App, view: &dyn View, end: End) -> Found<Side> {
     match end {
         End::Value(values) => Ok(Ok(Side::Value(values))),
         End::Customer(id) => {
-            Ok(customer(view, id)?.map(|(member, group)| Side::Customer { member, group }))
+            Ok(customer(app, view, id)?.map(|(member, group)| Side::Customer { member, group }))
         }
     }
 }
 
-fn customer(view: &dyn View, id: CustomerId) -> Found<(Fingerprint, Group)> {
-    Ok(record::group_by_id(view, &id)?.ok_or(id))
+fn customer(app: &App, view: &dyn View, id: CustomerId) -> Found<(Fingerprint, Group)> {
+    Ok(record::group_by_id(view, &app.applier.id_key, &id)?.ok_or(id))
 }
 
 async fn explain(
@@ -239,12 +239,12 @@ async fn explain(
     let decisions = app.resolver.decisions();
     let masked = caller.masked();
     let answer = read(&app, move |app, view| {
-        let within = match within.map(|id| customer(view, id)).transpose()? {
+        let within = match within.map(|id| customer(app, view, id)).transpose()? {
             None => None,
             Some(Ok((_, group))) => Some(group),
             Some(Err(id)) => return Ok(Err(id)),
         };
-        let (from, to) = match (side(view, from)?, side(view, to)?) {
+        let (from, to) = match (side(app, view, from)?, side(app, view, to)?) {
             (Ok(from), Ok(to)) => (from, to),
             (Err(id), _) | (_, Err(id)) => return Ok(Err(id)),
         };

@@ -381,3 +381,74 @@ async fn a_value_is_found_however_its_signs_are_written() {
     }
     server.close().await;
 }
+
+#[tokio::test]
+async fn an_id_once_shown_leads_on_when_an_earlier_source_changes_what_its_event_says() {
+    let server = Server::start().await;
+    let mut shop = crate::testing::source("Shop", 100);
+    shop.namespace = "shop".into();
+    server.app.registry.put_source("wk_shop", &shop).unwrap();
+    let event = json!({"type": "page", "messageId": "n1", "userId": "77", "timestamp": "2026-03-01T00:00:00Z"});
+    server.capture(WEB, std::slice::from_ref(&event)).await;
+    let shown = server
+        .get(Role::Steward, "/v1/customers?identifier=userId:77")
+        .await
+        .json["customers"][0]
+        .clone();
+    assert!(shown["identifiers"][0].get("scope").is_none());
+    let earlier_ms = server.app.clock.wall_ms() - 1000;
+    server.clock.set_wall_ms(earlier_ms);
+    server
+        .capture("wk_shop", std::slice::from_ref(&event))
+        .await;
+    let id = shown["id"].as_str().unwrap();
+    let now = server
+        .get(Role::Steward, &format!("/v1/customers/{id}"))
+        .await;
+    assert_eq!(now.status, 200, "{}", now.text);
+    assert_eq!(now.json["identifiers"][0]["scope"], "shop");
+    assert_ne!(now.json["id"], shown["id"]);
+    let timeline = server
+        .get(Role::Steward, &format!("/v1/customers/{id}/timeline"))
+        .await;
+    assert_eq!(
+        timeline.json["events"][0]["sources"],
+        json!(["Shop", "Website"])
+    );
+    server.close().await;
+}
+
+#[tokio::test]
+async fn events_one_by_one_in_shuffled_orders_make_the_same_customer() {
+    let events: Vec<(&str, Value)> = investor()
+        .into_iter()
+        .flat_map(|(key, events)| events.into_iter().map(move |event| (key, event)))
+        .collect();
+    let mut seen: Option<Value> = None;
+    for round in 0..24u64 {
+        let mut order: Vec<usize> = (0..events.len()).collect();
+        order.sort_by_key(|at| {
+            blake3::hash(&[round.to_be_bytes(), (*at as u64).to_be_bytes()].concat()).to_hex()
+        });
+        let server = Server::start().await;
+        for at in &order {
+            let (key, event) = &events[*at];
+            server.capture(key, std::slice::from_ref(event)).await;
+            if round % 3 == 0 {
+                server.capture(key, std::slice::from_ref(event)).await;
+            }
+        }
+        let found = server
+            .get(
+                Role::Steward,
+                "/v1/customers?identifier=email:ada@example.org",
+            )
+            .await
+            .json;
+        match &seen {
+            None => seen = Some(found),
+            Some(first) => assert_eq!(*first, found, "{order:?}"),
+        }
+        server.close().await;
+    }
+}

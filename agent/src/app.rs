@@ -36,6 +36,7 @@ use crate::{
     link::{self, LinkCell},
     log::{Fresh, Log},
     merge::Today,
+    reserve::Reserve,
     state::{App, Parts, random, random_unit},
     status,
     sync::{
@@ -47,6 +48,8 @@ use crate::{
 
 /// How often the store is asked whether it works.
 const MEND_EVERY: Duration = Duration::from_secs(10);
+/// Shortest pause after a store that could not be opened again.
+const MEND_PAUSE: Duration = Duration::from_secs(2);
 /// How often the free space is looked at.
 const GAUGES_EVERY: Duration = Duration::from_secs(5);
 /// Longest that the readiness probe waits for its fsync.
@@ -120,9 +123,15 @@ pub fn store_options(config: &Config) -> RocksOptions {
 
 /// The highest epoch that this device used; 0 where there is no file yet.
 fn read_epoch(path: &Path) -> Result<Epoch, StartError> {
-    let failed = |cause| StartError::Epoch { path: path.to_owned(), cause };
+    let failed = |cause| StartError::Epoch {
+        path: path.to_owned(),
+        cause,
+    };
     match fs::read_to_string(path) {
-        Ok(text) => text.trim().parse().map_err(|error| failed(io::Error::new(io::ErrorKind::InvalidData, error))),
+        Ok(text) => text
+            .trim()
+            .parse()
+            .map_err(|error| failed(io::Error::new(io::ErrorKind::InvalidData, error))),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(0),
         Err(error) => Err(failed(error)),
     }
@@ -133,7 +142,11 @@ impl Started {
     ///
     /// # Errors
     /// [`StartError`]; no port stays open then.
-    pub async fn new(config: Config, dir: &Path, clock: Arc<dyn Clock>) -> Result<Self, StartError> {
+    pub async fn new(
+        config: Config,
+        dir: &Path,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, StartError> {
         config.check()?;
         let metrics = Metrics::install();
         let id = config.id()?;
@@ -144,7 +157,10 @@ impl Started {
         let time = TlsTime::new(clock.clone(), link.now().told.server_ms);
         let request = Duration::from_millis(config.sync.request_ms_max);
         let uplink = Uplink::open(dir, &config.server.agents_url, time, request)?;
-        let limits = Limits { drain: DRAIN_MAX, ..Limits::default() };
+        let limits = Limits {
+            drain: DRAIN_MAX,
+            ..Limits::default()
+        };
         let listener = Listener::bind(config.listen.http, None, limits.clone()).await?;
         let ops = Listener::bind(config.listen.ops, None, limits.clone()).await?;
         let local = match Listener::bind_unix(&dir.join(files::SOCKET), limits).await {
@@ -155,7 +171,11 @@ impl Started {
                 None
             }
         };
-        let ready = Ready { ready: true, http: listener.url(), ops: ops.url() };
+        let ready = Ready {
+            ready: true,
+            http: listener.url(),
+            ops: ops.url(),
+        };
         let boot = boot_id().unwrap_or_else(|| BootId(random()));
         let app = App::new(Parts {
             today: Today::new(config.zone(), config.capture.write_key.clone()),
@@ -173,12 +193,30 @@ impl Started {
             config,
         });
         let sender = Sender::new(log, link, app.config.sync.clone(), uplink, around(&app));
-        Ok(Self { app, ready, http: listener, ops, local, sender, rocks, log_thread })
+        Ok(Self {
+            app,
+            ready,
+            http: listener,
+            ops,
+            local,
+            sender,
+            rocks,
+            log_thread,
+        })
     }
 
     /// Serves until `shutdown` is done, then lets requests in flight finish and the log reach the disk.
     pub async fn serve(self, shutdown: impl Future<Output = ()> + Send) {
-        let Self { app, http, ops, local, sender, rocks, log_thread, .. } = self;
+        let Self {
+            app,
+            http,
+            ops,
+            local,
+            sender,
+            rocks,
+            log_thread,
+            ..
+        } = self;
         let (stop, stopping) = watch::channel(false);
         let stopped = |mut stopping: watch::Receiver<bool>| async move {
             let _gone = stopping.wait_for(|stop| *stop).await;
@@ -191,7 +229,11 @@ impl Started {
             tokio::spawn(gauges(app.clone(), stopping.clone())),
         ];
         if let Some(local) = local {
-            tasks.push(tokio::spawn(serve(local, http::local_routes(&app), stopped(stopping))));
+            tasks.push(tokio::spawn(serve(
+                local,
+                http::local_routes(&app),
+                stopped(stopping),
+            )));
         }
         shutdown.await;
         tracing::info!("stopping: requests in flight finish first");
@@ -205,7 +247,9 @@ impl Started {
         // The last handle to the log is gone: its thread ends once everything handed in is on the disk.
         let flushed = spawn_blocking(move || log_thread.join().is_ok());
         if !matches!(timeout(FLUSH_MAX, flushed).await, Ok(Ok(true))) {
-            tracing::warn!("the log's thread did not end in time; what was answered is on the disk all the same");
+            tracing::warn!(
+                "the log's thread did not end in time; what was answered is on the disk all the same"
+            );
         }
         let closed = spawn_blocking(move || rocks.close()).await;
         if let Ok(Err(error)) = closed {
@@ -214,12 +258,18 @@ impl Started {
     }
 }
 
-fn open_store(config: &Config, dir: &Path) -> Result<(Arc<RocksStore>, Option<Damage>), StartError> {
+fn open_store(
+    config: &Config,
+    dir: &Path,
+) -> Result<(Arc<RocksStore>, Option<Damage>), StartError> {
     let mut spaces = SPACES.to_vec();
     spaces.push(PROBE);
-    let (store, damage) = open_or_quarantine(dir.join(&config.store.dir), &spaces, store_options(config))?;
+    let (store, damage) =
+        open_or_quarantine(dir.join(&config.store.dir), &spaces, store_options(config))?;
     match &damage {
-        Some(Damage::Repaired { reason }) => tracing::error!(error = %reason, "the store was damaged and repaired; going on in a new epoch"),
+        Some(Damage::Repaired { reason }) => {
+            tracing::error!(error = %reason, "the store was damaged and repaired; going on in a new epoch")
+        }
         Some(Damage::SetAside { reason, folder }) => {
             tracing::error!(error = %reason, store.aside = %folder.display(), "the store was damaged beyond repair and moved aside; starting empty in a new epoch");
         }
@@ -228,9 +278,18 @@ fn open_store(config: &Config, dir: &Path) -> Result<(Arc<RocksStore>, Option<Da
     Ok((Arc::new(store), damage))
 }
 
-fn open_log(store: Arc<dyn Store>, id: AgentId, marker: &Path, damage: Option<Damage>) -> Result<(Log, std::thread::JoinHandle<()>), StartError> {
+fn open_log(
+    store: Arc<dyn Store>,
+    id: AgentId,
+    marker: &Path,
+    damage: Option<Damage>,
+) -> Result<(Log, std::thread::JoinHandle<()>), StartError> {
     let used = read_epoch(marker)?;
-    let fresh = Fresh { epoch: used + 1, salt_root: random(), damaged: damage.is_some() };
+    let fresh = Fresh {
+        epoch: used + 1,
+        salt_root: random(),
+        damaged: damage.is_some(),
+    };
     // Before the first entry of a new epoch is written: the marker may be ahead of the store, never behind.
     let (log, thread) = match STATE.get(&*store, &())? {
         Some(state) if !fresh.damaged => {
@@ -250,12 +309,18 @@ fn write_epoch(marker: &Path, epoch: Epoch, used: Epoch) -> Result<(), StartErro
     if epoch == used {
         return Ok(());
     }
-    replace(marker, format!("{epoch}\n").as_bytes()).map_err(|cause| StartError::Epoch { path: marker.to_owned(), cause })
+    replace(marker, format!("{epoch}\n").as_bytes()).map_err(|cause| StartError::Epoch {
+        path: marker.to_owned(),
+        cause,
+    })
 }
 
 /// Derived from the store's secret, so that it outlives a restart.
 fn form_key(store: &dyn Store) -> Result<[u8; 32], StoreError> {
-    let root = STATE.get(store, &())?.map(|state| state.salt_root).unwrap_or_default();
+    let root = STATE
+        .get(store, &())?
+        .map(|state| state.salt_root)
+        .unwrap_or_default();
     Ok(blake3::derive_key("trenza-agent 2026 kiosk forms", &root))
 }
 
@@ -282,7 +347,11 @@ fn ops_routes(app: &App) -> axum::Router {
     let app = app.clone();
     ops_router(app.metrics.clone(), move || {
         let app = app.clone();
-        async move { timeout(PROBE_MAX, probe(&app)).await.unwrap_or_else(|_| Err("a write did not reach the disk in time".into())) }
+        async move {
+            timeout(PROBE_MAX, probe(&app))
+                .await
+                .unwrap_or_else(|_| Err("a write did not reach the disk in time".into()))
+        }
     })
 }
 
@@ -294,27 +363,51 @@ async fn probe(app: &App) -> Result<(), String> {
         batch.put(PROBE, *b"probe", now_ms.to_be_bytes());
         store.commit(batch, Durable::Yes)
     });
-    written.await.map_err(|error| error.to_string())?.map_err(|error| error.to_string())
+    written
+        .await
+        .map_err(|error| error.to_string())?
+        .map_err(|error| error.to_string())
 }
 
 /// Opens the store again after an error of the disk.
 async fn mend(app: App, rocks: Arc<RocksStore>, mut stop: watch::Receiver<bool>) {
+    app.mend.notify_one();
     loop {
         tokio::select! {
             _ = stop.wait_for(|stop| *stop) => return,
             () = app.mend.notified() => {}
             () = sleep(MEND_EVERY) => {}
         }
-        let rocks = rocks.clone();
+        let (rocks, reserve, dir) = (rocks.clone(), Reserve::in_folder(&app.dir), app.dir.clone());
         let mended = spawn_blocking(move || match rocks.health() {
-            Ok(()) => None,
-            Err(error) => Some((error, rocks.reopen())),
+            Ok(()) => {
+                reserve.keep(status::disk_free_bytes(&dir));
+                None
+            }
+            Err(error) => {
+                if matches!(error, StoreError::Full { .. }) && reserve.release() {
+                    tracing::warn!(
+                        "the disk is full: the reserve was given back so that visits and acknowledgements still find room"
+                    );
+                }
+                Some((error, rocks.reopen()))
+            }
         });
         match mended.await {
-            Ok(Some((error, Ok(())))) => tracing::warn!(error = %error, "the store had failed and was opened again"),
-            Ok(Some((error, Err(again)))) => tracing::error!(error = %error, error.again = %again, "the store failed and cannot be opened again yet"),
+            Ok(Some((error, Ok(())))) => {
+                tracing::warn!(error = %error, "the store had failed and was opened again")
+            }
+            Ok(Some((error, Err(again)))) => {
+                tracing::error!(error = %error, error.again = %again, "the store failed and cannot be opened again yet");
+                tokio::select! {
+                    _ = stop.wait_for(|stop| *stop) => return,
+                    () = sleep(MEND_PAUSE) => {}
+                }
+            }
             Ok(None) => {}
-            Err(error) => tracing::error!(error = %error, "looking after the store ended with a panic"),
+            Err(error) => {
+                tracing::error!(error = %error, "looking after the store ended with a panic")
+            }
         }
     }
 }
@@ -323,12 +416,16 @@ async fn mend(app: App, rocks: Arc<RocksStore>, mut stop: watch::Receiver<bool>)
 async fn gauges(app: App, mut stop: watch::Receiver<bool>) {
     let (mut heads_change, mut link_change) = (app.log.heads(), app.link.watch());
     loop {
-        let (heads, link) = (heads_change.borrow_and_update().clone(), link_change.borrow_and_update().clone());
+        let (heads, link) = (
+            heads_change.borrow_and_update().clone(),
+            link_change.borrow_and_update().clone(),
+        );
         let waiting = link::waiting(&heads, &link.told.lanes);
         let held: u64 = heads.values().map(|head| head.seq).sum();
         metrics::gauge!("trenza_agent_waiting_events").set(waiting as f64);
         metrics::gauge!("trenza_agent_log_events").set(held as f64);
-        metrics::gauge!("trenza_agent_acknowledged_events").set(held.saturating_sub(waiting) as f64);
+        metrics::gauge!("trenza_agent_acknowledged_events")
+            .set(held.saturating_sub(waiting) as f64);
         metrics::gauge!("trenza_agent_server_up").set(f64::from(u8::from(link.up)));
         tokio::select! {
             _ = stop.wait_for(|stop| *stop) => return,

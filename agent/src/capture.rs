@@ -31,23 +31,39 @@ pub struct Draft(pub String);
 
 impl Collector for App {
     fn judge(&self, key: &str, _origin: Option<&str>) -> Verdict {
-        if key == self.config.capture.write_key || self.link.now().keys.contains(key) { Verdict::Known } else { Verdict::Unverified }
+        if key == self.config.capture.write_key || self.link.now().keys.contains(key) {
+            Verdict::Known
+        } else {
+            Verdict::Unverified
+        }
     }
 
     async fn store(&self, taken: Taken) -> Result<Stored, CannotStore> {
         let produced = taken.events.len() + taken.rejected.len();
         let entries = entries(self, taken);
         metrics::counter!("trenza_agent_produced_total").increment(produced as u64);
-        match self.log.append(Append { lane: Lane::Visits, entries }).await {
+        match self
+            .log
+            .append(Append {
+                lane: Lane::Visits,
+                entries,
+            })
+            .await
+        {
             Ok(duplicates) => {
                 metrics::counter!("trenza_agent_duplicates_total").increment(duplicates as u64);
-                metrics::counter!("trenza_agent_stored_total").increment((produced - duplicates.min(produced)) as u64);
-                Ok(Stored { duplicates, resolved: None })
+                metrics::counter!("trenza_agent_stored_total")
+                    .increment((produced - duplicates.min(produced)) as u64);
+                Ok(Stored {
+                    duplicates,
+                    resolved: None,
+                })
             }
             Err(error) => {
                 // Not lost: the client is told to send them again.
                 metrics::counter!("trenza_agent_dropped_total").increment(produced as u64);
-                tracing::warn!(error = %error, events = produced, "a request could not be stored; its client was told to come back");
+                // The store's own trouble is told once, where it is mended: a line for each request would fill a full disk.
+                tracing::debug!(error = %error, events = produced, "a request could not be stored; its client was told to come back");
                 self.mend.notify_one();
                 Err(cannot_store(&error))
             }
@@ -65,7 +81,14 @@ impl Collector for App {
 
 /// Events in the client's order, then what was refused.
 fn entries(app: &App, taken: Taken) -> Vec<NewEntry> {
-    let Taken { key, verdict, received_ms, events, rejected, .. } = taken;
+    let Taken {
+        key,
+        verdict,
+        received_ms,
+        events,
+        rejected,
+        ..
+    } = taken;
     let open = Open {
         what: What::Event(trenza_shared::event::EventType::Track),
         captured_ms: received_ms,
@@ -77,16 +100,29 @@ fn entries(app: &App, taken: Taken) -> Vec<NewEntry> {
     let events = events.into_iter().map(|event| event_entry(&open, &event));
     let rejected = rejected.into_iter().map(|rejected| {
         let reason = rejected.reason.chars().take(REASON_CHARS_MAX).collect();
-        let what = What::Rejected { code: rejected.code.into(), reason, message_id: rejected.message_id };
-        let open = Open { what, ..open.clone() };
-        NewEntry { identity: None, entry: Entry::clear(&open, &rejected.text), at_ms: received_ms }
+        let what = What::Rejected {
+            code: rejected.code.into(),
+            reason,
+            message_id: rejected.message_id,
+        };
+        let open = Open {
+            what,
+            ..open.clone()
+        };
+        NewEntry {
+            identity: None,
+            entry: Entry::clear(&open, &rejected.text),
+            at_ms: received_ms,
+        }
     });
     events.chain(rejected).collect()
 }
 
 /// The entries of a visit that staff registered; none when a text is no event, which the pages never make.
 pub fn entry_of_staff(app: &App, drafts: Vec<Draft>) -> Option<(Lane, Vec<NewEntry>)> {
-    let events = drafts.iter().map(|Draft(text)| Event::take(text, Taking::default()));
+    let events = drafts
+        .iter()
+        .map(|Draft(text)| Event::take(text, Taking::default()));
     let events = match events.collect::<Result<Vec<_>, _>>() {
         Ok(events) => events,
         Err(error) => {
@@ -107,8 +143,15 @@ pub fn entry_of_staff(app: &App, drafts: Vec<Draft>) -> Option<(Lane, Vec<NewEnt
 }
 
 fn event_entry(open: &Open, event: &Event) -> NewEntry {
-    let open = Open { what: What::Event(event.kind), ..open.clone() };
-    NewEntry { identity: Some((event.message_id.clone(), event.id)), entry: Entry::clear(&open, &event.text), at_ms: open.captured_ms }
+    let open = Open {
+        what: What::Event(event.kind),
+        ..open.clone()
+    };
+    NewEntry {
+        identity: Some((event.message_id.clone(), event.id)),
+        entry: Entry::clear(&open, &event.text),
+        at_ms: open.captured_ms,
+    }
 }
 
 /// The place's offset from UTC at an instant. Unit: minutes.
@@ -119,8 +162,14 @@ fn offset_min(app: &App, at_ms: i64) -> i16 {
 
 fn cannot_store(error: &GroupError<AppendError>) -> CannotStore {
     match error {
-        GroupError::Busy => CannotStore::Full { retry_after_s: BUSY_RETRY_S },
-        GroupError::Refused(AppendError::Store(StoreError::Full { .. })) => CannotStore::Full { retry_after_s: FULL_RETRY_S },
-        GroupError::Closed | GroupError::Refused(_) => CannotStore::Closed { retry_after_s: CLOSED_RETRY_S },
+        GroupError::Busy => CannotStore::Full {
+            retry_after_s: BUSY_RETRY_S,
+        },
+        GroupError::Refused(AppendError::Store(StoreError::Full { .. })) => CannotStore::Full {
+            retry_after_s: FULL_RETRY_S,
+        },
+        GroupError::Closed | GroupError::Refused(_) => CannotStore::Closed {
+            retry_after_s: CLOSED_RETRY_S,
+        },
     }
 }

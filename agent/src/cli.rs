@@ -84,7 +84,11 @@ struct At {
 impl At {
     fn load(&self) -> anyhow::Result<(Config, PathBuf)> {
         let config = Config::load(&self.config)?;
-        let dir = self.config.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let dir = self
+            .config
+            .parent()
+            .filter(|dir| !dir.as_os_str().is_empty())
+            .unwrap_or(Path::new("."));
         Ok((config, dir.to_owned()))
     }
 }
@@ -101,9 +105,26 @@ pub fn main() -> ExitCode {
 }
 
 fn command(cli: Cli) -> anyhow::Result<ExitCode> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start the runtime")?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("cannot start the runtime")?;
     match cli {
-        Cli::Enrol { server, code, ca_fingerprint, dir, json } => runtime.block_on(enrol_command(Invitation { server, code, ca_fingerprint }, &dir, json)),
+        Cli::Enrol {
+            server,
+            code,
+            ca_fingerprint,
+            dir,
+            json,
+        } => runtime.block_on(enrol_command(
+            Invitation {
+                server,
+                code,
+                ca_fingerprint,
+            },
+            &dir,
+            json,
+        )),
         Cli::Run(at) => {
             let (config, dir) = at.load()?;
             telemetry::start(Some(&config.log.level))?;
@@ -126,7 +147,10 @@ async fn enrol_command(invitation: Invitation, dir: &Path, json: bool) -> anyhow
     if json {
         print(&serde_json::json!({ "config": config }).to_string())?;
     } else {
-        print(&format!("This device is enrolled. Start it with:\n\n  trenza-agent run --config {}", config.display()))?;
+        print(&format!(
+            "This device is enrolled. Start it with:\n\n  trenza-agent run --config {}",
+            config.display()
+        ))?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -149,10 +173,14 @@ async fn run(config: Config, dir: &Path) -> anyhow::Result<ExitCode> {
 
 /// Asks the running agent; where none runs, reads its store.
 async fn status_of(config: &Config, dir: &Path) -> anyhow::Result<Status> {
-    match client::unix(dir.join(files::SOCKET)).get("/v1/status").await {
+    match client::unix(dir.join(files::SOCKET))
+        .get("/v1/status")
+        .await
+    {
         Ok(answer) => {
             let answer = answer.whole(STATUS_BYTES_MAX).await?;
-            serde_json::from_slice(&answer.body).context("the running agent gives no status; see its log")
+            serde_json::from_slice(&answer.body)
+                .context("the running agent gives no status; see its log")
         }
         Err(_) => stopped_status(config, dir),
     }
@@ -181,7 +209,12 @@ fn stopped_status(config: &Config, dir: &Path) -> anyhow::Result<Status> {
     let state: StateRow = STATE.get(&store, &())?.unwrap_or_default();
     let told = SERVER.get(&store, &())?.unwrap_or_default();
     let sums = status::figures(&store, &log::heads(&store, &state)?, &told.lanes)?;
-    (status.epoch, status.head_seq, status.acked_seq, status.waiting) = (state.epoch, sums.head, sums.acked, sums.waiting);
+    (
+        status.epoch,
+        status.head_seq,
+        status.acked_seq,
+        status.waiting,
+    ) = (state.epoch, sums.head, sums.acked, sums.waiting);
     status.oldest_waiting_ms = status::age_ms(sums.oldest_ms, SystemClock.wall_ms());
     status.clock_offset_ms = told.clock_offset_ms;
     Ok(status)
@@ -191,7 +224,11 @@ fn print_status(status: &Status, json: bool) -> anyhow::Result<ExitCode> {
     if json {
         print(&serde_json::to_string(status)?)?;
     } else {
-        let problem = if status.problem.is_empty() { String::new() } else { format!(" ({})", status.problem) };
+        let problem = if status.problem.is_empty() {
+            String::new()
+        } else {
+            format!(" ({})", status.problem)
+        };
         print(&format!(
             "agent     {}, epoch {}\ntaken in  {}\nsent      {}\nwaiting   {}, the oldest for {} s\nserver    {}{problem}\ndisk      {} MiB free",
             status.agent,
@@ -209,8 +246,13 @@ fn print_status(status: &Status, json: bool) -> anyhow::Result<ExitCode> {
 
 async fn doctor_command(config: &Config, dir: &Path, json: bool) -> anyhow::Result<ExitCode> {
     // The clock offset is known to the running agent alone, or to the store of a stopped one, which opening would change.
-    let running = match client::unix(dir.join(files::SOCKET)).get("/v1/status").await {
-        Ok(answer) => serde_json::from_slice::<Status>(&answer.whole(STATUS_BYTES_MAX).await?.body).ok(),
+    let running = match client::unix(dir.join(files::SOCKET))
+        .get("/v1/status")
+        .await
+    {
+        Ok(answer) => {
+            serde_json::from_slice::<Status>(&answer.whole(STATUS_BYTES_MAX).await?.body).ok()
+        }
         Err(_) => None,
     };
     let offset_ms = running.and_then(|status| status.clock_offset_ms);
@@ -218,16 +260,28 @@ async fn doctor_command(config: &Config, dir: &Path, json: bool) -> anyhow::Resu
     let server_ms = offset_ms.map(|offset| clock.wall_ms() + offset);
     let checks = doctor::examine(config, dir, clock, server_ms, offset_ms).await;
     if json {
-        print(&serde_json::json!({ "ok": checks.iter().all(|check| check.ok), "checks": checks }).to_string())?;
+        print(
+            &serde_json::json!({ "ok": checks.iter().all(|check| check.ok), "checks": checks })
+                .to_string(),
+        )?;
     } else {
         for Check { name, ok, message } in &checks {
-            print(&format!("{} {name:<12} {message}", if *ok { "ok " } else { "BAD" }))?;
+            print(&format!(
+                "{} {name:<12} {message}",
+                if *ok { "ok " } else { "BAD" }
+            ))?;
         }
     }
-    Ok(if checks.iter().all(|check| check.ok) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if checks.iter().all(|check| check.ok) {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
 }
 
 fn print(line: &str) -> anyhow::Result<()> {
     let mut out = std::io::stdout().lock();
-    writeln!(out, "{line}").and_then(|()| out.flush()).context("cannot write to stdout")
+    writeln!(out, "{line}")
+        .and_then(|()| out.flush())
+        .context("cannot write to stdout")
 }

@@ -26,6 +26,8 @@ pub mod files {
     pub const CONFIG: &str = "agent.toml";
     /// Highest epoch that this device used; outside the store, so that it outlives a damaged one.
     pub const EPOCH: &str = "epoch";
+    /// Space kept free for bad times; given back when the disk is full.
+    pub const RESERVE: &str = "reserve";
     /// The local socket for `status` while the agent runs.
     pub const SOCKET: &str = "agent.sock";
 }
@@ -169,7 +171,7 @@ impl Default for SyncSection {
         Self {
             hello_every_ms: 30_000,
             retry_wait_ms_min: 1_000,
-            retry_wait_ms_max: 60_000,
+            retry_wait_ms_max: 30_000,
             refused_wait_ms_max: 600_000,
             request_ms_max: 30_000,
             retention_hours: 168,
@@ -267,13 +269,20 @@ impl Config {
         let bad = |key, problem: String| Err(ConfigError::Bad { key, problem });
         self.id()?;
         if self.capture.write_key.is_empty() {
-            return Err(ConfigError::Missing { key: "capture.write_key" });
+            return Err(ConfigError::Missing {
+                key: "capture.write_key",
+            });
         }
         if self.server.agents_url.is_empty() {
-            return Err(ConfigError::Missing { key: "server.agents_url" });
+            return Err(ConfigError::Missing {
+                key: "server.agents_url",
+            });
         }
         if !self.server.agents_url.starts_with("https://") {
-            return bad("server.agents_url", "must begin with https://: events never travel in clear".into());
+            return bad(
+                "server.agents_url",
+                "must begin with https://: events never travel in clear".into(),
+            );
         }
         if !self.listen.https.is_empty() {
             return bad(
@@ -282,10 +291,21 @@ impl Config {
             );
         }
         if jiff::tz::TimeZone::get(&self.agent.zone).is_err() {
-            return bad("agent.zone", format!("{:?} is no IANA time zone, such as Europe/Madrid", self.agent.zone));
+            return bad(
+                "agent.zone",
+                format!(
+                    "{:?} is no IANA time zone, such as Europe/Madrid",
+                    self.agent.zone
+                ),
+            );
         }
-        if self.agent.country.len() != 2 || !self.agent.country.bytes().all(|b| b.is_ascii_alphabetic()) {
-            return bad("agent.country", "must be two letters (ISO 3166-1), such as ES".into());
+        if self.agent.country.len() != 2
+            || !self.agent.country.bytes().all(|b| b.is_ascii_alphabetic())
+        {
+            return bad(
+                "agent.country",
+                "must be two letters (ISO 3166-1), such as ES".into(),
+            );
         }
         for (key, waits) in [
             ("sync.hello_every_ms", self.sync.hello_every_ms),
@@ -297,11 +317,20 @@ impl Config {
             }
         }
         if self.sync.retry_wait_ms_max < self.sync.retry_wait_ms_min {
-            return bad("sync.retry_wait_ms_max", "must not be less than sync.retry_wait_ms_min".into());
+            return bad(
+                "sync.retry_wait_ms_max",
+                "must not be less than sync.retry_wait_ms_min".into(),
+            );
         }
-        for (key, chips) in [("kiosk.reasons", &self.kiosk.reasons), ("kiosk.topics", &self.kiosk.topics)] {
+        for (key, chips) in [
+            ("kiosk.reasons", &self.kiosk.reasons),
+            ("kiosk.topics", &self.kiosk.topics),
+        ] {
             if chips.len() > CHIPS_MAX {
-                return bad(key, format!("has {} entries, {CHIPS_MAX} fit a screen", chips.len()));
+                return bad(
+                    key,
+                    format!("has {} entries, {CHIPS_MAX} fit a screen", chips.len()),
+                );
             }
         }
         Ok(())
@@ -312,7 +341,9 @@ impl Config {
     /// # Errors
     /// It is not set.
     pub fn id(&self) -> Result<AgentId, ConfigError> {
-        self.agent.id.ok_or(ConfigError::Missing { key: "agent.id" })
+        self.agent
+            .id
+            .ok_or(ConfigError::Missing { key: "agent.id" })
     }
 
     /// The place's time zone; UTC where [`Config::check`] would have refused it.
@@ -347,7 +378,12 @@ mod tests {
         for (section, keys) in &keys {
             assert!(SHIPPED.contains(&format!("[{section}]")), "{section}");
             for key in keys.as_table().unwrap().keys() {
-                assert!(SHIPPED.lines().any(|line| line.trim_start_matches("# ").starts_with(&format!("{key} ="))), "{section}.{key}");
+                assert!(
+                    SHIPPED.lines().any(|line| line
+                        .trim_start_matches("# ")
+                        .starts_with(&format!("{key} ="))),
+                    "{section}.{key}"
+                );
             }
         }
     }
@@ -360,17 +396,23 @@ mod tests {
     #[test]
     fn what_cannot_be_used_is_named() {
         enrolled().check().unwrap();
-        let cases: [(&str, fn(&mut Config)); 5] = [
+        type Change = fn(&mut Config);
+        let cases: [(&str, Change); 5] = [
             ("agent.id", |c| c.agent.id = None),
             ("capture.write_key", |c| c.capture.write_key.clear()),
             ("agent.zone", |c| c.agent.zone = "Madrid".into()),
             ("listen.https", |c| c.listen.https = "0.0.0.0:8322".into()),
-            ("server.agents_url", |c| c.server.agents_url = "http://x".into()),
+            ("server.agents_url", |c| {
+                c.server.agents_url = "http://x".into()
+            }),
         ];
         for (key, change) in cases {
             let mut config = enrolled();
             change(&mut config);
-            assert!(config.check().unwrap_err().to_string().contains(key), "{key}");
+            assert!(
+                config.check().unwrap_err().to_string().contains(key),
+                "{key}"
+            );
         }
     }
 }

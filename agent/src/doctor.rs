@@ -38,12 +38,22 @@ pub struct Check {
 
 impl Check {
     fn new(name: &'static str, ok: bool, message: impl Into<String>) -> Self {
-        Self { name, ok, message: message.into() }
+        Self {
+            name,
+            ok,
+            message: message.into(),
+        }
     }
 }
 
 /// Looks at everything. `server_ms` is the last time that the server told, where it is known.
-pub async fn examine(config: &Config, dir: &Path, clock: Arc<dyn Clock>, server_ms: Option<i64>, offset_ms: Option<i64>) -> Vec<Check> {
+pub async fn examine(
+    config: &Config,
+    dir: &Path,
+    clock: Arc<dyn Clock>,
+    server_ms: Option<i64>,
+    offset_ms: Option<i64>,
+) -> Vec<Check> {
     vec![
         disk(dir),
         clock_check(clock.wall_ms(), server_ms, offset_ms),
@@ -58,21 +68,43 @@ fn disk(dir: &Path) -> Check {
     if free >= DISK_FREE_BYTES_MIN {
         Check::new("disk", true, format!("{megabytes} MiB free"))
     } else {
-        Check::new("disk", false, format!("only {megabytes} MiB free; free some space, visits need it"))
+        Check::new(
+            "disk",
+            false,
+            format!("only {megabytes} MiB free; free some space, visits need it"),
+        )
     }
 }
 
 fn clock_check(now_ms: i64, server_ms: Option<i64>, offset_ms: Option<i64>) -> Check {
     let now = format_ms(now_ms);
     match (server_ms, offset_ms) {
-        (Some(server), _) if now_ms < server - CLOCK_OFF_MS_MAX => {
-            Check::new("clock", false, format!("it says {now}, but the server's clock was past {} already; set it", format_ms(server)))
-        }
-        (_, Some(offset)) if offset.abs() > CLOCK_OFF_MS_MAX => {
-            Check::new("clock", false, format!("it says {now} and differs from the server's by {} s; set it (visits are kept and corrected all the same)", offset / 1000))
-        }
-        (None, _) => Check::new("clock", true, format!("it says {now}; the server has not been asked yet")),
-        _ => Check::new("clock", true, format!("it says {now}, in step with the server")),
+        (Some(server), _) if now_ms < server - CLOCK_OFF_MS_MAX => Check::new(
+            "clock",
+            false,
+            format!(
+                "it says {now}, but the server's clock was past {} already; set it",
+                format_ms(server)
+            ),
+        ),
+        (_, Some(offset)) if offset.abs() > CLOCK_OFF_MS_MAX => Check::new(
+            "clock",
+            false,
+            format!(
+                "it says {now} and differs from the server's by {} s; set it (visits are kept and corrected all the same)",
+                offset / 1000
+            ),
+        ),
+        (None, _) => Check::new(
+            "clock",
+            true,
+            format!("it says {now}; the server has not been asked yet"),
+        ),
+        _ => Check::new(
+            "clock",
+            true,
+            format!("it says {now}, in step with the server"),
+        ),
     }
 }
 
@@ -81,19 +113,36 @@ fn certificate(dir: &Path, now_ms: i64) -> Check {
     let path = dir.join(files::CERT);
     let text = match std::fs::read_to_string(&path) {
         Ok(text) => text,
-        Err(error) => return bad(format!("cannot read {}: {error}; enrol the device", path.display())),
+        Err(error) => {
+            return bad(format!(
+                "cannot read {}: {error}; enrol the device",
+                path.display()
+            ));
+        }
     };
-    let validity = pki::read_chain(&text).ok().and_then(|chain| Validity::of(chain.first()?));
-    let Some(validity) = validity else { return bad(format!("{} holds no certificate; enrol the device again", path.display())) };
+    let validity = pki::read_chain(&text)
+        .ok()
+        .and_then(|chain| Validity::of(chain.first()?));
+    let Some(validity) = validity else {
+        return bad(format!(
+            "{} holds no certificate; enrol the device again",
+            path.display()
+        ));
+    };
     let until = format_ms(validity.expires_ms);
     if now_ms > validity.expires_ms {
-        return bad(format!("it expired at {until}; it is renewed at the next contact with the server, for a year; capture goes on"));
+        return bad(format!(
+            "it expired at {until}; it is renewed at the next contact with the server, for a year; capture goes on"
+        ));
     }
     Check::new("certificate", true, format!("valid until {until}"))
 }
 
 async fn server(config: &Config, dir: &Path, clock: Arc<dyn Clock>, server_ms: i64) -> Check {
-    let url = format!("{}/sync/v1/hello", config.server.agents_url.trim_end_matches('/'));
+    let url = format!(
+        "{}/sync/v1/hello",
+        config.server.agents_url.trim_end_matches('/')
+    );
     let client = match client(dir, TlsTime::new(clock, server_ms)) {
         Ok(client) => client,
         Err(problem) => return Check::new("server", false, problem),
@@ -101,23 +150,55 @@ async fn server(config: &Config, dir: &Path, clock: Arc<dyn Clock>, server_ms: i
     // Without a body it is no hello: it proves the way and the certificate, and changes nothing there.
     match client.get(&url, http::HeaderMap::new()).await {
         Ok(answer) if matches!(answer.status.as_u16(), 401 | 403) => {
-            let why = answer.error().map(|error| error.message).unwrap_or_default();
-            Check::new("server", false, format!("it refuses this agent: {why}; visits stay here; ask the administrator"))
+            let why = answer
+                .error()
+                .map(|error| error.message)
+                .unwrap_or_default();
+            Check::new(
+                "server",
+                false,
+                format!("it refuses this agent: {why}; visits stay here; ask the administrator"),
+            )
         }
-        Ok(_) => Check::new("server", true, format!("{} answers", config.server.agents_url)),
-        Err(error @ ClientError::Untrusted { .. }) => Check::new("server", false, error.to_string()),
-        Err(error) => Check::new("server", false, format!("{error} (visits are kept meanwhile)")),
+        Ok(_) => Check::new(
+            "server",
+            true,
+            format!("{} answers", config.server.agents_url),
+        ),
+        Err(error @ ClientError::Untrusted { .. }) => {
+            Check::new("server", false, error.to_string())
+        }
+        Err(error) => Check::new(
+            "server",
+            false,
+            format!("{error} (visits are kept meanwhile)"),
+        ),
     }
 }
 
 fn client(dir: &Path, time: Arc<TlsTime>) -> Result<Client, String> {
-    let read = |name: &str| std::fs::read_to_string(dir.join(name)).map_err(|error| format!("cannot read {name}: {error}; enrol the device"));
+    let read = |name: &str| {
+        std::fs::read_to_string(dir.join(name))
+            .map_err(|error| format!("cannot read {name}: {error}; enrol the device"))
+    };
     let said = |error: &dyn std::fmt::Display| error.to_string();
     let key = DeviceKey::from_pem(&read(files::KEY)?).map_err(|error| said(&error))?;
     let chain = pki::read_chain(&read(files::CERT)?).map_err(|error| said(&error))?;
     let mut ca = pki::read_chain(&read(files::CA)?).map_err(|error| said(&error))?;
-    let (config, _) = tls::client_config(Trust::ca(ca.swap_remove(0)), Some((chain, key.to_der())), time).map_err(|error| said(&error))?;
-    Ok(Client::new(config, ClientLimits { connect: REACH_MAX, request: REACH_MAX, ..ClientLimits::default() }))
+    let (config, _) = tls::client_config(
+        Trust::ca(ca.swap_remove(0)),
+        Some((chain, key.to_der())),
+        time,
+    )
+    .map_err(|error| said(&error))?;
+    Ok(Client::new(
+        config,
+        ClientLimits {
+            connect: REACH_MAX,
+            request: REACH_MAX,
+            ..ClientLimits::default()
+        },
+    ))
 }
 
 #[cfg(test)]

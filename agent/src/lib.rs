@@ -3,18 +3,19 @@
 //! Modules are the steps of the flow, declared in reading order; each imports only from the left. Works with the server absent
 //! from the first second on.
 
+pub mod app; // how it starts and stops
+pub mod capture; // what becomes of a captured request
+pub mod cli;
 pub mod config; // agent.toml
-pub mod tables; // every stored table
-pub mod log; // append-only, chained: 200 is answered after it
+pub mod doctor; // checks, changing nothing
+pub mod enrol; // key and certificate of a new device
+pub mod http; // every URL
+pub mod kiosk; // the staff's pages
 pub mod link; // what is known of the server
-pub mod sync; // what goes to the server, and when
+pub mod log; // append-only, chained: 200 is answered after it
 pub mod merge; // the local log, folded for the staff's pages
+pub mod reserve; // space kept for a full disk
 pub mod state; // the one App
 pub mod status; // how it stands, in figures
-pub mod capture; // what becomes of a captured request
-pub mod kiosk; // the staff's pages
-pub mod http; // every URL
-pub mod enrol; // key and certificate of a new device
-pub mod doctor; // checks, changing nothing
-pub mod app; // how it starts and stops
-pub mod cli; // the commands
+pub mod sync; // what goes to the server, and when
+pub mod tables; // every stored table // the commands

@@ -47,8 +47,18 @@ impl LinkCell {
     pub fn open(store: Arc<dyn Store>, now_ms: i64) -> Result<Self, StoreError> {
         let told = SERVER.get(&*store, &())?.unwrap_or_default();
         let keys = Arc::new(told.write_keys.iter().cloned().collect());
-        let link = Link { up: false, since_ms: now_ms, refused: false, problem: String::new(), told: Arc::new(told), keys };
-        Ok(Self { store, state: watch::channel(link).0 })
+        let link = Link {
+            up: false,
+            since_ms: now_ms,
+            refused: false,
+            problem: String::new(),
+            told: Arc::new(told),
+            keys,
+        };
+        Ok(Self {
+            store,
+            state: watch::channel(link).0,
+        })
     }
 
     /// How it stands now.
@@ -86,7 +96,11 @@ impl LinkCell {
     ///
     /// # Errors
     /// The store cannot be written; it is known all the same.
-    pub fn welcome(&self, welcome: Welcome, clock_offset_ms: Option<i64>) -> Result<(), StoreError> {
+    pub fn welcome(
+        &self,
+        welcome: Welcome,
+        clock_offset_ms: Option<i64>,
+    ) -> Result<(), StoreError> {
         let row = ServerRow {
             generation: welcome.generation,
             lanes: welcome.lanes,
@@ -103,7 +117,11 @@ impl LinkCell {
     /// The store cannot be written; it is known all the same.
     pub fn acknowledged(&self, have: LaneHave) -> Result<(), StoreError> {
         let mut row = (*self.state.borrow().told).clone();
-        match row.lanes.iter_mut().find(|known| known.epoch == have.epoch && known.lane == have.lane) {
+        match row
+            .lanes
+            .iter_mut()
+            .find(|known| known.epoch == have.epoch && known.lane == have.lane)
+        {
             Some(known) => *known = have,
             None => row.lanes.push(have),
         }
@@ -119,7 +137,11 @@ impl LinkCell {
             link.told = Arc::new(row.clone());
         });
         // Only a hint for the next start, which asks the server anyway: it needs no fsync, and a quiet hello no write at all.
-        let quiet = ServerRow { server_ms: before.server_ms, clock_offset_ms: before.clock_offset_ms, ..row.clone() } == *before;
+        let quiet = ServerRow {
+            server_ms: before.server_ms,
+            clock_offset_ms: before.clock_offset_ms,
+            ..row.clone()
+        } == *before;
         if quiet && row.server_ms - before.server_ms < QUIET_WRITE_EVERY_MS {
             return Ok(());
         }
@@ -134,10 +156,16 @@ const QUIET_WRITE_EVERY_MS: i64 = 600_000;
 
 /// What the server has of a lane: up to which number; 0 when it knows nothing of it.
 pub fn acked(lanes: &[LaneHave], epoch: Epoch, lane: Lane) -> Seq {
-    lanes.iter().find(|have| have.epoch == epoch && have.lane == lane).map_or(0, |have| have.acked)
+    lanes
+        .iter()
+        .find(|have| have.epoch == epoch && have.lane == lane)
+        .map_or(0, |have| have.acked)
 }
 
 /// Events that the server does not have yet.
 pub fn waiting(heads: &Heads, lanes: &[LaneHave]) -> u64 {
-    heads.iter().map(|((epoch, lane), head)| head.seq.saturating_sub(acked(lanes, *epoch, *lane))).sum()
+    heads
+        .iter()
+        .map(|((epoch, lane), head)| head.seq.saturating_sub(acked(lanes, *epoch, *lane)))
+        .sum()
 }

@@ -64,7 +64,10 @@ pub struct Figures {
 /// # Errors
 /// The store cannot be read.
 pub fn figures(view: &dyn View, heads: &Heads, told: &[LaneHave]) -> Result<Figures, StoreError> {
-    let mut sums = Figures { waiting: link::waiting(heads, told), ..Figures::default() };
+    let mut sums = Figures {
+        waiting: link::waiting(heads, told),
+        ..Figures::default()
+    };
     for ((epoch, lane), head) in heads {
         let acked = acked(told, *epoch, *lane).min(head.seq);
         sums.head += head.seq;
@@ -102,7 +105,9 @@ pub fn of(app: &App) -> Result<Status, StoreError> {
 
 /// How long ago an instant was; 0 for none and for the future.
 pub fn age_ms(at_ms: Option<i64>, now_ms: i64) -> u64 {
-    at_ms.and_then(|at| u64::try_from(now_ms.saturating_sub(at)).ok()).unwrap_or(0)
+    at_ms
+        .and_then(|at| u64::try_from(now_ms.saturating_sub(at)).ok())
+        .unwrap_or(0)
 }
 
 /// Space that the agent may still use; 0 where the system does not say. Unit: bytes.

@@ -26,9 +26,14 @@ const SNIPPET: &[u8] = include_bytes!("../../../js-snippet/dist/t.js");
 
 /// The `http` listener: capture for everybody, the kiosk for its own pages.
 pub fn routes(app: &App) -> Router {
-    let options = capture::Options { snippet: SNIPPET, protocol: "http", ..capture::Options::default() };
+    let options = capture::Options {
+        snippet: SNIPPET,
+        protocol: "http",
+        ..capture::Options::default()
+    };
     let kiosk = Router::new()
         .route("/", get(home::choose_language))
+        .route("/{lang}", get(home::add_slash))
         .route("/{lang}/", get(home::show))
         .route("/{lang}/scan", get(scan::show).post(scan::save))
         .route("/{lang}/quick", get(quick::show).post(quick::save))
@@ -39,18 +44,24 @@ pub fn routes(app: &App) -> Router {
         .layer(middleware::from_fn(guard::same_origin))
         .with_state(app.clone());
     let allowed = guard::Names::of(&app.config.listen);
-    with_error_form(capture::router(app.clone(), options).merge(kiosk)).layer(middleware::from_fn_with_state(allowed, guard::known_host))
+    with_error_form(capture::router(app.clone(), options).merge(kiosk))
+        .layer(middleware::from_fn_with_state(allowed, guard::known_host))
 }
 
 /// The local socket: the same answers for the commands of this device's user.
 pub fn local_routes(app: &App) -> Router {
     with_error_form(
-        Router::new().route("/v1/status", get(show_status)).route("/v1/send-now", post(send_now)).with_state(app.clone()),
+        Router::new()
+            .route("/v1/status", get(show_status))
+            .route("/v1/send-now", post(send_now))
+            .with_state(app.clone()),
     )
 }
 
 async fn show_status(State(app): State<App>) -> Result<Json<Status>, HttpError> {
-    let status = tokio::task::spawn_blocking(move || status::of(&app)).await.map_err(HttpError::internal)?;
+    let status = tokio::task::spawn_blocking(move || status::of(&app))
+        .await
+        .map_err(HttpError::internal)?;
     status.map(Json).map_err(HttpError::internal)
 }
 

@@ -20,19 +20,48 @@ pub struct Details {
 pub fn scanned(app: &App, visit: &str, badge: &str) -> Vec<Draft> {
     let mut context = context(&app.config);
     context.insert("traits".into(), json!({ "badgeId": badge }));
-    vec![event(app, visit, "scan", "track", json!({ "event": "Badge Scanned", "properties": {} }), context)]
+    vec![event(
+        app,
+        visit,
+        "scan",
+        "track",
+        json!({ "event": "Badge Scanned", "properties": {} }),
+        context,
+    )]
 }
 
 /// A visit without a badge: who it is, when something personal is kept, and that it was.
 pub fn registered(app: &App, visit: &str, details: &Details) -> Vec<Draft> {
     let mut drafts = Vec::new();
     if !details.traits.is_empty() {
-        let traits: Map<String, Value> = details.traits.iter().map(|(name, value)| ((*name).to_owned(), Value::from(value.as_str()))).collect();
-        drafts.push(event(app, visit, "identify", "identify", json!({ "traits": traits }), context(&app.config)));
+        let traits: Map<String, Value> = details
+            .traits
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), Value::from(value.as_str())))
+            .collect();
+        drafts.push(event(
+            app,
+            visit,
+            "identify",
+            "identify",
+            json!({ "traits": traits }),
+            context(&app.config),
+        ));
     }
-    let given = [("reason", &details.reason), ("topic", &details.topic)].into_iter().filter(|(_, value)| !value.is_empty());
-    let properties: Map<String, Value> = given.map(|(name, value)| (name.to_owned(), Value::from(value.as_str()))).collect();
-    drafts.push(event(app, visit, "visit", "track", json!({ "event": "Visit Registered", "properties": properties }), context(&app.config)));
+    let given = [("reason", &details.reason), ("topic", &details.topic)]
+        .into_iter()
+        .filter(|(_, value)| !value.is_empty());
+    let properties: Map<String, Value> = given
+        .map(|(name, value)| (name.to_owned(), Value::from(value.as_str())))
+        .collect();
+    drafts.push(event(
+        app,
+        visit,
+        "visit",
+        "track",
+        json!({ "event": "Visit Registered", "properties": properties }),
+        context(&app.config),
+    ));
     drafts
 }
 
@@ -42,7 +71,14 @@ fn context(config: &Config) -> Map<String, Value> {
 }
 
 /// `anonymousId` is the visit's own: a kiosk is shared by everybody, it must never link two visitors.
-fn event(app: &App, visit: &str, part: &str, kind: &str, own: Value, context: Map<String, Value>) -> Draft {
+fn event(
+    app: &App,
+    visit: &str,
+    part: &str,
+    kind: &str,
+    own: Value,
+    context: Map<String, Value>,
+) -> Draft {
     let now = format_ms(app.clock.wall_ms());
     let mut body = Map::new();
     body.insert("type".into(), kind.into());

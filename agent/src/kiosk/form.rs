@@ -1,6 +1,5 @@
 //! Forms of the kiosk: a token that no other site can know, and a visit that is saved once however often Save is pressed.
 
-
 use trenza_shared::id::to_hex;
 
 use crate::{
@@ -39,12 +38,15 @@ pub async fn save(app: &App, visit: &str, drafts: Vec<Draft>) -> bool {
         return true;
     }
     let count = drafts.len() as u64;
-    let Some((lane, entries)) = entry_of_staff(app, drafts) else { return false };
+    let Some((lane, entries)) = entry_of_staff(app, drafts) else {
+        return false;
+    };
     metrics::counter!("trenza_agent_produced_total").increment(count);
     match app.log.append(Append { lane, entries }).await {
         Ok(duplicates) => {
             metrics::counter!("trenza_agent_duplicates_total").increment(duplicates as u64);
-            metrics::counter!("trenza_agent_stored_total").increment(count - (duplicates as u64).min(count));
+            metrics::counter!("trenza_agent_stored_total")
+                .increment(count - (duplicates as u64).min(count));
             if saved.len() == SAVED_MAX {
                 saved.pop_front();
             }
@@ -62,5 +64,10 @@ pub async fn save(app: &App, visit: &str, drafts: Vec<Draft>) -> bool {
 
 /// Compares in a time that tells nothing of where the difference is.
 fn equal(one: &[u8], other: &[u8]) -> bool {
-    one.len() == other.len() && one.iter().zip(other).fold(0, |differs, (a, b)| differs | (a ^ b)) == 0
+    one.len() == other.len()
+        && one
+            .iter()
+            .zip(other)
+            .fold(0, |differs, (a, b)| differs | (a ^ b))
+            == 0
 }

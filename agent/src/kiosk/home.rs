@@ -22,14 +22,28 @@ struct Home {
 
 /// `GET /`: the browser's language.
 pub async fn choose_language(headers: HeaderMap) -> Response {
-    let wanted = headers.get(header::ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let wanted = headers
+        .get(header::ACCEPT_LANGUAGE)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
     Redirect::temporary(&format!("/{}/", Lang::accepted(wanted).code())).into_response()
+}
+
+/// `GET /{lang}`: as people type it.
+pub async fn add_slash(lang: Lang) -> Response {
+    Redirect::permanent(&format!("/{}/", lang.code())).into_response()
 }
 
 /// `GET /{lang}/`
 pub async fn show(State(app): State<App>, lang: Lang) -> Result<Response, HttpError> {
     let reading = app.clone();
-    let day = tokio::task::spawn_blocking(move || reading.today.read(&*reading.store, &reading.log.ends(), reading.clock.wall_ms()));
+    let day = tokio::task::spawn_blocking(move || {
+        reading.today.read(
+            &*reading.store,
+            &reading.log.ends(),
+            reading.clock.wall_ms(),
+        )
+    });
     // A count that cannot be read must not keep the buttons from the staff.
     let visits = match day.await.map_err(HttpError::internal)? {
         Ok(day) => day.visits,
@@ -40,5 +54,9 @@ pub async fn show(State(app): State<App>, lang: Lang) -> Result<Response, HttpEr
     };
     let frame = Frame::new(&app, lang, "");
     let tally = frame.w.tally(visits);
-    Ok(then_open(page(&Home { frame, tally }, StatusCode::OK), AGAIN_S, &format!("/{}/", lang.code())))
+    Ok(then_open(
+        page(&Home { frame, tally }, StatusCode::OK),
+        AGAIN_S,
+        &format!("/{}/", lang.code()),
+    ))
 }

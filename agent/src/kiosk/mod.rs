@@ -68,12 +68,18 @@ impl Lang {
             let wanted = header.split(',').take(32).filter_map(|part| {
                 let mut pieces = part.trim().split(';');
                 let tag = pieces.next()?.trim().to_ascii_lowercase();
-                let quality = pieces.find_map(|piece| piece.trim().strip_prefix("q=")?.parse::<f32>().ok()).unwrap_or(1.0);
+                let quality = pieces
+                    .find_map(|piece| piece.trim().strip_prefix("q=")?.parse::<f32>().ok())
+                    .unwrap_or(1.0);
                 (tag == code || tag.starts_with(&format!("{code}-"))).then_some(quality)
             });
             wanted.fold(0.0, f32::max)
         };
-        if weight("en") > weight("es") { Self::En } else { Self::Es }
+        if weight("en") > weight("es") {
+            Self::En
+        } else {
+            Self::Es
+        }
     }
 }
 
@@ -89,7 +95,10 @@ impl FromRequestParts<App> for Lang {
         match lang.as_str() {
             "es" => Ok(Self::Es),
             "en" => Ok(Self::En),
-            _ => Err(HttpError::not_found("the kiosk has pages in es and en").hint("open /es/ or /en/")),
+            _ => {
+                Err(HttpError::not_found("the kiosk has pages in es and en")
+                    .hint("open /es/ or /en/"))
+            }
         }
     }
 }
@@ -149,9 +158,17 @@ impl Frame {
 /// An instant as people at the place say it: the time, and the day where it is another one.
 pub fn moment(app: &App, at_ms: i64, now_ms: i64) -> String {
     let zone = app.config.zone();
-    let local = |ms| jiff::Timestamp::from_millisecond(ms).unwrap_or(jiff::Timestamp::UNIX_EPOCH).to_zoned(zone.clone());
+    let local = |ms| {
+        jiff::Timestamp::from_millisecond(ms)
+            .unwrap_or(jiff::Timestamp::UNIX_EPOCH)
+            .to_zoned(zone.clone())
+    };
     let (at, now) = (local(at_ms), local(now_ms));
-    if at.date() == now.date() { at.strftime("%H:%M").to_string() } else { at.strftime("%-d/%-m %H:%M").to_string() }
+    if at.date() == now.date() {
+        at.strftime("%H:%M").to_string()
+    } else {
+        at.strftime("%-d/%-m %H:%M").to_string()
+    }
 }
 
 /// A page with its headers.

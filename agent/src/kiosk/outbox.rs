@@ -55,10 +55,17 @@ pub struct Sent {
 pub async fn show(State(app): State<App>, lang: Lang) -> Result<Response, HttpError> {
     let reading = app.clone();
     let read = tokio::task::spawn_blocking(move || {
-        let day = reading.today.read(&*reading.store, &reading.log.ends(), reading.clock.wall_ms())?;
+        let day = reading.today.read(
+            &*reading.store,
+            &reading.log.ends(),
+            reading.clock.wall_ms(),
+        )?;
         status::of(&reading).map(|status| (day, status))
     });
-    let (day, status) = read.await.map_err(HttpError::internal)?.map_err(HttpError::internal)?;
+    let (day, status) = read
+        .await
+        .map_err(HttpError::internal)?
+        .map_err(HttpError::internal)?;
     let frame = Frame::new(&app, lang, "outbox");
     let w = frame.w;
     let now_ms = app.clock.wall_ms();
@@ -73,7 +80,11 @@ pub async fn show(State(app): State<App>, lang: Lang) -> Result<Response, HttpEr
         warning: if status.refused { w.refused } else { "" },
         state_title: w.to_send(status.waiting),
         state_text: oldest(&app, &frame, &status, now_ms),
-        counts: day.counts.iter().map(|(kind, count)| (w.name_of(*kind), *count)).collect(),
+        counts: day
+            .counts
+            .iter()
+            .map(|(kind, count)| (w.name_of(*kind), *count))
+            .collect(),
         free_space: format!("{:.1} GB", status.disk_free_bytes as f64 / 1e9),
         clock: match status.clock_offset_ms {
             None => w.clock_unknown.into(),
@@ -85,7 +96,11 @@ pub async fn show(State(app): State<App>, lang: Lang) -> Result<Response, HttpEr
         token,
         frame,
     };
-    Ok(then_open(page(&outbox, StatusCode::OK), AGAIN_S, &format!("/{}/outbox", lang.code())))
+    Ok(then_open(
+        page(&outbox, StatusCode::OK),
+        AGAIN_S,
+        &format!("/{}/outbox", lang.code()),
+    ))
 }
 
 fn oldest(app: &App, frame: &Frame, status: &Status, now_ms: i64) -> String {

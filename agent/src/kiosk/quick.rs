@@ -69,7 +69,17 @@ struct Said {
 /// `GET /{lang}/quick`
 pub async fn show(State(app): State<App>, lang: Lang) -> Response {
     let (visit, token) = form::new_visit(&app);
-    ask(&app, lang, Sent { visit, token, ..Sent::default() }, Said::default(), StatusCode::OK)
+    ask(
+        &app,
+        lang,
+        Sent {
+            visit,
+            token,
+            ..Sent::default()
+        },
+        Said::default(),
+        StatusCode::OK,
+    )
 }
 
 /// `POST /{lang}/quick`
@@ -77,7 +87,10 @@ pub async fn save(State(app): State<App>, lang: Lang, Form(mut sent): Form<Sent>
     let w = Words::of(lang);
     if !form::is_ours(&app, &sent.visit, &sent.token) {
         (sent.visit, sent.token) = form::new_visit(&app);
-        let said = Said { problem: w.press_again.into(), ..Said::default() };
+        let said = Said {
+            problem: w.press_again.into(),
+            ..Said::default()
+        };
         return ask(&app, lang, sent, said, StatusCode::FORBIDDEN);
     }
     let without = !sent.without.is_empty();
@@ -92,21 +105,42 @@ pub async fn save(State(app): State<App>, lang: Lang, Form(mut sent): Form<Sent>
             Err(said) => return ask(&app, lang, sent, said, StatusCode::UNPROCESSABLE_ENTITY),
         }
     };
-    let chosen = |value: &str, from: &[String]| from.iter().find(|chip| *chip == value).cloned().unwrap_or_default();
-    let what = if traits.is_empty() { "without" } else { "visit" };
-    let details = Details { reason: chosen(&sent.reason, &app.config.kiosk.reasons), topic: chosen(&sent.topic, &app.config.kiosk.topics), traits };
+    let chosen = |value: &str, from: &[String]| {
+        from.iter()
+            .find(|chip| *chip == value)
+            .cloned()
+            .unwrap_or_default()
+    };
+    let what = if traits.is_empty() {
+        "without"
+    } else {
+        "visit"
+    };
+    let details = Details {
+        reason: chosen(&sent.reason, &app.config.kiosk.reasons),
+        topic: chosen(&sent.topic, &app.config.kiosk.topics),
+        traits,
+    };
     let drafts = events::registered(&app, &sent.visit, &details);
     if form::save(&app, &sent.visit, drafts).await {
         return Redirect::to(&format!("/{}/saved/{what}", lang.code())).into_response();
     }
-    let said = Said { problem: w.not_saved.into(), ..Said::default() };
+    let said = Said {
+        problem: w.not_saved.into(),
+        ..Said::default()
+    };
     ask(&app, lang, sent, said, StatusCode::SERVICE_UNAVAILABLE)
 }
 
 fn ask(app: &App, lang: Lang, typed: Sent, said: Said, status: StatusCode) -> Response {
     let (visit, token) = (typed.visit.clone(), typed.token.clone());
     let kiosk = &app.config.kiosk;
-    let Said { problem, contact_error, suggestion, may_keep } = said;
+    let Said {
+        problem,
+        contact_error,
+        suggestion,
+        may_keep,
+    } = said;
     let template = Quick {
         frame: Frame::new(app, lang, "quick").wiped(),
         reasons: kiosk.reasons.clone(),
@@ -127,29 +161,58 @@ fn ask(app: &App, lang: Lang, typed: Sent, said: Said, status: StatusCode) -> Re
 fn traits(app: &App, w: &Words, sent: &Sent) -> Result<Vec<(&'static str, String)>, Said> {
     let mut traits = Vec::new();
     if !sent.contact.trim().is_empty() {
-        let place = Place { country: &app.config.agent.country, namespace: "" };
+        let place = Place {
+            country: &app.config.agent.country,
+            namespace: "",
+        };
         match contact(&sent.contact, &place, app.config.kiosk.ask_national_id) {
             Ok(found) => {
                 if let Some(meant) = email::suggest(&found).filter(|_| sent.keep.is_empty()) {
-                    return Err(Said { contact_error: w.meant(&meant), suggestion: meant, may_keep: true, ..Said::default() });
+                    return Err(Said {
+                        contact_error: w.meant(&meant),
+                        suggestion: meant,
+                        may_keep: true,
+                        ..Said::default()
+                    });
                 }
                 // A document keeps the form in which it was typed: the server reads it by the same rules and the same place.
-                let value = if found.kind == Kind::NationalId { sent.contact.trim().to_owned() } else { found.value };
+                let value = if found.kind == Kind::NationalId {
+                    sent.contact.trim().to_owned()
+                } else {
+                    found.value
+                };
                 traits.push((found.kind.name(), value));
             }
             Err(invalid) => {
                 let suggestion = invalid.suggestion().unwrap_or_default();
                 let contact_error = match &invalid {
-                    Invalid::CheckDigit { document, right: Some(right) } if document.has_letter() => w.letter(right),
+                    Invalid::CheckDigit {
+                        document,
+                        right: Some(right),
+                    } if document.has_letter() => w.letter(right),
                     other => w.invalid(other),
                 };
-                return Err(Said { contact_error, suggestion, ..Said::default() });
+                return Err(Said {
+                    contact_error,
+                    suggestion,
+                    ..Said::default()
+                });
             }
         }
     }
-    let fields = [("firstName", &sent.first_name), ("lastName", &sent.last_name), ("secondLastName", &sent.second_last_name), ("company", &sent.company)];
+    let fields = [
+        ("firstName", &sent.first_name),
+        ("lastName", &sent.last_name),
+        ("secondLastName", &sent.second_last_name),
+        ("company", &sent.company),
+    ];
     for (name, value) in fields {
-        let value: String = value.trim().chars().filter(|c| !c.is_control()).take(FIELD_CHARS_MAX).collect();
+        let value: String = value
+            .trim()
+            .chars()
+            .filter(|c| !c.is_control())
+            .take(FIELD_CHARS_MAX)
+            .collect();
         if !value.is_empty() {
             traits.push((name, value));
         }
@@ -165,7 +228,11 @@ fn contact(text: &str, place: &Place, ask_national_id: bool) -> Result<Identifie
         return normalise(Kind::Email, text, place);
     }
     if letters > 0 {
-        let kind = if ask_national_id && digits >= 5 { Kind::NationalId } else { Kind::Email };
+        let kind = if ask_national_id && digits >= 5 {
+            Kind::NationalId
+        } else {
+            Kind::Email
+        };
         return normalise(kind, text, place);
     }
     let phone = normalise(Kind::Phone, text, place);
@@ -185,15 +252,33 @@ mod tests {
 
     #[test]
     fn the_one_field_knows_what_was_typed() {
-        let spain = Place { country: "ES", namespace: "" };
+        let spain = Place {
+            country: "ES",
+            namespace: "",
+        };
         let kind = |text: &str| contact(text, &spain, true).map(|found| found.kind);
         assert_eq!(kind("ana@example.com"), Ok(Kind::Email));
         assert_eq!(kind("612 345 678"), Ok(Kind::Phone));
         assert_eq!(kind("12345678Z"), Ok(Kind::NationalId));
         assert_eq!(kind("X1234567L"), Ok(Kind::NationalId));
         assert_eq!(kind("ana.example.com"), Err(Invalid::EmailAt));
-        assert_eq!(contact("12345678A", &spain, true).unwrap_err().suggestion().as_deref(), Some("12345678Z"));
-        assert_eq!(contact("12345678", &spain, true).unwrap_err().suggestion().as_deref(), Some("12345678Z"));
-        assert!(matches!(contact("12345678", &spain, false), Err(Invalid::PhoneLength | Invalid::PhoneRange)));
+        assert_eq!(
+            contact("12345678A", &spain, true)
+                .unwrap_err()
+                .suggestion()
+                .as_deref(),
+            Some("12345678Z")
+        );
+        assert_eq!(
+            contact("12345678", &spain, true)
+                .unwrap_err()
+                .suggestion()
+                .as_deref(),
+            Some("12345678Z")
+        );
+        assert!(matches!(
+            contact("12345678", &spain, false),
+            Err(Invalid::PhoneLength | Invalid::PhoneRange)
+        ));
     }
 }

@@ -25,7 +25,11 @@ pub struct What {
 }
 
 /// `GET /{lang}/saved/{scan|visit|without}`
-pub async fn show(State(app): State<App>, lang: Lang, Path(What { what }): Path<What>) -> Result<Response, HttpError> {
+pub async fn show(
+    State(app): State<App>,
+    lang: Lang,
+    Path(What { what }): Path<What>,
+) -> Result<Response, HttpError> {
     let (here, pick): (_, fn(&super::words::Words) -> &'static str) = match what.as_str() {
         "scan" => ("saved/scan", |w| w.saved_scan),
         "visit" => ("saved/visit", |w| w.saved_visit),
@@ -34,5 +38,9 @@ pub async fn show(State(app): State<App>, lang: Lang, Path(What { what }): Path<
     };
     let frame = Frame::new(&app, lang, here);
     let (title, text) = (frame.w.saved, pick(frame.w));
-    Ok(then_open(page(&Saved { frame, title, text }, StatusCode::OK), STAYS_S, &format!("/{}/", lang.code())))
+    Ok(then_open(
+        page(&Saved { frame, title, text }, StatusCode::OK),
+        STAYS_S,
+        &format!("/{}/", lang.code()),
+    ))
 }

@@ -36,7 +36,14 @@ pub struct Sent {
 /// `GET /{lang}/scan`
 pub async fn show(State(app): State<App>, lang: Lang) -> Response {
     let visit = form::new_visit(&app);
-    ask(&app, lang, String::new(), String::new(), visit, StatusCode::OK)
+    ask(
+        &app,
+        lang,
+        String::new(),
+        String::new(),
+        visit,
+        StatusCode::OK,
+    )
 }
 
 /// `POST /{lang}/scan`
@@ -44,21 +51,61 @@ pub async fn save(State(app): State<App>, lang: Lang, Form(sent): Form<Sent>) ->
     let w = super::words::Words::of(lang);
     if !form::is_ours(&app, &sent.visit, &sent.token) {
         let visit = form::new_visit(&app);
-        return ask(&app, lang, sent.code, w.press_again.into(), visit, StatusCode::FORBIDDEN);
+        return ask(
+            &app,
+            lang,
+            sent.code,
+            w.press_again.into(),
+            visit,
+            StatusCode::FORBIDDEN,
+        );
     }
-    let place = Place { country: &app.config.agent.country, namespace: "" };
+    let place = Place {
+        country: &app.config.agent.country,
+        namespace: "",
+    };
     if let Err(invalid) = normalise(Kind::BadgeId, &sent.code, &place) {
-        return ask(&app, lang, sent.code, w.invalid(&invalid), (sent.visit, sent.token), StatusCode::UNPROCESSABLE_ENTITY);
+        return ask(
+            &app,
+            lang,
+            sent.code,
+            w.invalid(&invalid),
+            (sent.visit, sent.token),
+            StatusCode::UNPROCESSABLE_ENTITY,
+        );
     }
     // As it was read: every reader of events makes the normal form by the same rules.
     let drafts = events::scanned(&app, &sent.visit, sent.code.trim());
     if form::save(&app, &sent.visit, drafts).await {
         Redirect::to(&format!("/{}/saved/scan", lang.code())).into_response()
     } else {
-        ask(&app, lang, sent.code, w.not_saved.into(), (sent.visit, sent.token), StatusCode::SERVICE_UNAVAILABLE)
+        ask(
+            &app,
+            lang,
+            sent.code,
+            w.not_saved.into(),
+            (sent.visit, sent.token),
+            StatusCode::SERVICE_UNAVAILABLE,
+        )
     }
 }
 
-fn ask(app: &App, lang: Lang, code: String, error: String, (visit, token): (String, String), status: StatusCode) -> Response {
-    page(&Scan { frame: Frame::new(app, lang, "scan").wiped(), code, error, visit, token }, status)
+fn ask(
+    app: &App,
+    lang: Lang,
+    code: String,
+    error: String,
+    (visit, token): (String, String),
+    status: StatusCode,
+) -> Response {
+    page(
+        &Scan {
+            frame: Frame::new(app, lang, "scan").wiped(),
+            code,
+            error,
+            visit,
+            token,
+        },
+        status,
+    )
 }

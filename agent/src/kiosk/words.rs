@@ -176,8 +176,12 @@ impl Words {
     /// The footer's line: can I work, how many wait, since when.
     pub fn line(&self, up: bool, waiting: u64, since: &str) -> String {
         match (self.lang, up, waiting) {
-            (Lang::Es, false, _) => format!("Sin red · {waiting} por enviar · desde {since} · puede seguir"),
-            (Lang::En, false, _) => format!("No network · {waiting} to send · since {since} · carry on"),
+            (Lang::Es, false, _) => {
+                format!("Sin red · {waiting} por enviar · desde {since} · puede seguir")
+            }
+            (Lang::En, false, _) => {
+                format!("No network · {waiting} to send · since {since} · carry on")
+            }
             (Lang::Es, true, 0) => "Con red · Todo enviado".into(),
             (Lang::En, true, 0) => "Online · Everything sent".into(),
             (Lang::Es, true, _) => format!("Con red · {waiting} por enviar"),
@@ -209,14 +213,20 @@ impl Words {
     pub fn oldest(&self, since: &str) -> String {
         match self.lang {
             Lang::Es => format!("La más antigua, de las {since}. Se envían solas cuando hay red."),
-            Lang::En => format!("The oldest is of {since}. They are sent by themselves when there is a network."),
+            Lang::En => format!(
+                "The oldest is of {since}. They are sent by themselves when there is a network."
+            ),
         }
     }
 
     /// By how much the clock differs.
     pub fn clock_off(&self, offset_ms: i64) -> String {
         let seconds = offset_ms.abs() / 1000;
-        let text = if seconds < 120 { format!("{seconds} s") } else { format!("{} min", seconds / 60) };
+        let text = if seconds < 120 {
+            format!("{seconds} s")
+        } else {
+            format!("{} min", seconds / 60)
+        };
         match (self.lang, offset_ms > 0) {
             (Lang::Es, true) => format!("{text} atrasado"),
             (Lang::Es, false) => format!("{text} adelantado"),
@@ -273,8 +283,14 @@ mod tests {
 
     #[test]
     fn the_footer_says_exactly_this() {
-        assert_eq!(ES.line(false, 37, "10:42"), "Sin red · 37 por enviar · desde 10:42 · puede seguir");
-        assert_eq!(EN.line(false, 37, "10:42"), "No network · 37 to send · since 10:42 · carry on");
+        assert_eq!(
+            ES.line(false, 37, "10:42"),
+            "Sin red · 37 por enviar · desde 10:42 · puede seguir"
+        );
+        assert_eq!(
+            EN.line(false, 37, "10:42"),
+            "No network · 37 to send · since 10:42 · carry on"
+        );
         assert!(ES.line(true, 0, "").contains("Todo enviado"));
     }
 }

@@ -35,7 +35,10 @@ pub struct Head {
 
 impl Head {
     /// An empty lane's.
-    pub const START: Self = Self { seq: 0, hash: CHAIN_START };
+    pub const START: Self = Self {
+        seq: 0,
+        hash: CHAIN_START,
+    };
 }
 
 /// The ends of all lanes of all epochs.
@@ -102,12 +105,20 @@ impl Log {
     ///
     /// # Errors
     /// The store cannot be read or written.
-    pub fn open(store: Arc<dyn Store>, agent: AgentId, fresh: Fresh) -> Result<(Self, std::thread::JoinHandle<()>), StoreError> {
+    pub fn open(
+        store: Arc<dyn Store>,
+        agent: AgentId,
+        fresh: Fresh,
+    ) -> Result<(Self, std::thread::JoinHandle<()>), StoreError> {
         let state = match STATE.get(&*store, &())? {
             Some(state) if !fresh.damaged => state,
             other => {
                 let epoch = fresh.epoch.max(other.map_or(0, |state| state.epoch + 1));
-                let state = StateRow { epoch, salt_root: fresh.salt_root.to_vec(), left: Vec::new() };
+                let state = StateRow {
+                    epoch,
+                    salt_root: fresh.salt_root.to_vec(),
+                    left: Vec::new(),
+                };
                 let mut batch = Batch::new();
                 STATE.put(&mut batch, &(), &state)?;
                 store.commit(batch, Durable::Yes)?;
@@ -116,10 +127,29 @@ impl Log {
         };
         let heads = heads(&*store, &state)?;
         let (told, heads_seen) = watch::channel(Arc::new(heads.clone()));
-        let writer = Writer { store: store.clone(), agent, salt_root: salt_root(&state)?, state, heads, told, unsure: false };
-        let (commits, thread) = GroupCommit::start("log", writer)
-            .map_err(|error| StoreError::Io { doing: "start of the log's thread", detail: error.to_string() })?;
-        Ok((Self { store, commits, heads: heads_seen, agent }, thread))
+        let writer = Writer {
+            store: store.clone(),
+            agent,
+            salt_root: salt_root(&state)?,
+            state,
+            heads,
+            told,
+            unsure: false,
+        };
+        let (commits, thread) =
+            GroupCommit::start("log", writer).map_err(|error| StoreError::Io {
+                doing: "start of the log's thread",
+                detail: error.to_string(),
+            })?;
+        Ok((
+            Self {
+                store,
+                commits,
+                heads: heads_seen,
+                agent,
+            },
+            thread,
+        ))
     }
 
     /// Appends, and returns once it is on stable storage: how many entries were there already.
@@ -135,8 +165,16 @@ impl Log {
     ///
     /// # Errors
     /// The log goes on as it was.
-    pub async fn renew(&self, epoch: Epoch, salt_root: [u8; 32]) -> Result<(), GroupError<AppendError>> {
-        let state = StateRow { epoch, salt_root: salt_root.to_vec(), left: Vec::new() };
+    pub async fn renew(
+        &self,
+        epoch: Epoch,
+        salt_root: [u8; 32],
+    ) -> Result<(), GroupError<AppendError>> {
+        let state = StateRow {
+            epoch,
+            salt_root: salt_root.to_vec(),
+            left: Vec::new(),
+        };
         self.commits.submit(Work::Renew(state), 1).await.map(drop)
     }
 
@@ -145,12 +183,20 @@ impl Log {
     /// # Errors
     /// The lane is as it was.
     pub async fn leave(&self, epoch: Epoch, lane: Lane) -> Result<(), GroupError<AppendError>> {
-        self.commits.submit(Work::Leave(epoch, lane), 1).await.map(drop)
+        self.commits
+            .submit(Work::Leave(epoch, lane), 1)
+            .await
+            .map(drop)
     }
 
     /// The epoch in which it is written.
     pub fn epoch(&self) -> Epoch {
-        self.heads.borrow().keys().map(|(epoch, _)| *epoch).max().unwrap_or_default()
+        self.heads
+            .borrow()
+            .keys()
+            .map(|(epoch, _)| *epoch)
+            .max()
+            .unwrap_or_default()
     }
 
     /// Where the lanes end now; changes are told to clones of the receiver.
@@ -180,7 +226,13 @@ pub fn heads(store: &dyn Store, state: &StateRow) -> Result<Heads, StoreError> {
             if let Some((_, chunk)) = LOG.last(store, &(epoch, lane))?
                 && !state.left.contains(&(epoch, lane))
             {
-                heads.insert((epoch, lane), Head { seq: chunk.0.last(), hash: chunk.0.head });
+                heads.insert(
+                    (epoch, lane),
+                    Head {
+                        seq: chunk.0.last(),
+                        hash: chunk.0.head,
+                    },
+                );
             }
         }
     }
@@ -191,8 +243,10 @@ pub fn heads(store: &dyn Store, state: &StateRow) -> Result<Heads, StoreError> {
 }
 
 fn salt_root(state: &StateRow) -> Result<SaltRoot, StoreError> {
-    <[u8; 32]>::try_from(state.salt_root.as_slice()).map(SaltRoot).map_err(|_| StoreError::Corrupt {
-        space: STATE.space().0.into(),
-        detail: "the salt root is not 32 bytes".into(),
-    })
+    <[u8; 32]>::try_from(state.salt_root.as_slice())
+        .map(SaltRoot)
+        .map_err(|_| StoreError::Corrupt {
+            space: STATE.space().0.into(),
+            detail: "the salt root is not 32 bytes".into(),
+        })
 }

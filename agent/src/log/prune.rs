@@ -21,14 +21,33 @@ const FORGET_STEP_MAX: usize = 2_000;
 ///
 /// # Errors
 /// The store cannot be read or written; what was to be deleted is still there.
-pub fn prune(store: &dyn Store, epoch: Epoch, lane: Lane, archived: Seq, before_ms: i64) -> Result<usize, StoreError> {
-    let chunks = LOG.scan_prefix(store, &(epoch, lane), Direction::Forward, STEP_CHUNKS_MAX + 1)?;
+pub fn prune(
+    store: &dyn Store,
+    epoch: Epoch,
+    lane: Lane,
+    archived: Seq,
+    before_ms: i64,
+) -> Result<usize, StoreError> {
+    let chunks = LOG.scan_prefix(
+        store,
+        &(epoch, lane),
+        Direction::Forward,
+        STEP_CHUNKS_MAX + 1,
+    )?;
     let mut batch = Batch::new();
     let last = chunks.len().saturating_sub(1);
     for ((.., first), chunk) in chunks.iter().take(last) {
         // A chunk that cannot be read is not deleted: it may be salvaged.
-        let Ok(entries) = chunk.0.run.unpack() else { break };
-        let Some(newest_ms) = entries.last().and_then(|entry| Open::from_bytes(&entry.open).ok()).map(|open| open.captured_ms) else { break };
+        let Ok(entries) = chunk.0.run.unpack() else {
+            break;
+        };
+        let Some(newest_ms) = entries
+            .last()
+            .and_then(|entry| Open::from_bytes(&entry.open).ok())
+            .map(|open| open.captured_ms)
+        else {
+            break;
+        };
         if chunk.0.last() > archived || newest_ms >= before_ms {
             break;
         }
@@ -46,9 +65,16 @@ pub fn prune(store: &dyn Store, epoch: Epoch, lane: Lane, archived: Seq, before_
 ///
 /// # Errors
 /// The store cannot be read or written; nothing is forgotten then.
-pub fn forget(store: &dyn Store, from: &[u8; 16], before_ms: i64) -> Result<Option<[u8; 16]>, StoreError> {
+pub fn forget(
+    store: &dyn Store,
+    from: &[u8; 16],
+    before_ms: i64,
+) -> Result<Option<[u8; 16]>, StoreError> {
     let rows = SEEN.scan(store, Some(from), None, Direction::Forward, FORGET_STEP_MAX)?;
-    let next = rows.last().map(|(key, _)| *key).filter(|_| rows.len() == FORGET_STEP_MAX);
+    let next = rows
+        .last()
+        .map(|(key, _)| *key)
+        .filter(|_| rows.len() == FORGET_STEP_MAX);
     let mut batch = Batch::new();
     for (key, _) in rows.iter().filter(|(_, row)| row.at_ms < before_ms) {
         SEEN.delete(&mut batch, key);

@@ -22,10 +22,22 @@ const CHUNKS_MAX: usize = FRAME_EVENTS_MAX;
 ///
 /// # Errors
 /// The store cannot be read, or a chunk is damaged.
-pub fn next_frame(view: &dyn View, epoch: Epoch, lane: Lane, acked: Seq, head: Seq) -> Result<Option<Frame>, StoreError> {
+pub fn next_frame(
+    view: &dyn View,
+    epoch: Epoch,
+    lane: Lane,
+    acked: Seq,
+    head: Seq,
+) -> Result<Option<Frame>, StoreError> {
     let from = acked + 1;
     // The chunk that holds `from` begins at it or before it.
-    let holding = LOG.scan(view, Some(&(epoch, lane, 0)), Some(&(epoch, lane, from + 1)), Direction::Back, 1)?;
+    let holding = LOG.scan(
+        view,
+        Some(&(epoch, lane, 0)),
+        Some(&(epoch, lane, from + 1)),
+        Direction::Back,
+        1,
+    )?;
     let start = match holding.first() {
         Some(((.., first), chunk)) if chunk.0.last() >= from => *first,
         _ => from,
@@ -34,20 +46,34 @@ pub fn next_frame(view: &dyn View, epoch: Epoch, lane: Lane, acked: Seq, head: S
     let mut bytes = 0;
     let mut next = start;
     for _ in 0..CHUNKS_MAX {
-        let Some((_, ChunkRow(chunk))) = LOG.scan_prefix_from(view, &(epoch, lane), &(epoch, lane, next), 1)?.pop() else { break };
+        let Some((_, ChunkRow(chunk))) = LOG
+            .scan_prefix_from(view, &(epoch, lane), &(epoch, lane, next), 1)?
+            .pop()
+        else {
+            break;
+        };
         if chunk.last() > head {
             break;
         }
-        let corrupt = |detail: String| StoreError::Corrupt { space: LOG.space().0.into(), detail };
-        let mut entries = chunk.run.unpack().map_err(|error| corrupt(error.to_string()))?;
+        let corrupt = |detail: String| StoreError::Corrupt {
+            space: LOG.space().0.into(),
+            detail,
+        };
+        let mut entries = chunk
+            .run
+            .unpack()
+            .map_err(|error| corrupt(error.to_string()))?;
         next = chunk.last() + 1;
         match &mut frame {
             None => {
                 let mut chunk = chunk;
                 if chunk.first < from {
-                    let skip = usize::try_from(from - chunk.first).unwrap_or(usize::MAX).min(entries.len());
+                    let skip = usize::try_from(from - chunk.first)
+                        .unwrap_or(usize::MAX)
+                        .min(entries.len());
                     let rest = entries.split_off(skip);
-                    chunk.previous = chain_over(chunk.previous, &chunk.salt_key, chunk.first, &entries);
+                    chunk.previous =
+                        chain_over(chunk.previous, &chunk.salt_key, chunk.first, &entries);
                     chunk.first = from;
                     entries = rest;
                 }
@@ -59,8 +85,11 @@ pub fn next_frame(view: &dyn View, epoch: Epoch, lane: Lane, acked: Seq, head: S
             }
             Some((whole, held)) => {
                 let more: usize = entries.iter().map(Entry::bytes).sum();
-                let follows = chunk.first == whole.first + held.len() as u64 && chunk.previous == whole.head;
-                let fits = held.len() + entries.len() <= FRAME_EVENTS_MAX && bytes + more <= FRAME_BYTES_MAX && block_of(chunk.last()) == block_of(whole.first);
+                let follows =
+                    chunk.first == whole.first + held.len() as u64 && chunk.previous == whole.head;
+                let fits = held.len() + entries.len() <= FRAME_EVENTS_MAX
+                    && bytes + more <= FRAME_BYTES_MAX
+                    && block_of(chunk.last()) == block_of(whole.first);
                 if !follows || !fits {
                     break;
                 }
@@ -90,22 +119,70 @@ pub fn oldest(view: &dyn View, epoch: Epoch, lane: Lane) -> Result<Seq, StoreErr
 ///
 /// # Errors
 /// The store cannot be read, or a chunk is damaged.
-pub fn hash_at(view: &dyn View, epoch: Epoch, lane: Lane, seq: Seq) -> Result<Option<ChainHash>, StoreError> {
-    let holding = LOG.scan(view, Some(&(epoch, lane, 0)), Some(&(epoch, lane, seq + 1)), Direction::Back, 1)?;
-    let Some((_, ChunkRow(chunk))) = holding.into_iter().next().filter(|(_, chunk)| chunk.0.last() >= seq) else { return Ok(None) };
-    let mut entries = chunk.run.unpack().map_err(|error| StoreError::Corrupt { space: LOG.space().0.into(), detail: error.to_string() })?;
+pub fn hash_at(
+    view: &dyn View,
+    epoch: Epoch,
+    lane: Lane,
+    seq: Seq,
+) -> Result<Option<ChainHash>, StoreError> {
+    let holding = LOG.scan(
+        view,
+        Some(&(epoch, lane, 0)),
+        Some(&(epoch, lane, seq + 1)),
+        Direction::Back,
+        1,
+    )?;
+    let Some((_, ChunkRow(chunk))) = holding
+        .into_iter()
+        .next()
+        .filter(|(_, chunk)| chunk.0.last() >= seq)
+    else {
+        return Ok(None);
+    };
+    let mut entries = chunk.run.unpack().map_err(|error| StoreError::Corrupt {
+        space: LOG.space().0.into(),
+        detail: error.to_string(),
+    })?;
     entries.truncate(usize::try_from(seq + 1 - chunk.first).unwrap_or(usize::MAX));
-    Ok(Some(chain_over(chunk.previous, &chunk.salt_key, chunk.first, &entries)))
+    Ok(Some(chain_over(
+        chunk.previous,
+        &chunk.salt_key,
+        chunk.first,
+        &entries,
+    )))
 }
 
 /// When entry `seq` was taken in; none when it is not on the device or cannot be read. Unit: ms since 1970.
 ///
 /// # Errors
 /// The store cannot be read.
-pub fn captured_ms(view: &dyn View, epoch: Epoch, lane: Lane, seq: Seq) -> Result<Option<i64>, StoreError> {
-    let holding = LOG.scan(view, Some(&(epoch, lane, 0)), Some(&(epoch, lane, seq + 1)), Direction::Back, 1)?;
-    let Some((_, ChunkRow(chunk))) = holding.into_iter().next().filter(|(_, chunk)| chunk.0.last() >= seq) else { return Ok(None) };
-    let Ok(entries) = chunk.run.unpack() else { return Ok(None) };
-    let entry = usize::try_from(seq - chunk.first).ok().and_then(|at| entries.get(at));
-    Ok(entry.and_then(|entry| Open::from_bytes(&entry.open).ok()).map(|open| open.captured_ms))
+pub fn captured_ms(
+    view: &dyn View,
+    epoch: Epoch,
+    lane: Lane,
+    seq: Seq,
+) -> Result<Option<i64>, StoreError> {
+    let holding = LOG.scan(
+        view,
+        Some(&(epoch, lane, 0)),
+        Some(&(epoch, lane, seq + 1)),
+        Direction::Back,
+        1,
+    )?;
+    let Some((_, ChunkRow(chunk))) = holding
+        .into_iter()
+        .next()
+        .filter(|(_, chunk)| chunk.0.last() >= seq)
+    else {
+        return Ok(None);
+    };
+    let Ok(entries) = chunk.run.unpack() else {
+        return Ok(None);
+    };
+    let entry = usize::try_from(seq - chunk.first)
+        .ok()
+        .and_then(|at| entries.get(at));
+    Ok(entry
+        .and_then(|entry| Open::from_bytes(&entry.open).ok())
+        .map(|open| open.captured_ms))
 }

@@ -15,19 +15,40 @@ use trenza_shared::{
 use super::*;
 
 const AGENT: AgentId = AgentId([7; 16]);
-const FRESH: Fresh = Fresh { epoch: 1, salt_root: [5; 32], damaged: false };
+const FRESH: Fresh = Fresh {
+    epoch: 1,
+    salt_root: [5; 32],
+    damaged: false,
+};
 
 fn entry(text: &str, at_ms: i64) -> NewEntry {
-    let open = Open { what: What::Event(EventType::Track), captured_ms: at_ms, boottime_ms: 1, offset_min: 60, key: "wk".into(), unverified: false };
-    NewEntry { identity: None, entry: Entry::clear(&open, text), at_ms }
+    let open = Open {
+        what: What::Event(EventType::Track),
+        captured_ms: at_ms,
+        boottime_ms: 1,
+        offset_min: 60,
+        key: "wk".into(),
+        unverified: false,
+    };
+    NewEntry {
+        identity: None,
+        entry: Entry::clear(&open, text),
+        at_ms,
+    }
 }
 
 fn named(id: &str, content: u8) -> NewEntry {
-    NewEntry { identity: Some((id.into(), EventId([content; 32]))), ..entry(id, 1) }
+    NewEntry {
+        identity: Some((id.into(), EventId([content; 32]))),
+        ..entry(id, 1)
+    }
 }
 
 fn visits(entries: Vec<NewEntry>) -> Append {
-    Append { lane: Lane::Visits, entries }
+    Append {
+        lane: Lane::Visits,
+        entries,
+    }
 }
 
 fn open(store: &Arc<dyn Store>) -> (Log, std::thread::JoinHandle<()>) {
@@ -49,10 +70,16 @@ fn sent(view: &dyn View, epoch: u32, mut acked: Seq, head: Head) -> Vec<Entry> {
     let mut previous = None;
     while let Some(frame) = next_frame(view, epoch, Lane::Visits, acked, head.seq).unwrap() {
         assert_eq!(frame.first, acked + 1);
-        assert!(previous.is_none_or(|hash| hash == frame.previous), "the chain continues from frame to frame");
+        assert!(
+            previous.is_none_or(|hash| hash == frame.previous),
+            "the chain continues from frame to frame"
+        );
         let entries = frame.open().unwrap();
         assert!(entries.len() <= FRAME_EVENTS_MAX);
-        assert!(entries.len() == 1 || entries.iter().map(Entry::bytes).sum::<usize>() <= FRAME_BYTES_MAX);
+        assert!(
+            entries.len() == 1
+                || entries.iter().map(Entry::bytes).sum::<usize>() <= FRAME_BYTES_MAX
+        );
         (acked, previous) = (frame.last(), Some(frame.head));
         all.extend(entries);
     }
@@ -65,7 +92,11 @@ fn sent(view: &dyn View, epoch: u32, mut acked: Seq, head: Head) -> Vec<Entry> {
 async fn the_chain_goes_on_after_the_log_was_closed() {
     let store: Arc<dyn Store> = Arc::new(MemStore::new());
     let first = open(&store);
-    first.0.append(visits(vec![entry("a", 1), entry("b", 1)])).await.unwrap();
+    first
+        .0
+        .append(visits(vec![entry("a", 1), entry("b", 1)]))
+        .await
+        .unwrap();
     let before = head(&first.0, 1);
     close(first);
     let second = open(&store);
@@ -79,11 +110,26 @@ async fn the_chain_goes_on_after_the_log_was_closed() {
 async fn a_retry_is_dropped_and_other_content_under_the_same_id_is_kept() {
     let store: Arc<dyn Store> = Arc::new(MemStore::new());
     let log = open(&store);
-    assert_eq!(log.0.append(visits(vec![named("m", 1), named("m", 1)])).await, Ok(1));
-    assert_eq!(log.0.append(visits(vec![named("m", 1), named("m", 2), named("n", 1)])).await, Ok(1));
+    assert_eq!(
+        log.0
+            .append(visits(vec![named("m", 1), named("m", 1)]))
+            .await,
+        Ok(1)
+    );
+    assert_eq!(
+        log.0
+            .append(visits(vec![named("m", 1), named("m", 2), named("n", 1)]))
+            .await,
+        Ok(1)
+    );
     close(log);
     let log = open(&store);
-    assert_eq!(log.0.append(visits(vec![named("m", 2), named("n", 1)])).await, Ok(2));
+    assert_eq!(
+        log.0
+            .append(visits(vec![named("m", 2), named("n", 1)]))
+            .await,
+        Ok(2)
+    );
     assert_eq!(head(&log.0, 1).seq, 3);
     close(log);
 }
@@ -92,13 +138,27 @@ async fn a_retry_is_dropped_and_other_content_under_the_same_id_is_kept() {
 async fn a_large_request_is_split_at_salt_blocks_and_at_the_bytes_of_a_frame() {
     let store: Arc<dyn Store> = Arc::new(MemStore::new());
     let log = open(&store);
-    log.0.append(visits((0..2_500).map(|n| entry(&n.to_string(), 1)).collect())).await.unwrap();
+    log.0
+        .append(visits(
+            (0..2_500).map(|n| entry(&n.to_string(), 1)).collect(),
+        ))
+        .await
+        .unwrap();
     let big = "x".repeat(100_000);
-    log.0.append(visits((0..5).map(|_| entry(&big, 1)).collect())).await.unwrap();
-    for (_, chunk) in LOG.scan_prefix(&*store, &(1, Lane::Visits), Direction::Forward, 100).unwrap() {
+    log.0
+        .append(visits((0..5).map(|_| entry(&big, 1)).collect()))
+        .await
+        .unwrap();
+    for (_, chunk) in LOG
+        .scan_prefix(&*store, &(1, Lane::Visits), Direction::Forward, 100)
+        .unwrap()
+    {
         let chunk = chunk.0;
         chunk.open().unwrap();
-        assert_eq!((chunk.first - 1) / SALT_BLOCK, (chunk.last() - 1) / SALT_BLOCK);
+        assert_eq!(
+            (chunk.first - 1) / SALT_BLOCK,
+            (chunk.last() - 1) / SALT_BLOCK
+        );
     }
     assert_eq!(sent(&*store, 1, 0, head(&log.0, 1)).len(), 2_505);
     close(log);
@@ -113,7 +173,12 @@ async fn a_refused_commit_leaves_the_heads_as_they_were() {
     let before = head(&log.0, 1);
     faulty.fail_every(1, Fault::Full);
     let refused = log.0.append(visits(vec![named("b", 1)])).await;
-    assert!(matches!(refused, Err(GroupError::Refused(AppendError::Store(StoreError::Full { .. })))));
+    assert!(matches!(
+        refused,
+        Err(GroupError::Refused(AppendError::Store(
+            StoreError::Full { .. }
+        )))
+    ));
     assert_eq!(head(&log.0, 1), before);
     faulty.fail_every(0, Fault::Full);
     assert_eq!(log.0.append(visits(vec![named("b", 1)])).await, Ok(0));
@@ -134,7 +199,11 @@ async fn a_commit_that_was_there_after_all_is_neither_lost_nor_doubled() {
     assert_eq!(head(&log.0, 1).seq, 1);
     assert_eq!(sent(&*store, 1, 0, head(&log.0, 1)).len(), 1);
     faulty.fail_every(0, Fault::Full);
-    assert_eq!(log.0.append(visits(many)).await, Ok(1_500), "the client's retry finds all of it");
+    assert_eq!(
+        log.0.append(visits(many)).await,
+        Ok(1_500),
+        "the client's retry finds all of it"
+    );
     log.0.append(visits(vec![named("c", 1)])).await.unwrap();
     assert_eq!(sent(&*store, 1, 0, head(&log.0, 1)).len(), 1_502);
     close(log);
@@ -156,8 +225,20 @@ async fn a_new_epoch_begins_a_chain_of_its_own_and_a_left_lane_is_forgotten() {
     assert_eq!(log.0.epoch(), 4);
     assert!(!log.0.ends().contains_key(&(1, Lane::Visits)));
     close(log);
-    let (log, thread) = Log::open(store, AGENT, Fresh { damaged: true, ..FRESH }).unwrap();
-    assert_eq!(log.epoch(), 5, "after damage even a known epoch is not gone on with");
+    let (log, thread) = Log::open(
+        store,
+        AGENT,
+        Fresh {
+            damaged: true,
+            ..FRESH
+        },
+    )
+    .unwrap();
+    assert_eq!(
+        log.epoch(),
+        5,
+        "after damage even a known epoch is not gone on with"
+    );
     close((log, thread));
 }
 
@@ -188,8 +269,14 @@ async fn old_ids_are_forgotten_and_young_ones_are_not() {
     let store: Arc<dyn Store> = Arc::new(MemStore::new());
     let log = open(&store);
     let old = named("old", 1);
-    let young = NewEntry { at_ms: 50, ..named("young", 1) };
-    log.0.append(visits(vec![old.clone(), young.clone()])).await.unwrap();
+    let young = NewEntry {
+        at_ms: 50,
+        ..named("young", 1)
+    };
+    log.0
+        .append(visits(vec![old.clone(), young.clone()]))
+        .await
+        .unwrap();
     assert_eq!(forget(&*store, &[0; 16], 10).unwrap(), None);
     assert_eq!(log.0.append(visits(vec![old, young])).await, Ok(1));
     close(log);

@@ -54,12 +54,19 @@ impl Committer for Writer {
 }
 
 impl Writer {
-    fn append_all(&mut self, appends: &mut Vec<Append>, answers: &mut Vec<Result<usize, AppendError>>) {
+    fn append_all(
+        &mut self,
+        appends: &mut Vec<Append>,
+        answers: &mut Vec<Result<usize, AppendError>>,
+    ) {
         let count = appends.len();
         if count == 0 {
             return;
         }
-        match self.look_again().and_then(|()| self.write(std::mem::take(appends))) {
+        match self
+            .look_again()
+            .and_then(|()| self.write(std::mem::take(appends)))
+        {
             Ok((duplicates, heads)) => {
                 self.settled(heads);
                 answers.extend(duplicates.into_iter().map(Ok));
@@ -85,7 +92,11 @@ impl Writer {
             Work::Append(_) => return Ok(()),
             Work::Renew(new) if new.epoch <= state.epoch => return Ok(()),
             Work::Renew(new) => (state.epoch, state.salt_root) = (new.epoch, new.salt_root),
-            Work::Leave(epoch, lane) if state.left.contains(&(epoch, lane)) || epoch >= state.epoch => return Ok(()),
+            Work::Leave(epoch, lane)
+                if state.left.contains(&(epoch, lane)) || epoch >= state.epoch =>
+            {
+                return Ok(());
+            }
             Work::Leave(epoch, lane) => state.left.push((epoch, lane)),
         }
         let salt_root = super::salt_root(&state)?;
@@ -112,14 +123,21 @@ impl Writer {
     }
 
     fn write(&self, items: Vec<Append>) -> Result<(Vec<usize>, Heads), StoreError> {
-        let mut seen = Seen { store: &*self.store, rows: BTreeMap::new() };
+        let mut seen = Seen {
+            store: &*self.store,
+            rows: BTreeMap::new(),
+        };
         let mut duplicates = Vec::with_capacity(items.len());
         let mut fresh: BTreeMap<Lane, Vec<Entry>> = BTreeMap::new();
         for append in items {
             let mut known = 0;
             for new in append.entries {
                 match &new.identity {
-                    Some((message_id, content)) if seen.known(message_id, content, new.at_ms)? => known += 1,
+                    Some((message_id, content))
+                        if seen.known(message_id, content, new.at_ms)? =>
+                    {
+                        known += 1
+                    }
                     _ => fresh.entry(append.lane).or_default().push(new.entry),
                 }
             }
@@ -135,9 +153,24 @@ impl Writer {
             for run in runs(&entries, head.seq + 1) {
                 let first = head.seq + 1;
                 let key = self.salt_root.block_key(self.state.epoch, lane, first);
-                let frame = Frame::seal(self.agent, self.state.epoch, lane, first, head.hash, key, run);
-                *head = Head { seq: frame.last(), hash: frame.head };
-                LOG.put(&mut batch, &(self.state.epoch, lane, first), &ChunkRow(frame))?;
+                let frame = Frame::seal(
+                    self.agent,
+                    self.state.epoch,
+                    lane,
+                    first,
+                    head.hash,
+                    key,
+                    run,
+                );
+                *head = Head {
+                    seq: frame.last(),
+                    hash: frame.head,
+                };
+                LOG.put(
+                    &mut batch,
+                    &(self.state.epoch, lane, first),
+                    &ChunkRow(frame),
+                )?;
             }
         }
         for (key, row) in seen.rows {
@@ -179,17 +212,33 @@ struct Seen<'a> {
 
 impl Seen<'_> {
     /// Whether this very content came before; if not, remembers it.
-    fn known(&mut self, message_id: &str, content: &EventId, at_ms: i64) -> Result<bool, StoreError> {
+    fn known(
+        &mut self,
+        message_id: &str,
+        content: &EventId,
+        at_ms: i64,
+    ) -> Result<bool, StoreError> {
         let key = half(blake3::hash(message_id.as_bytes()).as_bytes());
         let content = half(&content.0);
         if !self.rows.contains_key(&key) {
             let row = SEEN.get(self.store, &key)?;
-            if row.as_ref().is_some_and(|row| row.contents.contains(&content)) {
+            if row
+                .as_ref()
+                .is_some_and(|row| row.contents.contains(&content))
+            {
                 return Ok(true);
             }
-            self.rows.insert(key, row.unwrap_or(SeenRow { contents: Vec::new(), at_ms }));
+            self.rows.insert(
+                key,
+                row.unwrap_or(SeenRow {
+                    contents: Vec::new(),
+                    at_ms,
+                }),
+            );
         }
-        let Some(row) = self.rows.get_mut(&key) else { return Ok(false) };
+        let Some(row) = self.rows.get_mut(&key) else {
+            return Ok(false);
+        };
         if row.contents.contains(&content) {
             return Ok(true);
         }

@@ -83,14 +83,24 @@ mod tests {
     use super::*;
 
     fn any_row() -> impl Strategy<Value = Row> {
-        (0i64..50, 0u32..3, 0usize..2, 1u64..500, 0usize..7, any::<bool>()).prop_map(|(at_ms, epoch, lane, seq, kind, by_staff)| Row {
-            at_ms,
-            epoch,
-            lane: Lane::ALL[lane],
-            seq,
-            kind: EventType::ALL.get(kind).map_or(Kind::Rejected, |kind| Kind::Event(*kind)),
-            by_staff,
-        })
+        (
+            0i64..50,
+            0u32..3,
+            0usize..2,
+            1u64..500,
+            0usize..7,
+            any::<bool>(),
+        )
+            .prop_map(|(at_ms, epoch, lane, seq, kind, by_staff)| Row {
+                at_ms,
+                epoch,
+                lane: Lane::ALL[lane],
+                seq,
+                kind: EventType::ALL
+                    .get(kind)
+                    .map_or(Kind::Rejected, |kind| Kind::Event(*kind)),
+                by_staff,
+            })
     }
 
     fn fold(rows: impl IntoIterator<Item = Row>) -> Day {

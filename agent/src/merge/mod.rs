@@ -43,7 +43,11 @@ struct Held {
 impl Today {
     /// Nothing read yet.
     pub fn new(zone: TimeZone, kiosk_key: String) -> Self {
-        Self { zone, kiosk_key, held: Mutex::default() }
+        Self {
+            zone,
+            kiosk_key,
+            held: Mutex::default(),
+        }
     }
 
     /// The day so far, with everything in the log up to `heads`. Reads the disk: call it where blocking is allowed.
@@ -54,7 +58,11 @@ impl Today {
         let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
         if now_ms < held.from_ms || now_ms >= held.until_ms {
             let (from_ms, until_ms) = day_around(now_ms, &self.zone);
-            *held = Held { from_ms, until_ms, ..Held::default() };
+            *held = Held {
+                from_ms,
+                until_ms,
+                ..Held::default()
+            };
         }
         for ((epoch, lane), head) in heads {
             let from_ms = held.from_ms;
@@ -62,16 +70,32 @@ impl Today {
                 Some(next) => *next,
                 None => first_of_day(view, *epoch, *lane, from_ms)?,
             };
-            let read_to = self.add(view, &mut held.day, (*epoch, *lane), next, head.seq, from_ms)?;
+            let read_to = self.add(
+                view,
+                &mut held.day,
+                (*epoch, *lane),
+                next,
+                head.seq,
+                from_ms,
+            )?;
             held.next.insert((*epoch, *lane), read_to);
         }
         Ok(held.day.clone())
     }
 
     /// Adds the entries from `next` to `head`; returns from where to go on.
-    fn add(&self, view: &dyn View, day: &mut Day, (epoch, lane): (Epoch, Lane), mut next: Seq, head: Seq, from_ms: i64) -> Result<Seq, StoreError> {
+    fn add(
+        &self,
+        view: &dyn View,
+        day: &mut Day,
+        (epoch, lane): (Epoch, Lane),
+        mut next: Seq,
+        head: Seq,
+        from_ms: i64,
+    ) -> Result<Seq, StoreError> {
         while next <= head {
-            let chunks = LOG.scan_prefix_from(view, &(epoch, lane), &(epoch, lane, next), PAGE_CHUNKS)?;
+            let chunks =
+                LOG.scan_prefix_from(view, &(epoch, lane), &(epoch, lane, next), PAGE_CHUNKS)?;
             if chunks.is_empty() {
                 break;
             }
@@ -95,15 +119,33 @@ fn rows<'a>(chunk: &Frame, kiosk_key: &'a str) -> impl Iterator<Item = Row> + us
     let entries = chunk.run.unpack().unwrap_or_default();
     (first..).zip(entries).filter_map(move |(seq, entry)| {
         let open = Open::from_bytes(&entry.open).ok()?;
-        Some(Row { at_ms: open.captured_ms, epoch, lane, seq, kind: Kind::of(&open.what), by_staff: open.key == kiosk_key })
+        Some(Row {
+            at_ms: open.captured_ms,
+            epoch,
+            lane,
+            seq,
+            kind: Kind::of(&open.what),
+            by_staff: open.key == kiosk_key,
+        })
     })
 }
 
 /// Where the day's entries begin in a lane, looking back from its end.
-fn first_of_day(view: &dyn View, epoch: Epoch, lane: Lane, from_ms: i64) -> Result<Seq, StoreError> {
+fn first_of_day(
+    view: &dyn View,
+    epoch: Epoch,
+    lane: Lane,
+    from_ms: i64,
+) -> Result<Seq, StoreError> {
     let mut first = Seq::MAX;
     for _ in 0..REBUILD_CHUNKS_MAX / PAGE_CHUNKS {
-        let chunks = LOG.scan(view, Some(&(epoch, lane, 0)), Some(&(epoch, lane, first)), Direction::Back, PAGE_CHUNKS)?;
+        let chunks = LOG.scan(
+            view,
+            Some(&(epoch, lane, 0)),
+            Some(&(epoch, lane, first)),
+            Direction::Back,
+            PAGE_CHUNKS,
+        )?;
         let page = chunks.len();
         for ((.., seq), ChunkRow(chunk)) in chunks {
             let newest_ms = rows(&chunk, "").map(|row| row.at_ms).max();
@@ -122,11 +164,23 @@ fn first_of_day(view: &dyn View, epoch: Epoch, lane: Lane, from_ms: i64) -> Resu
 /// The local day that holds an instant. Unit: ms since 1970.
 fn day_around(now_ms: i64, zone: &TimeZone) -> (i64, i64) {
     const DAY_MS: i64 = 86_400_000;
-    let fallback = (now_ms - now_ms.rem_euclid(DAY_MS), now_ms - now_ms.rem_euclid(DAY_MS) + DAY_MS);
-    let Ok(at) = Timestamp::from_millisecond(now_ms) else { return fallback };
-    let Ok(start) = at.to_zoned(zone.clone()).start_of_day() else { return fallback };
-    let Ok(end) = start.checked_add(1.day()) else { return fallback };
-    (start.timestamp().as_millisecond(), end.timestamp().as_millisecond())
+    let fallback = (
+        now_ms - now_ms.rem_euclid(DAY_MS),
+        now_ms - now_ms.rem_euclid(DAY_MS) + DAY_MS,
+    );
+    let Ok(at) = Timestamp::from_millisecond(now_ms) else {
+        return fallback;
+    };
+    let Ok(start) = at.to_zoned(zone.clone()).start_of_day() else {
+        return fallback;
+    };
+    let Ok(end) = start.checked_add(1.day()) else {
+        return fallback;
+    };
+    (
+        start.timestamp().as_millisecond(),
+        end.timestamp().as_millisecond(),
+    )
 }
 
 #[cfg(test)]
@@ -137,7 +191,10 @@ mod tests {
     fn a_day_is_the_places_own_also_when_clocks_change() {
         let madrid = TimeZone::get("Europe/Madrid").unwrap();
         // 2026-03-29, when Madrid's day has 23 hours.
-        let noon = "2026-03-29T12:00:00+02:00".parse::<Timestamp>().unwrap().as_millisecond();
+        let noon = "2026-03-29T12:00:00+02:00"
+            .parse::<Timestamp>()
+            .unwrap()
+            .as_millisecond();
         let (from, until) = day_around(noon, &madrid);
         assert_eq!(until - from, 23 * 3_600_000);
         assert!(from < noon && noon < until);

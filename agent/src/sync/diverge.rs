@@ -7,9 +7,9 @@ use trenza_shared::{
     id::{Epoch, Lane, Seq},
     store::{StoreError, View},
     wire::{
+        Shape,
         entry::{Entry, Open},
         frame::FRAME_EVENTS_MAX,
-        Shape,
         sync::LaneHave,
     },
 };
@@ -30,15 +30,25 @@ pub struct Divergence {
 ///
 /// # Errors
 /// The store cannot be read.
-pub fn diverged(view: &dyn View, heads: &Heads, told: &[LaneHave]) -> Result<Vec<Divergence>, StoreError> {
+pub fn diverged(
+    view: &dyn View,
+    heads: &Heads,
+    told: &[LaneHave],
+) -> Result<Vec<Divergence>, StoreError> {
     let mut found = Vec::new();
     for have in told.iter().filter(|have| have.acked > 0) {
-        let Some(head) = heads.get(&(have.epoch, have.lane)) else { continue };
+        let Some(head) = heads.get(&(have.epoch, have.lane)) else {
+            continue;
+        };
         let other = have.acked > head.seq
             || (have.acked == head.seq && have.hash != head.hash)
-            || log::hash_at(view, have.epoch, have.lane, have.acked)?.is_some_and(|hash| hash != have.hash);
+            || log::hash_at(view, have.epoch, have.lane, have.acked)?
+                .is_some_and(|hash| hash != have.hash);
         if other {
-            found.push(Divergence { epoch: have.epoch, lane: have.lane });
+            found.push(Divergence {
+                epoch: have.epoch,
+                lane: have.lane,
+            });
         }
     }
     Ok(found)
@@ -47,7 +57,11 @@ pub fn diverged(view: &dyn View, heads: &Heads, told: &[LaneHave]) -> Result<Vec
 impl Sender {
     /// Compares what the server told with the log, and leaves the lanes that differ.
     pub(super) async fn leave_what_diverged(&self) -> Result<(), TalkError> {
-        let (store, heads, told) = (self.log.store().clone(), self.log.ends(), self.link.now().told);
+        let (store, heads, told) = (
+            self.log.store().clone(),
+            self.log.ends(),
+            self.link.now().told,
+        );
         for found in blocking(move || diverged(&*store, &heads, &told.lanes)).await? {
             self.leave(found).await?;
         }
@@ -60,27 +74,54 @@ impl Sender {
         tracing::warn!(log.epoch = found.epoch, log.lane = ?found.lane, "the server has another history of this log; going on in a new epoch");
         if found.epoch == self.log.epoch() {
             let next = self.around.next_epoch.clone();
-            let taken = tokio::task::spawn_blocking(move || next()).await.map_err(|error| local(&error))?;
+            let taken = tokio::task::spawn_blocking(move || next())
+                .await
+                .map_err(|error| local(&error))?;
             let (epoch, salt_root) = taken.map_err(|error| local(&error))?;
-            self.log.renew(epoch, salt_root).await.map_err(|error| local(&error))?;
+            self.log
+                .renew(epoch, salt_root)
+                .await
+                .map_err(|error| local(&error))?;
         }
-        let head = self.log.ends().get(&(found.epoch, found.lane)).map_or(0, |head| head.seq);
+        let head = self
+            .log
+            .ends()
+            .get(&(found.epoch, found.lane))
+            .map_or(0, |head| head.seq);
         let mut after: Seq = 0;
         while after < head {
             let store = self.log.store().clone();
-            let Some(frame) = blocking(move || log::next_frame(&*store, found.epoch, found.lane, after, head)).await? else { break };
+            let Some(frame) =
+                blocking(move || log::next_frame(&*store, found.epoch, found.lane, after, head))
+                    .await?
+            else {
+                break;
+            };
             after = frame.last();
             let entries = frame.open().map_err(|error| local(&error))?;
             debug_assert!(entries.len() <= FRAME_EVENTS_MAX);
             let entries = entries.into_iter().map(again).collect();
-            self.log.append(Append { lane: found.lane, entries }).await.map_err(|error| local(&error))?;
+            self.log
+                .append(Append {
+                    lane: found.lane,
+                    entries,
+                })
+                .await
+                .map_err(|error| local(&error))?;
         }
-        self.log.leave(found.epoch, found.lane).await.map_err(|error| local(&error))
+        self.log
+            .leave(found.epoch, found.lane)
+            .await
+            .map_err(|error| local(&error))
     }
 }
 
 /// Appended without a look at the dedupe: it knows the entry, from when it was first appended.
 fn again(entry: Entry) -> NewEntry {
     let at_ms = Open::from_bytes(&entry.open).map_or(0, |open| open.captured_ms);
-    NewEntry { identity: None, entry, at_ms }
+    NewEntry {
+        identity: None,
+        entry,
+        at_ms,
+    }
 }

@@ -18,7 +18,7 @@ use tokio::{
 };
 use trenza_shared::{
     clock::Clock,
-    id::{BootId, Epoch},
+    id::{BootId, Epoch, Seq},
     store::{Store, StoreError},
     wire::sync::{Ack, Hello, LANES_MAX, LaneHead},
 };
@@ -27,7 +27,7 @@ use crate::{
     config::SyncSection,
     link::{self, LinkCell},
     log::{self, Log},
-    tables::ServerRow,
+    tables::{STATE, ServerRow},
 };
 use diverge::Divergence;
 use plan::{BackOff, Offsets, Talk};
@@ -70,8 +70,23 @@ pub struct Sender {
 
 impl Sender {
     /// A worker that has not said anything yet.
-    pub fn new(log: Log, link: Arc<LinkCell>, limits: SyncSection, uplink: Uplink, around: Around) -> Self {
-        Self { log, link, limits, uplink, around, offsets: Offsets::default(), hello_boot_ms: None, forget_from: [0; 16] }
+    pub fn new(
+        log: Log,
+        link: Arc<LinkCell>,
+        limits: SyncSection,
+        uplink: Uplink,
+        around: Around,
+    ) -> Self {
+        Self {
+            log,
+            link,
+            limits,
+            uplink,
+            around,
+            offsets: Offsets::default(),
+            hello_boot_ms: None,
+            forget_from: [0; 16],
+        }
     }
 
     /// Talks with the server until `stop` says true. Breaking off a talk at any point loses nothing.
@@ -118,15 +133,26 @@ impl Sender {
         if before.up || before.problem != problem {
             tracing::warn!(error = %problem, sync.failures = failures, "the server cannot be reached; capture goes on");
         }
-        self.link.down(self.around.clock.wall_ms(), refused, problem);
+        self.link
+            .down(self.around.clock.wall_ms(), refused, problem);
         metrics::counter!("trenza_agent_sync_failures_total").increment(1);
-        let max_ms = if refused { self.limits.refused_wait_ms_max } else { self.limits.retry_wait_ms_max };
-        let min_ms = if refused { max_ms } else { self.limits.retry_wait_ms_min };
+        let max_ms = if refused {
+            self.limits.refused_wait_ms_max
+        } else {
+            self.limits.retry_wait_ms_max
+        };
+        let min_ms = if refused {
+            max_ms
+        } else {
+            self.limits.retry_wait_ms_min
+        };
         BackOff { min_ms, max_ms }.wait_ms(failures, error.retry_after_s(), (self.around.random)())
     }
 
     fn until_hello(&self) -> Duration {
-        let passed = self.hello_boot_ms.map_or(u64::MAX, |at| self.around.clock.boottime_ms().saturating_sub(at));
+        let passed = self.hello_boot_ms.map_or(u64::MAX, |at| {
+            self.around.clock.boottime_ms().saturating_sub(at)
+        });
         Duration::from_millis(self.limits.hello_every_ms.saturating_sub(passed))
     }
 
@@ -141,46 +167,68 @@ impl Sender {
                 self.hello().await?;
             }
             let told = self.link.now().told;
-            let Some(push) = plan::next_push(&self.log.ends(), &told.lanes, &[]) else { return Ok(()) };
+            let Some(push) = plan::next_push(&self.log.ends(), &told.lanes, &[]) else {
+                return Ok(());
+            };
             let frame = {
                 let store = self.log.store().clone();
-                blocking(move || log::next_frame(&*store, push.epoch, push.lane, push.after, push.head)).await?
+                blocking(move || {
+                    log::next_frame(&*store, push.epoch, push.lane, push.after, push.head)
+                })
+                .await?
             };
             let Some(frame) = frame else {
-                return Err(TalkError::Disagreement(format!("nothing is stored after {} of lane {:?} in epoch {}", push.after, push.lane, push.epoch)));
+                return Err(TalkError::Disagreement(format!(
+                    "nothing is stored after {} of lane {:?} in epoch {}",
+                    push.after, push.lane, push.epoch
+                )));
             };
             let (first, count) = (frame.first, frame.count);
             let trouble = match self.uplink.frame(&frame).await? {
                 Ack::Stored(have) => {
                     let went_on = have.acked > push.after;
-                    metrics::counter!("trenza_agent_sent_entries_total").increment(u64::from(count));
+                    metrics::counter!("trenza_agent_sent_entries_total")
+                        .increment(u64::from(count));
                     self.acknowledged(have)?;
                     if went_on {
                         continue;
                     }
-                    Divergence { epoch: push.epoch, lane: push.lane }
+                    Divergence {
+                        epoch: push.epoch,
+                        lane: push.lane,
+                    }
                 }
                 Ack::Gap(have) => {
                     let lost = first > push.after + 1 && have.acked == push.after;
                     self.acknowledged(have)?;
                     turns += 1;
                     if turns > TURNS_MAX {
-                        return Err(TalkError::Disagreement("the server asks again and again for another number".into()));
+                        return Err(TalkError::Disagreement(
+                            "the server asks again and again for another number".into(),
+                        ));
                     }
                     if !lost {
                         continue;
                     }
                     // What the server lacks is no longer here: the lane cannot go on, its rest goes on in another.
-                    Divergence { epoch: push.epoch, lane: push.lane }
+                    Divergence {
+                        epoch: push.epoch,
+                        lane: push.lane,
+                    }
                 }
                 Ack::Fork(have) => {
                     self.acknowledged(have)?;
-                    Divergence { epoch: push.epoch, lane: push.lane }
+                    Divergence {
+                        epoch: push.epoch,
+                        lane: push.lane,
+                    }
                 }
             };
             turns += 1;
             if turns > TURNS_MAX {
-                return Err(TalkError::Disagreement("the log diverges again and again".into()));
+                return Err(TalkError::Disagreement(
+                    "the log diverges again and again".into(),
+                ));
             }
             self.leave(trouble).await?;
         }
@@ -193,23 +241,39 @@ impl Sender {
         let welcome = self.uplink.hello(&hello).await?;
         let answered_boot_ms = clock.boottime_ms();
         self.hello_boot_ms = Some(answered_boot_ms);
-        self.offsets.add(Talk { sent_boot_ms, answered_boot_ms, received_ms: welcome.received_ms, replied_ms: welcome.sent_ms });
+        self.offsets.add(Talk {
+            sent_boot_ms,
+            answered_boot_ms,
+            received_ms: welcome.received_ms,
+            replied_ms: welcome.sent_ms,
+        });
         let offset = self.offsets.offset_ms(clock.wall_ms(), clock.boottime_ms());
         self.uplink.time().saw_server_time_ms(welcome.sent_ms);
         let server_ms = welcome.sent_ms;
         let before = self.link.now().told.generation;
         if before != 0 && before != welcome.generation {
-            tracing::info!(server.generation = welcome.generation, "the server has another history than last time: believing it");
+            tracing::info!(
+                server.generation = welcome.generation,
+                "the server has another history than last time: believing it"
+            );
         }
-        self.link.welcome(welcome, offset).map_err(|error| TalkError::Local(error.to_string()))?;
+        self.link
+            .welcome(welcome, offset)
+            .map_err(|error| TalkError::Local(error.to_string()))?;
         // Before anybody is told that all is well: what the server has under known numbers may be another copy's.
         self.leave_what_diverged().await?;
         self.link.up(clock.wall_ms());
-        if self.uplink.validity().is_some_and(|validity| validity.wants_renewal(server_ms)) {
+        if self
+            .uplink
+            .validity()
+            .is_some_and(|validity| validity.wants_renewal(server_ms))
+        {
             // An agent whose renewal fails goes on with what it has.
             match self.uplink.renew().await {
                 Ok(()) => tracing::info!("the certificate was renewed"),
-                Err(error) => tracing::warn!(error = %error, "the certificate could not be renewed; trying again at the next hello"),
+                Err(error) => {
+                    tracing::warn!(error = %error, "the certificate could not be renewed; trying again at the next hello")
+                }
             }
         }
         self.tidy().await
@@ -224,7 +288,13 @@ impl Sender {
             lanes
                 .map(|((epoch, lane), head)| {
                     let oldest = log::oldest(&*store, *epoch, *lane)?;
-                    Ok(LaneHead { epoch: *epoch, lane: *lane, seq: head.seq, hash: head.hash, oldest })
+                    Ok(LaneHead {
+                        epoch: *epoch,
+                        lane: *lane,
+                        seq: head.seq,
+                        hash: head.hash,
+                        oldest,
+                    })
                 })
                 .collect::<Result<Vec<_>, StoreError>>()
         })
@@ -244,24 +314,47 @@ impl Sender {
     }
 
     fn acknowledged(&self, have: trenza_shared::wire::sync::LaneHave) -> Result<(), TalkError> {
-        self.link.acknowledged(have).map_err(|error| TalkError::Local(error.to_string()))
+        self.link
+            .acknowledged(have)
+            .map_err(|error| TalkError::Local(error.to_string()))
     }
 
     /// Deletes what the server archived and what is too old to be a retry, a bounded part of it.
     async fn tidy(&mut self) -> Result<(), TalkError> {
         let now_ms = self.around.clock.wall_ms();
-        let before_ms = now_ms - i64::try_from(self.limits.retention_hours).unwrap_or(i64::MAX / HOUR_MS).min(i64::MAX / HOUR_MS) * HOUR_MS;
-        let (store, told, from) = (self.log.store().clone(), self.link.now().told, self.forget_from);
+        let before_ms = now_ms
+            - i64::try_from(self.limits.retention_hours)
+                .unwrap_or(i64::MAX / HOUR_MS)
+                .min(i64::MAX / HOUR_MS)
+                * HOUR_MS;
+        let (store, told, from) = (
+            self.log.store().clone(),
+            self.link.now().told,
+            self.forget_from,
+        );
         let next = blocking(move || tidy(&*store, &told, from, before_ms)).await?;
         self.forget_from = next;
         Ok(())
     }
 }
 
-fn tidy(store: &dyn Store, told: &ServerRow, from: [u8; 16], before_ms: i64) -> Result<[u8; 16], StoreError> {
+fn tidy(
+    store: &dyn Store,
+    told: &ServerRow,
+    from: [u8; 16],
+    before_ms: i64,
+) -> Result<[u8; 16], StoreError> {
     let mut steps = 0;
     for have in &told.lanes {
-        while steps < PRUNE_STEPS_MAX && log::prune(store, have.epoch, have.lane, have.archived, before_ms)? > 0 {
+        while steps < PRUNE_STEPS_MAX
+            && log::prune(store, have.epoch, have.lane, have.archived, before_ms)? > 0
+        {
+            steps += 1;
+        }
+    }
+    // Lanes that were left hold nothing that was not appended again.
+    for (epoch, lane) in STATE.get(store, &())?.unwrap_or_default().left {
+        while steps < PRUNE_STEPS_MAX && log::prune(store, epoch, lane, Seq::MAX, before_ms)? > 0 {
             steps += 1;
         }
     }
@@ -269,6 +362,11 @@ fn tidy(store: &dyn Store, told: &ServerRow, from: [u8; 16], before_ms: i64) -> 
 }
 
 /// Runs what reads or writes the disk away from the threads that serve.
-pub(crate) async fn blocking<T: Send + 'static>(job: impl FnOnce() -> Result<T, StoreError> + Send + 'static) -> Result<T, TalkError> {
-    spawn_blocking(job).await.map_err(|error| TalkError::Local(error.to_string()))?.map_err(|error| TalkError::Local(error.to_string()))
+pub(crate) async fn blocking<T: Send + 'static>(
+    job: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
+) -> Result<T, TalkError> {
+    spawn_blocking(job)
+        .await
+        .map_err(|error| TalkError::Local(error.to_string()))?
+        .map_err(|error| TalkError::Local(error.to_string()))
 }

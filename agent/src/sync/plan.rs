@@ -36,7 +36,12 @@ pub fn next_push(heads: &Heads, have: &[LaneHave], stuck: &[(Epoch, Lane)]) -> O
         heads
             .iter()
             .filter(|((epoch, of), _)| *of == lane && !stuck.contains(&(*epoch, lane)))
-            .map(|((epoch, _), head)| Push { epoch: *epoch, lane, after: link::acked(have, *epoch, lane), head: head.seq })
+            .map(|((epoch, _), head)| Push {
+                epoch: *epoch,
+                lane,
+                after: link::acked(have, *epoch, lane),
+                head: head.seq,
+            })
             .find(|push| push.after < push.head)
     })
 }
@@ -54,14 +59,19 @@ impl BackOff {
     /// Doubles with every failure up to the cap; full jitter is applied after the cap, so that the spread stays at the cap.
     /// `random` is in 0..1. A server's `Retry-After` is never undercut.
     pub fn wait_ms(self, failures: u32, retry_after_s: Option<u64>, random: f64) -> u64 {
-        let cap = self.min_ms.saturating_mul(1 << failures.saturating_sub(1).min(32)).min(self.max_ms);
+        let cap = self
+            .min_ms
+            .saturating_mul(1 << failures.saturating_sub(1).min(32))
+            .min(self.max_ms);
         let random = random.clamp(0.0, 1.0);
         let jittered = (cap as f64 * random) as u64;
         match retry_after_s {
             None => jittered,
             Some(asked_s) => {
                 let asked_ms = asked_s.saturating_mul(1000);
-                asked_ms.saturating_add((asked_ms as f64 * RETRY_AFTER_SPREAD * random) as u64).max(jittered)
+                asked_ms
+                    .saturating_add((asked_ms as f64 * RETRY_AFTER_SPREAD * random) as u64)
+                    .max(jittered)
             }
         }
     }
@@ -87,11 +97,14 @@ pub struct Offsets(VecDeque<(u64, i64)>);
 impl Offsets {
     /// Takes in a talk.
     pub fn add(&mut self, talk: Talk) {
-        let away_ms = i64::try_from(talk.answered_boot_ms.saturating_sub(talk.sent_boot_ms)).unwrap_or(i64::MAX);
+        let away_ms = i64::try_from(talk.answered_boot_ms.saturating_sub(talk.sent_boot_ms))
+            .unwrap_or(i64::MAX);
         let there_ms = talk.replied_ms.saturating_sub(talk.received_ms);
         let delay_ms = u64::try_from(away_ms.saturating_sub(there_ms)).unwrap_or(0);
         let boot = |ms: u64| i64::try_from(ms).unwrap_or(i64::MAX);
-        let offset = (talk.received_ms - boot(talk.sent_boot_ms)).saturating_add(talk.replied_ms - boot(talk.answered_boot_ms)) / 2;
+        let offset = (talk.received_ms - boot(talk.sent_boot_ms))
+            .saturating_add(talk.replied_ms - boot(talk.answered_boot_ms))
+            / 2;
         if self.0.len() == SAMPLES_MAX {
             self.0.pop_front();
         }
@@ -114,23 +127,51 @@ mod tests {
     use crate::log::Head;
 
     fn heads(list: &[(Epoch, Lane, Seq)]) -> Heads {
-        list.iter().map(|(epoch, lane, seq)| ((*epoch, *lane), Head { seq: *seq, hash: CHAIN_START })).collect()
+        list.iter()
+            .map(|(epoch, lane, seq)| {
+                (
+                    (*epoch, *lane),
+                    Head {
+                        seq: *seq,
+                        hash: CHAIN_START,
+                    },
+                )
+            })
+            .collect()
     }
 
     fn have(epoch: Epoch, lane: Lane, acked: Seq) -> LaneHave {
-        LaneHave { epoch, lane, acked, hash: ChainHash([0; 32]), archived: acked }
+        LaneHave {
+            epoch,
+            lane,
+            acked,
+            hash: ChainHash([0; 32]),
+            archived: acked,
+        }
     }
 
     #[test]
     fn urgent_things_go_first_and_older_lives_before_newer() {
-        let heads = heads(&[(1, Lane::Visits, 5), (2, Lane::Urgent, 1), (2, Lane::Visits, 9)]);
+        let heads = heads(&[
+            (1, Lane::Visits, 5),
+            (2, Lane::Urgent, 1),
+            (2, Lane::Visits, 9),
+        ]);
         let mut had = vec![];
         let push = next_push(&heads, &had, &[]).unwrap();
         assert_eq!((push.epoch, push.lane, push.after), (2, Lane::Urgent, 0));
         had.push(have(2, Lane::Urgent, 1));
         assert_eq!(next_push(&heads, &had, &[]).unwrap().epoch, 1);
         had.push(have(1, Lane::Visits, 5));
-        assert_eq!(next_push(&heads, &had, &[]).unwrap(), Push { epoch: 2, lane: Lane::Visits, after: 0, head: 9 });
+        assert_eq!(
+            next_push(&heads, &had, &[]).unwrap(),
+            Push {
+                epoch: 2,
+                lane: Lane::Visits,
+                after: 0,
+                head: 9
+            }
+        );
         assert_eq!(next_push(&heads, &had, &[(2, Lane::Visits)]), None);
         had.push(have(2, Lane::Visits, 9));
         assert_eq!(next_push(&heads, &had, &[]), None);
@@ -170,13 +211,31 @@ mod tests {
         let mut offsets = Offsets::default();
         assert_eq!(offsets.offset_ms(0, 0), None);
         // 100 ms each way: the server's clock is 5 s ahead of a wall clock that says 1_000_000 at boot.
-        offsets.add(Talk { sent_boot_ms: 0, answered_boot_ms: 200, received_ms: 1_005_100, replied_ms: 1_005_100 });
+        offsets.add(Talk {
+            sent_boot_ms: 0,
+            answered_boot_ms: 200,
+            received_ms: 1_005_100,
+            replied_ms: 1_005_100,
+        });
         // A slow, lopsided one.
-        offsets.add(Talk { sent_boot_ms: 1_000, answered_boot_ms: 9_000, received_ms: 1_013_900, replied_ms: 1_013_900 });
+        offsets.add(Talk {
+            sent_boot_ms: 1_000,
+            answered_boot_ms: 9_000,
+            received_ms: 1_013_900,
+            replied_ms: 1_013_900,
+        });
         assert_eq!(offsets.offset_ms(1_010_000, 10_000), Some(5_000));
-        assert_eq!(offsets.offset_ms(1_010_000 + 3_600_000, 10_000), Some(5_000 - 3_600_000));
+        assert_eq!(
+            offsets.offset_ms(1_010_000 + 3_600_000, 10_000),
+            Some(5_000 - 3_600_000)
+        );
         for n in 0..20 {
-            offsets.add(Talk { sent_boot_ms: n, answered_boot_ms: n, received_ms: 7, replied_ms: 7 });
+            offsets.add(Talk {
+                sent_boot_ms: n,
+                answered_boot_ms: n,
+                received_ms: 7,
+                replied_ms: 7,
+            });
         }
         assert_eq!(offsets.0.len(), SAMPLES_MAX);
     }

@@ -20,7 +20,7 @@ use tokio::{sync::oneshot, task::JoinHandle, time::timeout};
 use trenza_shared::{
     clock::TestClock,
     event::EventType,
-    id::{AgentId, ChainHash, Lane, Seq},
+    id::{AgentId, ChainHash, Lane},
     net::{
         error::HttpError,
         pki::{self, Ca, DeviceKey},
@@ -69,13 +69,26 @@ struct Fake {
 
 impl Fake {
     fn texts(&self) -> Vec<String> {
-        self.lanes.lock().unwrap().values().flat_map(|lane| lane.texts.clone()).collect()
+        self.lanes
+            .lock()
+            .unwrap()
+            .values()
+            .flat_map(|lane| lane.texts.clone())
+            .collect()
     }
 
     fn have(&self, epoch: Epoch, lane: Lane) -> LaneHave {
         let lanes = self.lanes.lock().unwrap();
-        let (seq, hash) = lanes.get(&(epoch, lane)).map_or((0, CHAIN_START), |held| (held.seq, held.hash.unwrap_or(CHAIN_START)));
-        LaneHave { epoch, lane, acked: seq, hash, archived: seq }
+        let (seq, hash) = lanes.get(&(epoch, lane)).map_or((0, CHAIN_START), |held| {
+            (held.seq, held.hash.unwrap_or(CHAIN_START))
+        });
+        LaneHave {
+            epoch,
+            lane,
+            acked: seq,
+            hash,
+            archived: seq,
+        }
     }
 
     /// Everything was done, the answer does not arrive; or a busy server that says when to come back.
@@ -83,14 +96,27 @@ impl Fake {
         let call = self.calls.fetch_add(1, Ordering::SeqCst);
         match self.lose_every.load(Ordering::SeqCst) {
             0 => shape.to_bytes().into_response(),
-            every if call % (2 * every) == 0 => Body::from_stream(stream::iter([Err::<Bytes, _>(io::Error::other("lost"))])).into_response(),
-            every if call % every == 0 => HttpError::unavailable("busy", "busy", 0).into_response(),
+            every if call.is_multiple_of(2 * every) => {
+                Body::from_stream(stream::iter([Err::<Bytes, _>(io::Error::other("lost"))]))
+                    .into_response()
+            }
+            every if call.is_multiple_of(every) => {
+                HttpError::unavailable("busy", "busy", 0).into_response()
+            }
             _ => shape.to_bytes().into_response(),
         }
     }
 
     fn admit(&self) -> Result<(), HttpError> {
-        if self.revoked.load(Ordering::SeqCst) { Err(HttpError::new(http::StatusCode::FORBIDDEN, "revoked", "revoked by an admin")) } else { Ok(()) }
+        if self.revoked.load(Ordering::SeqCst) {
+            Err(HttpError::new(
+                http::StatusCode::FORBIDDEN,
+                "revoked",
+                "revoked by an admin",
+            ))
+        } else {
+            Ok(())
+        }
     }
 }
 
@@ -99,9 +125,18 @@ async fn hello(State(fake): State<Arc<Fake>>, body: Bytes) -> Result<Response, H
     let hello = Hello::from_bytes(&body).unwrap();
     assert_eq!(hello.agent, AGENT);
     let keys: Vec<_> = fake.lanes.lock().unwrap().keys().copied().collect();
-    let lanes = keys.into_iter().map(|(epoch, lane)| fake.have(epoch, lane)).collect();
+    let lanes = keys
+        .into_iter()
+        .map(|(epoch, lane)| fake.have(epoch, lane))
+        .collect();
     let generation = fake.generation.load(Ordering::SeqCst);
-    Ok(fake.answer(&Welcome { generation, received_ms: NOW + 5_000, sent_ms: NOW + 5_000, lanes, write_keys: vec!["wk_web".into()] }))
+    Ok(fake.answer(&Welcome {
+        generation,
+        received_ms: NOW + 5_000,
+        sent_ms: NOW + 5_000,
+        lanes,
+        write_keys: vec!["wk_web".into()],
+    }))
 }
 
 async fn frame(State(fake): State<Arc<Fake>>, body: Bytes) -> Result<Response, HttpError> {
@@ -122,14 +157,18 @@ async fn frame(State(fake): State<Arc<Fake>>, body: Bytes) -> Result<Response, H
         let mut lanes = fake.lanes.lock().unwrap();
         let held = lanes.entry((frame.epoch, frame.lane)).or_default();
         (held.seq, held.hash) = (frame.last(), Some(frame.head));
-        held.texts.extend(entries.iter().map(|entry| entry.text().unwrap().to_owned()));
+        held.texts
+            .extend(entries.iter().map(|entry| entry.text().unwrap().to_owned()));
     }
     Ok(fake.answer(&Ack::Stored(fake.have(frame.epoch, frame.lane))))
 }
 
 async fn renew(State(fake): State<Arc<Fake>>, Json(asked): Json<Value>) -> Json<Value> {
     fake.renewals.fetch_add(1, Ordering::SeqCst);
-    let issued = fake.ca.sign_agent(asked["csr"].as_str().unwrap(), AGENT, NOW, 300).unwrap();
+    let issued = fake
+        .ca
+        .sign_agent(asked["csr"].as_str().unwrap(), AGENT, NOW, 300)
+        .unwrap();
     Json(json!({ "certificate": issued.pem }))
 }
 
@@ -159,9 +198,23 @@ impl World {
     async fn with_certificate_days(days: u32) -> Self {
         let ca = Ca::generate("test", NOW).unwrap();
         let clock = Arc::new(TestClock::at(NOW));
-        let cert = ca.issue_server(&["localhost".into()], &["127.0.0.1".parse().unwrap()], NOW, 10).unwrap();
+        let cert = ca
+            .issue_server(
+                &["localhost".into()],
+                &["127.0.0.1".parse().unwrap()],
+                NOW,
+                10,
+            )
+            .unwrap();
         let key = pki::read_key(&cert.key_pem).unwrap();
-        let tls = agents_server_config(pki::read_chain(&cert.chain_pem).unwrap(), key, ca.cert_der(), 0, clock.clone()).unwrap();
+        let tls = agents_server_config(
+            pki::read_chain(&cert.chain_pem).unwrap(),
+            key,
+            ca.cert_der(),
+            0,
+            clock.clone(),
+        )
+        .unwrap();
         let dir = tempfile::tempdir().unwrap();
         credentials(&ca, dir.path(), days);
         let fake = Arc::new(Fake {
@@ -178,18 +231,35 @@ impl World {
             .route("/sync/v1/frame", post(frame))
             .route("/sync/v1/renew", post(renew))
             .with_state(fake.clone());
-        let listener = Listener::bind(([127, 0, 0, 1], 0).into(), Some(tls), Limits::default()).await.unwrap();
+        let listener = Listener::bind(([127, 0, 0, 1], 0).into(), Some(tls), Limits::default())
+            .await
+            .unwrap();
         let url = listener.url();
         let (server, stopped) = oneshot::channel();
         tokio::spawn(serve(listener, routes, async {
             let _gone = stopped.await;
         }));
-        Self { fake, url, dir, clock, _server: server }
+        Self {
+            fake,
+            url,
+            dir,
+            clock,
+            _server: server,
+        }
     }
 
     fn edge(&self, store: MemStore) -> Edge {
         let store = Arc::new(store);
-        let (log, _thread) = Log::open(store.clone(), AGENT, Fresh { epoch: 1, salt_root: random(), damaged: false }).unwrap();
+        let (log, _thread) = Log::open(
+            store.clone(),
+            AGENT,
+            Fresh {
+                epoch: 1,
+                salt_root: random(),
+                damaged: false,
+            },
+        )
+        .unwrap();
         let link = Arc::new(LinkCell::open(store.clone(), NOW).unwrap());
         let wake = Arc::new(Notify::new());
         let epochs = Mutex::new(log.epoch());
@@ -206,19 +276,54 @@ impl World {
             wake: wake.clone(),
         };
         let time = TlsTime::new(self.clock.clone(), 0);
-        let uplink = Uplink::open(self.dir.path(), &self.url, time, Duration::from_secs(20)).unwrap();
-        let limits = SyncSection { retry_wait_ms_min: 1, retry_wait_ms_max: 2, refused_wait_ms_max: 600_000, ..SyncSection::default() };
+        let uplink =
+            Uplink::open(self.dir.path(), &self.url, time, Duration::from_secs(20)).unwrap();
+        let limits = SyncSection {
+            retry_wait_ms_min: 1,
+            retry_wait_ms_max: 2,
+            refused_wait_ms_max: 600_000,
+            ..SyncSection::default()
+        };
         let (stop, stopping) = watch::channel(false);
-        let task = tokio::spawn(Sender::new(log.clone(), link.clone(), limits, uplink, around).run(stopping));
-        Edge { store, log, link, wake, stop, task }
+        let task = tokio::spawn(
+            Sender::new(log.clone(), link.clone(), limits, uplink, around).run(stopping),
+        );
+        Edge {
+            store,
+            log,
+            link,
+            wake,
+            stop,
+            task,
+        }
     }
 }
 
 impl Edge {
     async fn capture(&self, texts: &[String]) {
-        let open = Open { what: What::Event(EventType::Track), captured_ms: NOW, boottime_ms: 1, offset_min: 60, key: "wk".into(), unverified: false };
-        let entries = texts.iter().map(|text| NewEntry { identity: None, entry: Entry::clear(&open, text), at_ms: NOW }).collect();
-        self.log.append(Append { lane: Lane::Visits, entries }).await.unwrap();
+        let open = Open {
+            what: What::Event(EventType::Track),
+            captured_ms: NOW,
+            boottime_ms: 1,
+            offset_min: 60,
+            key: "wk".into(),
+            unverified: false,
+        };
+        let entries = texts
+            .iter()
+            .map(|text| NewEntry {
+                identity: None,
+                entry: Entry::clear(&open, text),
+                at_ms: NOW,
+            })
+            .collect();
+        self.log
+            .append(Append {
+                lane: Lane::Visits,
+                entries,
+            })
+            .await
+            .unwrap();
     }
 
     async fn until(&self, what: &str, condition: impl Fn(&link::Link) -> bool) {
@@ -229,7 +334,10 @@ impl Edge {
 
     async fn until_all_sent(&self) {
         let log = self.log.clone();
-        self.until("everything sent", move |link| link.up && link::waiting(&log.ends(), &link.told.lanes) == 0).await;
+        self.until("everything sent", move |link| {
+            link.up && link::waiting(&log.ends(), &link.told.lanes) == 0
+        })
+        .await;
     }
 
     async fn stop(self) -> MemStore {
@@ -241,7 +349,9 @@ impl Edge {
 
 fn credentials(ca: &Ca, dir: &Path, days: u32) {
     let key = DeviceKey::generate().unwrap();
-    let cert = ca.sign_agent(&key.csr_pem().unwrap(), AGENT, NOW, days).unwrap();
+    let cert = ca
+        .sign_agent(&key.csr_pem().unwrap(), AGENT, NOW, days)
+        .unwrap();
     std::fs::write(dir.join(files::KEY), key.to_pem()).unwrap();
     std::fs::write(dir.join(files::CERT), cert.pem).unwrap();
     std::fs::write(dir.join(files::CA), ca.cert_pem()).unwrap();
@@ -275,7 +385,10 @@ async fn a_visit_goes_out_as_soon_as_it_is_in_the_log_and_what_the_server_told_i
     assert!(edge.link.now().keys.contains("wk_web"));
     let store = edge.stop().await;
     let link = LinkCell::open(Arc::new(store), NOW).unwrap().now();
-    assert_eq!((link.up, link.told.lanes[0].acked, link.told.clock_offset_ms), (false, 1, Some(5_000)));
+    assert_eq!(
+        (link.up, link.told.lanes[0].acked, link.told.clock_offset_ms),
+        (false, 1, Some(5_000))
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -287,7 +400,8 @@ async fn a_server_restored_from_a_backup_is_filled_up_again() {
     world.fake.lanes.lock().unwrap().clear();
     world.fake.generation.store(2, Ordering::SeqCst);
     edge.wake.notify_one();
-    edge.until("the new generation", |link| link.told.generation == 2).await;
+    edge.until("the new generation", |link| link.told.generation == 2)
+        .await;
     edge.until_all_sent().await;
     assert_eq!(world.fake.texts(), texts(0..40));
     assert_eq!(edge.log.epoch(), 1);
@@ -342,9 +456,13 @@ async fn a_certificate_past_two_thirds_of_its_life_is_renewed() {
     let validity = uplink::Validity::of(&pki::read_chain(&before).unwrap()[0]).unwrap();
     assert!(!validity.wants_renewal(NOW) && validity.wants_renewal(NOW + 12 * HOUR_MS));
     let time = TlsTime::new(world.clock.clone(), 0);
-    let mut uplink = Uplink::open(world.dir.path(), &world.url, time, Duration::from_secs(20)).unwrap();
+    let mut uplink =
+        Uplink::open(world.dir.path(), &world.url, time, Duration::from_secs(20)).unwrap();
     uplink.renew().await.unwrap();
-    assert_ne!(std::fs::read_to_string(world.dir.path().join(files::CERT)).unwrap(), before);
+    assert_ne!(
+        std::fs::read_to_string(world.dir.path().join(files::CERT)).unwrap(),
+        before
+    );
     assert!(!uplink.validity().unwrap().wants_renewal(NOW + 12 * HOUR_MS));
     assert_eq!(world.fake.renewals.load(Ordering::SeqCst), 1);
     assert!(!world.dir.path().join("device.cert.next").exists());

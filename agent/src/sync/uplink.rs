@@ -95,7 +95,13 @@ pub enum TalkError {
 impl TalkError {
     /// The server does not want this agent: trying often is of no use.
     pub fn refuses_agent(&self) -> bool {
-        matches!(self, Self::Refused { status: 401 | 403, .. })
+        matches!(
+            self,
+            Self::Refused {
+                status: 401 | 403,
+                ..
+            }
+        )
     }
 
     /// When the server wants to be asked again. Unit: seconds.
@@ -119,12 +125,18 @@ pub struct Validity {
 impl Validity {
     /// Reads it from a certificate (DER).
     pub fn of(der: &[u8]) -> Option<Self> {
-        Some(Self { begins_ms: pki::cert_begins_ms(der)?, expires_ms: pki::cert_expires_ms(der)? })
+        Some(Self {
+            begins_ms: pki::cert_begins_ms(der)?,
+            expires_ms: pki::cert_expires_ms(der)?,
+        })
     }
 
     /// Two thirds of it are over.
     pub fn wants_renewal(self, now_ms: i64) -> bool {
-        now_ms >= self.begins_ms.saturating_add(self.expires_ms.saturating_sub(self.begins_ms) / 3 * 2)
+        now_ms
+            >= self
+                .begins_ms
+                .saturating_add(self.expires_ms.saturating_sub(self.begins_ms) / 3 * 2)
     }
 }
 
@@ -143,10 +155,22 @@ impl Uplink {
     ///
     /// # Errors
     /// [`CredentialsError`] names the file.
-    pub fn open(dir: &Path, base: &str, time: Arc<TlsTime>, request: Duration) -> Result<Self, CredentialsError> {
+    pub fn open(
+        dir: &Path,
+        base: &str,
+        time: Arc<TlsTime>,
+        request: Duration,
+    ) -> Result<Self, CredentialsError> {
         let (client, validity) = client(dir, &time, request)?;
         let base = base.trim_end_matches('/').to_owned();
-        Ok(Self { dir: dir.to_owned(), base, time, request, client, validity })
+        Ok(Self {
+            dir: dir.to_owned(),
+            base,
+            time,
+            request,
+            client,
+            validity,
+        })
     }
 
     /// The time by which certificates are judged.
@@ -164,7 +188,9 @@ impl Uplink {
     /// # Errors
     /// [`TalkError`].
     pub async fn hello(&self, hello: &Hello) -> Result<Welcome, TalkError> {
-        let answer = self.call("hello", hello.to_bytes(), "application/msgpack").await?;
+        let answer = self
+            .call("hello", hello.to_bytes(), "application/msgpack")
+            .await?;
         Ok(Welcome::from_bytes(&answer.body)?)
     }
 
@@ -173,7 +199,9 @@ impl Uplink {
     /// # Errors
     /// [`TalkError`]; it is unknown then whether the server has it.
     pub async fn frame(&self, frame: &Frame) -> Result<Ack, TalkError> {
-        let answer = self.call("frame", frame.to_bytes(), "application/msgpack").await?;
+        let answer = self
+            .call("frame", frame.to_bytes(), "application/msgpack")
+            .await?;
         Ok(Ack::from_bytes(&answer.body)?)
     }
 
@@ -183,20 +211,32 @@ impl Uplink {
     /// [`TalkError`]; the old certificate stays in use.
     pub async fn renew(&mut self) -> Result<(), TalkError> {
         let key = read(&self.dir.join(files::KEY))?;
-        let csr = DeviceKey::from_pem(&key).and_then(|key| key.csr_pem()).map_err(CredentialsError::from)?;
-        let body = serde_json::to_vec(&RenewRequest { csr: &csr }).map_err(|error| TalkError::Local(error.to_string()))?;
+        let csr = DeviceKey::from_pem(&key)
+            .and_then(|key| key.csr_pem())
+            .map_err(CredentialsError::from)?;
+        let body = serde_json::to_vec(&RenewRequest { csr: &csr })
+            .map_err(|error| TalkError::Local(error.to_string()))?;
         let answer = self.call("renew", body, "application/json").await?;
-        let renewed: RenewAnswer = serde_json::from_slice(&answer.body).map_err(|error| WireError::malformed("renewed certificate", error))?;
+        let renewed: RenewAnswer = serde_json::from_slice(&answer.body)
+            .map_err(|error| WireError::malformed("renewed certificate", error))?;
         pki::read_chain(&renewed.certificate).map_err(CredentialsError::from)?;
         let path = self.dir.join(files::CERT);
-        replace(&path, renewed.certificate.as_bytes()).map_err(|cause| CredentialsError::Unwritable { path, cause })?;
+        replace(&path, renewed.certificate.as_bytes())
+            .map_err(|cause| CredentialsError::Unwritable { path, cause })?;
         (self.client, self.validity) = client(&self.dir, &self.time, self.request)?;
         Ok(())
     }
 
-    async fn call(&self, what: &str, body: Vec<u8>, kind: &'static str) -> Result<Response, TalkError> {
+    async fn call(
+        &self,
+        what: &str,
+        body: Vec<u8>,
+        kind: &'static str,
+    ) -> Result<Response, TalkError> {
         let url = format!("{}/sync/v1/{what}", self.base);
-        let headers: HeaderMap = [(header::CONTENT_TYPE, HeaderValue::from_static(kind))].into_iter().collect();
+        let headers: HeaderMap = [(header::CONTENT_TYPE, HeaderValue::from_static(kind))]
+            .into_iter()
+            .collect();
         let answer = self.client.post(&url, headers, body).await?;
         if answer.status == StatusCode::OK {
             return Ok(answer);
@@ -205,7 +245,10 @@ impl Uplink {
         Err(TalkError::Refused {
             status: answer.status.as_u16(),
             retry_after_s: answer.retry_after_s(),
-            code: said.as_ref().map(|said| said.code.clone()).unwrap_or_default(),
+            code: said
+                .as_ref()
+                .map(|said| said.code.clone())
+                .unwrap_or_default(),
             message: said.map(|said| said.message).unwrap_or_default(),
         })
     }
@@ -221,12 +264,20 @@ struct RenewAnswer {
     certificate: String,
 }
 
-fn client(dir: &Path, time: &Arc<TlsTime>, request: Duration) -> Result<(Client, Option<Validity>), CredentialsError> {
+fn client(
+    dir: &Path,
+    time: &Arc<TlsTime>,
+    request: Duration,
+) -> Result<(Client, Option<Validity>), CredentialsError> {
     let key = DeviceKey::from_pem(&read(&dir.join(files::KEY))?)?;
     let chain = pki::read_chain(&read(&dir.join(files::CERT))?)?;
     let mut ca = pki::read_chain(&read(&dir.join(files::CA))?)?;
     let validity = chain.first().and_then(|leaf| Validity::of(leaf));
-    let (config, _) = tls::client_config(Trust::ca(ca.swap_remove(0)), Some((chain, key.to_der())), time.clone())?;
+    let (config, _) = tls::client_config(
+        Trust::ca(ca.swap_remove(0)),
+        Some((chain, key.to_der())),
+        time.clone(),
+    )?;
     let limits = ClientLimits {
         connect: CONNECT_MAX.min(request),
         request,
@@ -238,7 +289,10 @@ fn client(dir: &Path, time: &Arc<TlsTime>, request: Duration) -> Result<(Client,
 }
 
 fn read(path: &Path) -> Result<String, CredentialsError> {
-    std::fs::read_to_string(path).map_err(|cause| CredentialsError::Unreadable { path: path.to_owned(), cause })
+    std::fs::read_to_string(path).map_err(|cause| CredentialsError::Unreadable {
+        path: path.to_owned(),
+        cause,
+    })
 }
 
 /// Replaces a file so that it is always either the old or the new one.
@@ -263,7 +317,10 @@ mod tests {
 
     #[test]
     fn a_certificate_is_renewed_after_two_thirds_of_its_life() {
-        let validity = Validity { begins_ms: 1_000, expires_ms: 31_000 };
+        let validity = Validity {
+            begins_ms: 1_000,
+            expires_ms: 31_000,
+        };
         assert!(!validity.wants_renewal(20_999));
         assert!(validity.wants_renewal(21_000) && validity.wants_renewal(99_000));
     }

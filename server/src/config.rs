@@ -152,17 +152,11 @@ impl Default for PlaceConfig {
 }
 
 /// Section `[capture]`.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct CaptureConfig {
     /// Requests that one source may make. Unit: requests a second; 0 = without limit.
     pub requests_per_s_max: u32,
-}
-
-impl Default for CaptureConfig {
-    fn default() -> Self {
-        Self { requests_per_s_max: 0 }
-    }
 }
 
 /// Section `[log]`.

@@ -19,6 +19,13 @@ use crate::registry::Registry;
 const HIDDEN: &str = "***";
 /// Members of `context` that tell a person or a device.
 const CONTEXT_HIDDEN: [&str; 4] = ["ip", "location", "device", "userAgent"];
+/// Properties that hold what people typed, or a document of a person under a local name.
+const TYPED: [&str; 14] = [
+    "note", "notes", "nota", "notas", "comment", "comments", "message", "text", "dni", "nie",
+    "nif", "rut", "curp", "cpf",
+];
+/// Addresses of pages, whose queries carry what forms were filled with.
+const ADDRESSES: [&str; 5] = ["url", "search", "referrer", "referer", "href"];
 
 impl Moment {
     /// The channel: what the event says, else what its type implies.
@@ -173,6 +180,15 @@ fn property(name: &str, value: &Value) -> Value {
         Value::String(_) | Value::Number(_) if IDENTIFIER_TRAITS.contains(&name) => {
             named(name, value)
         }
+        Value::String(_) | Value::Number(_)
+            if TYPED.contains(&name.to_ascii_lowercase().as_str()) =>
+        {
+            HIDDEN.into()
+        }
+        Value::String(address) if ADDRESSES.contains(&name) => {
+            let end = address.find(['?', '#']).unwrap_or(address.len());
+            mask::trait_value("", address[..end].into())
+        }
         Value::String(_)
             if matches!(
                 name,
@@ -216,9 +232,9 @@ mod tests {
         let body = json!({
             "type": "track", "event": "Guide downloaded", "userId": "ada-lovelace", "anonymousId": "v-123456789", "messageId": "m1",
             "traits": {"email": "ada@x.org", "firstName": "Ada", "plan": "gold"},
-            "properties": {"name": "Guide", "topic": "renta fija", "mail": "ada@x.org", "phone": "600123456", "step": {"lastName": "Lovelace"}},
+            "properties": {"name": "Guide", "topic": "renta fija", "mail": "ada@x.org", "phone": "600123456", "step": {"lastName": "Lovelace"}, "Nota": "es Lovelace"},
             "context": {"ip": "1.2.3.4", "traits": {"phone": "+34600123456"}, "externalIds": [{"type": "badgeId", "id": "B-0012345"}],
-                "page": {"title": "Home"}, "trenza": {"channel": "web"}},
+                "page": {"title": "Home", "url": "https://x.org/guide?who=Lovelace#Ada"}, "trenza": {"channel": "web"}},
         });
         let Value::Object(body) = body else {
             panic!("an object")

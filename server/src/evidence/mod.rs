@@ -7,5 +7,5 @@ mod apply; // one record
 pub mod replay; // the same again, to compare
 mod resolver; // the loop that follows the log
 
-pub use apply::{Applier, Fed, entries_of, entry_at, load_fragment, message_key, next_records, seed_of, stored_event, words};
-pub use resolver::{DecideError, Resolver, load_decisions, progress, run};
+pub use apply::{Applier, Fed, entries_of, entry_at, load_fragment, message_key, next_records, seed_of};
+pub use resolver::{DecideError, Resolver, load_decisions, run};

@@ -14,7 +14,7 @@ use trenza_shared::{
 use super::apply::{Applier, Fed, next_records};
 use crate::{
     identity::StoredGraph,
-    tables::{APPLIED, DECISIONS, DERIVED, DecisionRow, FED, FEED, FeedRow, LOG},
+    tables::{APPLIED, DECISIONS, DERIVED, DecisionRow, FED, FEED, FeedRow},
 };
 
 /// Most records applied in one batch.
@@ -207,12 +207,11 @@ impl Loop {
     }
 
     fn tell(&self, batch: &mut Batch, fed: &[Fed]) -> Result<(), StoreError> {
-        let mut next = FEED.scan(&*self.store, None, None, Direction::Back, 1)?.pop().map_or(1, |(number, _)| number + 1);
+        let next = FEED.scan(&*self.store, None, None, Direction::Back, 1)?.pop().map_or(1, |(number, _)| number + 1);
         let at_ms = self.clock.wall_ms();
-        for one in fed {
+        for (number, one) in (next..).zip(fed) {
             let row = FeedRow { kind: one.kind.into(), customer: one.customer, others: one.others.clone(), at_ms };
-            FEED.put(batch, &next, &row)?;
-            next += 1;
+            FEED.put(batch, &number, &row)?;
         }
         Ok(())
     }
@@ -255,13 +254,4 @@ impl Loop {
         self.told_decisions.send_replace(Arc::new(self.decisions.clone()));
         Ok(outcome)
     }
-}
-
-/// Where the log ends and how far it is applied.
-///
-/// # Errors
-/// The store cannot be read.
-pub fn progress(view: &dyn View) -> Result<(u64, u64), StoreError> {
-    let last = LOG.scan(view, None, None, Direction::Back, 1)?.pop().map_or(0, |(number, _)| number);
-    Ok((last, APPLIED.get(view, &())?.unwrap_or(0)))
 }

@@ -154,7 +154,16 @@ fn make(workshop: &Path, country: &str, zone: &str, clock: &dyn Clock) -> anyhow
     secret_file(Path::new(FILE), &text)?;
     // With the environment's overrides: the names of the certificate may come from there.
     let config = Config::load(&workshop.join(FILE))?;
-    let files = Config::default().tls;
+    let Config {
+        tls: files, store, ..
+    } = Config::default();
+    if config.tls != files || config.store.dir != store.dir {
+        return Err(Advised::new(
+            "the environment moves the store or a certificate (TRENZA_STORE__DIR or TRENZA_TLS__...)",
+            "init keeps all in one folder; unset it, then change server.toml and move the files yourself",
+        )
+        .into());
+    }
     let ca = Ca::generate("Trenza", now_ms)?;
     let (names, ips) = server_names(&config);
     let web = ca.issue_server(&names, &ips, now_ms, WEB_CERT_DAYS)?;

@@ -38,12 +38,15 @@ pub enum Link {
     /// It runs.
     Running(UnixClient),
     /// It does not: the command has the store to itself.
-    Own {
-        /// The open store.
-        running: Running,
-        /// The same routes as behind the socket.
-        router: Router,
-    },
+    Own(Box<Own>),
+}
+
+/// An open store, and the same routes as behind the socket.
+pub struct Own {
+    /// The store.
+    pub running: Running,
+    /// The routes.
+    pub router: Router,
 }
 
 /// An answer whose body may be longer than memory.
@@ -71,7 +74,7 @@ impl Link {
             match App::open(config.clone()) {
                 Ok(running) => {
                     let router = http::admin_routes(running.app.clone());
-                    return Ok(Self::Own { running, router });
+                    return Ok(Self::Own(Box::new(Own { running, router })));
                 }
                 Err(error) if is_busy(&error) && tries < TRIES => {
                     tries += 1;
@@ -97,11 +100,11 @@ impl Link {
         let body = serde_json::to_vec(command)?;
         let mut answer = match self {
             Self::Running(client) => Answer::Running(client.post_json("/admin", body).await?),
-            Self::Own { router, .. } => {
+            Self::Own(own) => {
                 let request = Request::post("/admin")
                     .header("content-type", "application/json")
                     .body(Body::from(body))?;
-                match router.clone().oneshot(request).await {
+                match own.router.clone().oneshot(request).await {
                     Ok(answer) => Answer::Own(answer),
                     Err(never) => match never {},
                 }
@@ -129,7 +132,8 @@ impl Link {
 
     /// Lets go of the server; a store that the command opened is closed.
     pub async fn close(self) {
-        if let Self::Own { running, router } = self {
+        if let Self::Own(own) = self {
+            let Own { running, router } = *own;
             drop(router);
             running.close().await;
         }

@@ -69,9 +69,10 @@ async fn what_is_made_is_there_when_the_store_is_opened_again() {
     link.close().await;
 
     let link = Link::open(config).await.unwrap();
-    let Link::Own { running, .. } = &link else {
+    let Link::Own(own) = &link else {
         panic!("nothing else runs")
     };
+    let running = &own.running;
     let app = &running.app;
     let row = app.registry.source(&key).unwrap();
     assert_eq!(
@@ -121,9 +122,10 @@ async fn what_is_made_is_there_when_the_store_is_opened_again() {
 #[tokio::test]
 async fn a_command_uses_the_running_server() {
     let (_dir, config, _made) = made();
-    let Link::Own { running, router } = Link::open(config.clone()).await.unwrap() else {
+    let Link::Own(own) = Link::open(config.clone()).await.unwrap() else {
         panic!("nothing else runs")
     };
+    let link::Own { running, router } = *own;
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let socket = config.socket();
     let (path, serving) = (socket.clone(), router);
@@ -181,9 +183,10 @@ async fn a_command_uses_the_running_server() {
 async fn a_revoked_agent_loses_its_right_and_its_key() {
     let (_dir, config, _made) = made();
     let link = Link::open(config).await.unwrap();
-    let Link::Own { running, .. } = &link else {
+    let Link::Own(own) = &link else {
         panic!("nothing else runs")
     };
+    let running = &own.running;
     let agent = AgentId([7; 16]);
     let made = ask(
         &link,

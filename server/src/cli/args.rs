@@ -12,6 +12,21 @@ use crate::{
     tables::Role,
 };
 
+/// How a map file is written.
+const MAP_HELP: &str = r#"Without --map a column goes where its name says: email, phone, nationalId, accountId, firstName, birthday, userId, timestamp
+and the usual Spanish and English names of them; every other column is a trait. A map file says otherwise:
+
+  type = "track"              # default: identify
+  event = "Order Completed"   # for track
+  timestamp = "Date"          # the column with the time (RFC 3339)
+  others = "ignore"           # columns not named below: "traits" (default) or "ignore"
+  [columns]
+  "Customer no" = "userId"
+  "Total" = "properties.total"
+  "Ref" = { to = "traits.ref", as = "text" }   # text, number, boolean or guess
+  [fixed]
+  "context.trenza.channel" = "store""#;
+
 // Where the settings are.
 #[derive(clap::Args)]
 pub struct Settings {
@@ -72,6 +87,7 @@ pub enum Todo {
     /// People who sign in
     #[command(subcommand)]
     User(User),
+    #[command(after_long_help = MAP_HELP)]
     /// Take in a file: events (.jsonl, one a line) or rows (.csv); the same file twice changes nothing
     Import {
         #[command(flatten)]

@@ -46,9 +46,10 @@ async fn a_backup_restores_to_the_same_server_of_a_new_generation() {
     let there = Config::load(&moved).unwrap();
     assert_eq!(exports(there.clone()).await, before);
     let link = Link::open(there.clone()).await.unwrap();
-    let Link::Own { running, .. } = &link else {
+    let Link::Own(own) = &link else {
         panic!("nothing else runs")
     };
+    let running = &own.running;
     assert_eq!(running.app.generation, u64::try_from(LATER).unwrap());
     // Not while it is in use.
     assert!(

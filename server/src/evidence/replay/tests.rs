@@ -1,9 +1,13 @@
+use axum::{body::Body, http::Request};
 use proptest::prelude::*;
 use serde_json::{Value, json};
+use tower::ServiceExt as _;
 use trenza_shared::store::{MemStore, Writer as _};
 
 use super::*;
 use crate::{
+    admin::Command,
+    http,
     tables::{Role, TIMELINE},
     testing::{CORE, Server, WEB},
 };
@@ -15,6 +19,8 @@ enum Step {
     Capture { core: bool, events: Vec<Value> },
     /// Everything of an earlier step arrives again, perhaps by another source.
     Again { step: usize, core: bool },
+    /// Everything of an earlier step is imported.
+    Import { step: usize },
     /// Somebody decides.
     Decide {
         kind: &'static str,
@@ -76,11 +82,13 @@ fn an_event() -> impl Strategy<Value = Value> {
 }
 
 fn a_step() -> impl Strategy<Value = Step> {
+    let subjects = 0..IDENTIFIERS.len();
+    let kinds = prop::sample::select(&["same", "not_same", "household"][..]);
     prop_oneof![
         6 => (any::<bool>(), prop::collection::vec(an_event(), 1..5)).prop_map(|(core, events)| Step::Capture { core, events }),
         2 => (0..8_usize, any::<bool>()).prop_map(|(step, core)| Step::Again { step, core }),
-        2 => (prop::sample::select(&["same", "not_same", "household"][..]), 0..IDENTIFIERS.len(), 0..IDENTIFIERS.len())
-            .prop_map(|(kind, one, other)| Step::Decide { kind, one, other }),
+        2 => (0..8_usize).prop_map(|step| Step::Import { step }),
+        2 => (kinds, subjects.clone(), subjects).prop_map(|(kind, one, other)| Step::Decide { kind, one, other }),
         1 => Just(Step::Undo),
         1 => Just(Step::Replay),
     ]
@@ -97,6 +105,11 @@ async fn play(server: &Server, steps: &[Step]) {
             Step::Again { step, core } => {
                 if let Some(Step::Capture { events, .. }) = steps.get(*step) {
                     server.capture(if *core { CORE } else { WEB }, events).await;
+                }
+            }
+            Step::Import { step } => {
+                if let Some(Step::Capture { events, .. }) = steps.get(*step) {
+                    import(server, events).await;
                 }
             }
             Step::Decide { kind, one, other } => {
@@ -123,6 +136,19 @@ async fn play(server: &Server, steps: &[Step]) {
             Step::Replay => replayed(server).await,
         }
     }
+}
+
+async fn import(server: &Server, events: &[Value]) {
+    let command = Command::ImportChunk {
+        key: CORE.into(),
+        events: events.iter().map(Value::to_string).collect(),
+    };
+    let body = Body::from(serde_json::to_vec(&command).unwrap());
+    let request = Request::post("/admin").body(body).unwrap();
+    let answer = http::admin_routes(server.app.clone()).oneshot(request);
+    assert!(answer.await.unwrap().status().is_success());
+    let last = *server.app.log.last().borrow();
+    assert!(server.app.resolved(last).await);
 }
 
 async fn replayed(server: &Server) {

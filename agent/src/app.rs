@@ -435,3 +435,6 @@ async fn gauges(app: App, mut stop: watch::Receiver<bool>) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

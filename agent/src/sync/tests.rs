@@ -409,6 +409,26 @@ async fn a_server_restored_from_a_backup_is_filled_up_again() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_lost_what_the_agent_deleted_gets_all_the_rest() {
+    let world = World::new().await;
+    let edge = world.edge(MemStore::new());
+    for text in texts(0..10) {
+        edge.capture(&[text]).await;
+    }
+    edge.until_all_sent().await;
+    log::prune(&*edge.store, 1, Lane::Visits, 4, NOW + 1).unwrap();
+    world.fake.lanes.lock().unwrap().clear();
+    world.fake.generation.store(2, Ordering::SeqCst);
+    edge.wake.notify_one();
+    edge.until("the new history", |link| link.told.generation == 2)
+        .await;
+    edge.until_all_sent().await;
+    assert_eq!(world.fake.texts(), texts(4..10));
+    assert_eq!(edge.log.epoch(), 2);
+    edge.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_two_copies_of_one_disk_nothing_is_lost() {
     let world = World::new().await;
     let edge = world.edge(MemStore::new());

@@ -5,7 +5,9 @@ mod decisions;
 mod description;
 mod feed;
 mod fleet;
+mod hostile;
 mod records;
+mod replay;
 
 use serde_json::{Value, json};
 

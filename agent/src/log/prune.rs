@@ -3,13 +3,14 @@
 use trenza_shared::{
     id::{Epoch, Lane, Seq},
     store::{Batch, Direction, Durable, Store, StoreError},
-    wire::{Shape, entry::Open},
+    wire::{Shape, entry::Open, frame::Frame},
 };
 
 use crate::tables::{LOG, SEEN};
 
 /// Most chunks looked at in one step. Unit: chunks.
-const STEP_CHUNKS_MAX: usize = 256;
+/// Few, since each may have the size of a frame.
+const STEP_CHUNKS_MAX: usize = 16;
 
 /// Most remembered messageIds looked at in one step.
 const FORGET_STEP_MAX: usize = 2_000;
@@ -28,29 +29,22 @@ pub fn prune(
     archived: Seq,
     before_ms: i64,
 ) -> Result<usize, StoreError> {
-    let chunks = LOG.scan_prefix(
-        store,
-        &(epoch, lane),
-        Direction::Forward,
-        STEP_CHUNKS_MAX + 1,
-    )?;
+    let scan = |max| LOG.scan_prefix(store, &(epoch, lane), Direction::Forward, max);
+    // Mostly there is nothing to do, and then one chunk is read.
+    let goes = |chunk: &Frame| {
+        chunk.last() <= archived && newest_ms(chunk).is_some_and(|at_ms| at_ms < before_ms)
+    };
+    if !scan(1)?.first().is_some_and(|(_, chunk)| goes(&chunk.0)) {
+        return Ok(0);
+    }
+    let chunks = scan(STEP_CHUNKS_MAX + 1)?;
     let mut batch = Batch::new();
     let last = chunks.len().saturating_sub(1);
-    for ((.., first), chunk) in chunks.iter().take(last) {
-        // A chunk that cannot be read is not deleted: it may be salvaged.
-        let Ok(entries) = chunk.0.run.unpack() else {
-            break;
-        };
-        let Some(newest_ms) = entries
-            .last()
-            .and_then(|entry| Open::from_bytes(&entry.open).ok())
-            .map(|open| open.captured_ms)
-        else {
-            break;
-        };
-        if chunk.0.last() > archived || newest_ms >= before_ms {
-            break;
-        }
+    for ((.., first), _) in chunks
+        .iter()
+        .take(last)
+        .take_while(|(_, chunk)| goes(&chunk.0))
+    {
         LOG.delete(&mut batch, &(epoch, lane, *first));
     }
     let deleted = batch.len();
@@ -58,6 +52,13 @@ pub fn prune(
         store.commit(batch, Durable::Later)?;
     }
     Ok(deleted)
+}
+
+/// When the last entry of a chunk was taken in; none where it cannot be read: such a chunk is not deleted, it may be salvaged.
+fn newest_ms(chunk: &Frame) -> Option<i64> {
+    let entries = chunk.run.unpack().ok()?;
+    let open = Open::from_bytes(&entries.last()?.open).ok()?;
+    Some(open.captured_ms)
 }
 
 /// Forgets messageIds that came before `before_ms`, looking at a bounded number from `from` on; returns where to go on, or

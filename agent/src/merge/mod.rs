@@ -22,8 +22,8 @@ pub use fold::{Day, Kind, ROWS_MAX, Row};
 
 /// Most chunks read again at a start, newest first. A day at a stand has far fewer.
 const REBUILD_CHUNKS_MAX: usize = 50_000;
-/// Chunks read at one go.
-const PAGE_CHUNKS: usize = 500;
+/// Chunks read at one go. Few, since each may have the size of a frame.
+const PAGE_CHUNKS: usize = 32;
 
 /// The fold of the day that is on, kept up with the log.
 pub struct Today {

@@ -36,7 +36,7 @@ use uplink::{TalkError, Uplink};
 /// Most gaps and forks sorted out in one talk before it is broken off.
 const TURNS_MAX: usize = 16;
 /// Most steps of deleting after one hello.
-const PRUNE_STEPS_MAX: usize = 16;
+const PRUNE_STEPS_MAX: usize = 256;
 const HOUR_MS: i64 = 3_600_000;
 
 /// What the worker needs of the process.

@@ -219,3 +219,100 @@ async fn a_decision_that_cannot_be_taken_says_what_is_wrong_with_it() {
     }
     server.close().await;
 }
+
+#[tokio::test]
+async fn a_phone_declared_shared_links_nobody_and_the_answer_says_who_said_so() {
+    let server = couple().await;
+    let shared = json!({"kind": "shared_identifier", "subjects": ["phone:600 111 222"], "reason": "Eva's and Luis's landline"});
+    let decided = server.post(Role::Steward, "/v1/decisions", &shared).await;
+    assert_eq!(
+        decided.json["changes"][0]["type"], "customer.split",
+        "{}",
+        decided.text
+    );
+    let eva = customer(&server, "email:eva@example.org").await;
+    let phone = eva["identifiers"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|one| one["kind"] == "phone")
+        .unwrap();
+    assert_eq!(phone["shared"], true);
+    let holders = server
+        .get(
+            Role::Steward,
+            "/v1/customers?identifier=phone:%2B34600111222",
+        )
+        .await;
+    assert_eq!(
+        holders.json["customers"].as_array().unwrap().len(),
+        2,
+        "a shared value finds everybody who holds it"
+    );
+    let why = server
+        .get(
+            Role::Steward,
+            "/v1/why?from=email:eva@example.org&to=email:luis@example.org",
+        )
+        .await;
+    assert_eq!(
+        (
+            why.json["apart"][0]["reason"].as_str(),
+            why.json["apart"][0]["why"].as_str()
+        ),
+        (Some("shared"), Some("declared")),
+        "{}",
+        why.text
+    );
+    assert_eq!(
+        why.json["apart"][0]["against"]["decision"],
+        decided.json["id"]
+    );
+
+    let same = json!({"kind": "same", "subjects": ["email:eva@example.org", "email:luis@example.org"], "reason": "Luis writes from Eva's"});
+    server.post(Role::Steward, "/v1/decisions", &same).await;
+    let why = server
+        .get(
+            Role::Steward,
+            "/v1/why?from=email:eva@example.org&to=email:luis@example.org",
+        )
+        .await;
+    let step = &why.json["steps"][0];
+    assert_eq!(
+        (step["decision"]["reason"].as_str(), step["at"].as_str()),
+        (Some("Luis writes from Eva's"), Some(crate::testing::NOW)),
+        "{}",
+        why.text
+    );
+    for path in [
+        "/v1/why?from=email:eva@example.org&to=email:luis@example.org",
+        "/v1/decisions",
+    ] {
+        let masked = server.get(Role::Reader, path).await;
+        assert!(
+            !masked.text.contains("Luis") && !masked.text.contains("eva@"),
+            "{}",
+            masked.text
+        );
+    }
+    let first = server.get(Role::Reader, "/v1/decisions?limit=1").await.json;
+    let second = server
+        .get(
+            Role::Reader,
+            &format!(
+                "/v1/decisions?limit=1&after={}",
+                first["next"].as_str().unwrap()
+            ),
+        )
+        .await
+        .json;
+    assert_eq!(
+        (
+            second["decisions"].as_array().unwrap().len(),
+            second["next"].is_null()
+        ),
+        (1, true)
+    );
+    assert_ne!(first["decisions"], second["decisions"]);
+    server.close().await;
+}

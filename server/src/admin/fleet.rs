@@ -23,10 +23,14 @@ const LANES_MAX: usize = 10_000;
 /// A new invitation.
 #[derive(Debug, Serialize)]
 pub struct Invited {
-    code: String,
-    server: String,
-    ca_fingerprint: String,
-    expires_at: String,
+    /// Works once.
+    pub code: String,
+    /// Where to enrol.
+    pub server: String,
+    /// By what the server is known.
+    pub ca_fingerprint: String,
+    /// Until when the code works. RFC 3339.
+    pub expires_at: String,
 }
 
 /// Makes an invitation; only the hash of its code is kept.

@@ -3,11 +3,11 @@
 //! One code path: a command is a [`Command`] that is posted to the local socket of the running server, or to the same router over a
 //! store that the command opened itself ([`Link`]).
 
-mod access; // sources, tokens, users
+pub mod access; // sources, tokens, users
 pub mod backup; // everything in a folder, and back
 pub mod check; // what values must be
 pub mod export; // long answers, piece by piece
-mod fleet; // agents
+pub mod fleet; // agents
 pub mod import; // files of events and rows
 pub mod init; // before the first start
 mod intake; // a chunk of an import

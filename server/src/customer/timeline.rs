@@ -4,7 +4,7 @@ use trenza_shared::{
     event::Event,
     id::{EventId, Fingerprint},
     identity::Group,
-    store::{StoreError, View},
+    store::{Direction, StoreError, View},
     wire::entry::Entry,
 };
 
@@ -41,6 +41,33 @@ pub fn page(view: &dyn View, group: &Group, after: Option<Cursor>, limit: usize)
         }
     }
     keys.sort_unstable();
+    let more = keys.len() > limit;
+    keys.truncate(limit);
+    let next = if more { keys.last().copied() } else { None };
+    let mut opened = Opened::default();
+    let moments = keys.iter().map(|(_, id)| opened.moment(view, id)).collect::<Result<_, _>>()?;
+    Ok((moments, next))
+}
+
+/// At most `limit` events before `before`, newest first, and the cursor of the next page.
+///
+/// # Errors
+/// The store cannot be read.
+pub fn page_back(view: &dyn View, group: &Group, before: Option<Cursor>, limit: usize) -> Result<(Vec<Moment>, Option<Cursor>), StoreError> {
+    let limit = limit.clamp(1, PAGE_MAX);
+    let mut keys: Vec<Cursor> = Vec::new();
+    let newest_first = |keys: &mut Vec<Cursor>| keys.sort_unstable_by(|one, other| other.cmp(one));
+    for member in &group.members {
+        let from = (*member, i64::MIN, EventId([0; 32]));
+        let (at_ms, id) = before.unwrap_or((i64::MAX, EventId([u8::MAX; 32])));
+        let rows = TIMELINE.scan(view, Some(&from), Some(&(*member, at_ms, id)), Direction::Back, limit + 1)?;
+        keys.extend(rows.into_iter().map(|((_, at_ms, id), _)| (at_ms, id)));
+        if keys.len() > limit * 64 {
+            newest_first(&mut keys);
+            keys.truncate(limit + 1);
+        }
+    }
+    newest_first(&mut keys);
     let more = keys.len() > limit;
     keys.truncate(limit);
     let next = if more { keys.last().copied() } else { None };
@@ -99,7 +126,7 @@ fn keys_after(view: &dyn View, member: &Fingerprint, after: Option<Cursor>, max:
 pub fn message_ids(view: &dyn View, group: &Group) -> Result<Vec<String>, StoreError> {
     let mut out = Vec::new();
     for member in &group.members {
-        for row in TIMELINE.rows_of(view, member, trenza_shared::store::Direction::Forward) {
+        for row in TIMELINE.rows_of(view, member, Direction::Forward) {
             out.push(String::from_utf8_lossy(&row?.1).into_owned());
         }
     }

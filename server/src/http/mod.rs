@@ -9,7 +9,7 @@ mod sync; // an agent's talk
 pub use enrol::code_hash;
 
 use axum::{
-    Router,
+    Router, middleware,
     routing::{get, post},
 };
 use trenza_shared::{
@@ -25,7 +25,8 @@ const SNIPPET: &[u8] = include_bytes!("../../../js-snippet/dist/t.js");
 
 /// Capture, API and pages: the `https` and `http` listeners.
 pub fn routes(app: App, protocol: &'static str) -> Router {
-    with_error_form(public_routes(app.clone(), protocol).merge(views::routes().with_state(app)))
+    let pages = views::routes().with_state(app.clone());
+    with_error_form(public_routes(app.clone(), protocol).merge(pages)).layer(middleware::from_fn_with_state(app, views::as_pages))
 }
 
 /// Of them, what programs may rely on: what `GET /openapi.json` describes.

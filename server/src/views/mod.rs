@@ -1,10 +1,78 @@
-//! The pages.
+//! The pages: server-rendered, in every language, usable without a script.
+//!
+//! Owns what people see. A page reads through `customer/` and `sync/fleet`, and changes things through the resolver and the
+//! commands of `admin/`; it decides nothing itself. One file per page, with a template of the same stem.
 
-use axum::Router;
+mod assets; // style sheet and icon
+mod decisions;
+mod error; // errors as pages
+mod fact; // values of a record as shown
+mod find;
+mod fleet;
+mod graph; // the picture of a record
+mod page; // what every page has
+mod record;
+mod session; // who reads: sign in, sign out
+mod sources;
+mod steps;
+mod strip; // touches over time
+#[cfg(test)]
+mod tests;
+mod text; // phrases
+mod time; // instants as people read them
+mod why;
+
+use std::sync::Arc;
+
+use axum::{
+    Extension, Router,
+    extract::DefaultBodyLimit,
+    routing::{get, post},
+};
 
 use crate::app::App;
 
-/// Every page.
+pub use error::as_pages;
+
+/// Longest form. Unit: bytes.
+const FORM_BYTES_MAX: usize = 64 * 1024;
+
+/// Every page, each once per language: `/es/...`, `/en/...`.
 pub fn routes() -> Router<App> {
-    Router::new()
+    let mut router = Router::new()
+        .route("/", get(session::root))
+        .route("/assets/{name}", get(assets::serve));
+    for lang in text::Lang::ALL {
+        let at = |path: &str| format!("/{}{path}", lang.code());
+        router = router
+            .route(&at(""), get(session::home))
+            .route(&at("/sign-in"), get(session::form).post(session::sign_in))
+            .route(&at("/sign-out"), post(session::sign_out))
+            .route(&at("/find"), get(find::page))
+            .route(&at("/customers/{id}"), get(record::page))
+            .route(&at("/customers/{id}/why"), get(why::page))
+            .route(
+                &at("/decisions"),
+                get(decisions::list).post(decisions::decide),
+            )
+            .route(&at("/decisions/new"), get(decisions::preview))
+            .route(
+                &at("/decisions/{id}/undo"),
+                get(decisions::preview_undo).post(decisions::undo),
+            )
+            .route(&at("/fleet"), get(fleet::page))
+            .route(
+                &at("/fleet/invite"),
+                get(fleet::invite_form).post(fleet::invite),
+            )
+            .route(
+                &at("/fleet/{id}/revoke"),
+                get(fleet::revoke_form).post(fleet::revoke),
+            )
+            .route(&at("/first-steps"), get(steps::page))
+            .route(&at("/sources"), get(sources::page).post(sources::create));
+    }
+    router
+        .layer(DefaultBodyLimit::max(FORM_BYTES_MAX))
+        .layer(Extension(Arc::new(session::Attempts::default())))
 }

@@ -1,0 +1,51 @@
+//! The files that pages ask for, under names that change with their content.
+
+use std::sync::LazyLock;
+
+use axum::{
+    extract::Path,
+    http::{StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use trenza_shared::net::error::HttpError;
+
+const STYLE: &str = include_str!("../../static/trenza.css");
+const ICON: &str = include_str!("../../static/icon.svg");
+/// Hexadecimal digits of the hash in a name.
+const HASH_DIGITS: usize = 16;
+
+static STYLE_NAME: LazyLock<String> = LazyLock::new(|| named(STYLE, "css"));
+static ICON_NAME: LazyLock<String> = LazyLock::new(|| named(ICON, "svg"));
+
+fn named(content: &str, ending: &str) -> String {
+    let hash = blake3::hash(content.as_bytes()).to_hex();
+    format!(
+        "{}.{ending}",
+        hash.chars().take(HASH_DIGITS).collect::<String>()
+    )
+}
+
+/// Path of the style sheet.
+pub fn style() -> String {
+    format!("/assets/{}", *STYLE_NAME)
+}
+
+/// Path of the icon.
+pub fn icon() -> String {
+    format!("/assets/{}", *ICON_NAME)
+}
+
+/// `GET /assets/HASH.ENDING`: these very bytes for ever.
+pub async fn serve(Path(name): Path<String>) -> Response {
+    let (kind, content) = match name {
+        name if name == *STYLE_NAME => ("text/css; charset=utf-8", STYLE),
+        name if name == *ICON_NAME => ("image/svg+xml", ICON),
+        _ => return HttpError::not_found("there is no such file").into_response(),
+    };
+    let headers = [
+        (header::CONTENT_TYPE, kind),
+        (header::CACHE_CONTROL, "public, max-age=31536000, immutable"),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    ];
+    (StatusCode::OK, headers, content).into_response()
+}

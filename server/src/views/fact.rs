@@ -1,0 +1,191 @@
+//! Values of a record as a page shows and names them.
+//!
+//! Owns the reference of an identifier in an address: it tells the identifiers of a record apart and says nothing of the
+//! value to whoever lacks the server's key, so addresses of pages hold no personal value.
+
+use serde_json::Value;
+use trenza_shared::{
+    crdt::Claim,
+    fragment::{Customer, mask},
+    id::{CustomerId, to_hex},
+    identifier::{Identifier, Kind, RAW_BYTES_MAX},
+    identity::key_hash,
+    net::error::HttpError,
+    store::{StoreError, View},
+};
+
+use super::{page::encoded, text::Lang};
+use crate::{
+    app::App,
+    customer::{
+        lookup::Scopes,
+        record::{self, Record},
+    },
+};
+
+/// Bytes of a reference.
+const REFERENCE_BYTES: usize = 8;
+
+/// An identifier on a page.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fact {
+    /// What it is, in words.
+    pub kind: &'static str,
+    /// Its value, shortened for who may not see it.
+    pub value: String,
+    /// Its name in addresses.
+    pub reference: String,
+}
+
+impl Fact {
+    /// An identifier as a reader sees it.
+    pub fn new(t: Lang, id_key: &[u8; 32], identifier: &Identifier, masked: bool) -> Self {
+        Self {
+            kind: t.kind(identifier.kind),
+            value: value(identifier, masked),
+            reference: reference(id_key, identifier),
+        }
+    }
+}
+
+/// The value of an identifier as a reader sees it.
+pub fn value(identifier: &Identifier, masked: bool) -> String {
+    if masked {
+        mask::identifier(identifier)
+    } else {
+        identifier.value.clone()
+    }
+}
+
+/// The name of an identifier in addresses.
+pub fn reference(id_key: &[u8; 32], identifier: &Identifier) -> String {
+    let mut hasher = blake3::Hasher::new_keyed(id_key);
+    hasher.update(b"trenza page reference v1");
+    hasher.update(&key_hash(identifier));
+    let hash = hasher.finalize();
+    to_hex(hash.as_bytes().get(..REFERENCE_BYTES).unwrap_or_default())
+}
+
+/// The identifier of a record that a reference names.
+///
+/// # Errors
+/// 409: it is not there any more.
+pub fn referred(
+    id_key: &[u8; 32],
+    customer: &Customer,
+    given: &str,
+) -> Result<Identifier, HttpError> {
+    let found = customer
+        .identifiers
+        .keys()
+        .find(|identifier| reference(id_key, identifier) == given);
+    found
+        .cloned()
+        .ok_or_else(|| HttpError::conflict("record_changed", "the record holds no such value"))
+}
+
+/// The record of an id in an address.
+///
+/// # Errors
+/// The store cannot be read.
+pub fn record(view: &dyn View, app: &App, id: &str) -> Result<Option<Record>, StoreError> {
+    let Ok(id) = id.parse::<CustomerId>() else {
+        return Ok(None);
+    };
+    record::by_id(view, &app.applier.id_key, &id)
+}
+
+/// 404 for a record that is not there.
+pub fn no_record() -> HttpError {
+    HttpError::not_found("there is no such record")
+}
+
+/// What to call a record.
+pub fn title(t: Lang, customer: &Customer, masked: bool) -> String {
+    customer.display_name(masked).unwrap_or_else(|| {
+        let web = customer
+            .counters
+            .get("channel.web")
+            .copied()
+            .unwrap_or(0)
+            .max(customer.counters.get("type.page").copied().unwrap_or(0));
+        let count = if web == customer.events {
+            t.count(
+                web,
+                ("visita web", "visitas web"),
+                ("web visit", "web visits"),
+            )
+        } else {
+            t.count(
+                customer.events,
+                ("contacto", "contactos"),
+                ("touch", "touches"),
+            )
+        };
+        format!("{}: {count}", t.anonymous())
+    })
+}
+
+/// The value of a trait in words.
+pub fn claimed(t: Lang, name: &str, claim: &Claim, masked: bool) -> String {
+    let value =
+        serde_json::from_str(&claim.val).unwrap_or_else(|_| Value::String(claim.val.clone()));
+    plain(
+        t,
+        if masked {
+            mask::trait_value(name, value)
+        } else {
+            value
+        },
+    )
+}
+
+fn plain(t: Lang, value: Value) -> String {
+    match value {
+        Value::String(text) => text,
+        Value::Bool(true) => t.pick("sí", "yes").to_owned(),
+        Value::Bool(false) => "no".to_owned(),
+        Value::Null => "–".to_owned(),
+        Value::Array(items) => items
+            .into_iter()
+            .map(|item| plain(t, item))
+            .collect::<Vec<_>>()
+            .join(", "),
+        Value::Object(members) => members
+            .into_iter()
+            .map(|(name, value)| format!("{}: {}", t.field(&name), plain(t, value)))
+            .collect::<Vec<_>>()
+            .join(", "),
+        Value::Number(number) => number.to_string(),
+    }
+}
+
+/// What a text that somebody typed may be: `KIND:VALUE`, or a bare value of any kind.
+pub fn guesses(app: &App, text: &str) -> Vec<Identifier> {
+    let text = text.trim();
+    if text.is_empty() || text.len() > RAW_BYTES_MAX {
+        return Vec::new();
+    }
+    let scopes = Scopes::of(&app.registry, &app.place());
+    let mut found = scopes.identifiers(text).unwrap_or_default();
+    for kind in Kind::ALL {
+        for identifier in scopes
+            .identifiers(&format!("{}:{}", kind.name(), encoded(text)))
+            .unwrap_or_default()
+        {
+            if !found.contains(&identifier) {
+                found.push(identifier);
+            }
+        }
+    }
+    found
+}
+
+/// A text cut to a number of characters, with a sign that it was.
+pub fn cut(text: &str, chars_max: usize) -> String {
+    if text.chars().count() <= chars_max {
+        return text.to_owned();
+    }
+    let kept: String = text.chars().take(chars_max.saturating_sub(1)).collect();
+    format!("{}…", kept.trim_end())
+}

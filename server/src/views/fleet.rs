@@ -1,0 +1,369 @@
+//! The fleet: that every agent speaks and that nothing is missing; invitations and revocations.
+
+use askama::Template;
+use axum::{
+    extract::{Path, State},
+    response::Response,
+};
+use qrcode::{Color, EcLevel, QrCode};
+use serde::Deserialize;
+use trenza_shared::{
+    clock::parse_time_ms,
+    id::{AgentId, Lane},
+    net::error::HttpError,
+};
+
+use super::{
+    page::{Frame, Visitor, respond, see_other},
+    session::{Nothing, Posted},
+    text::Lang,
+    time::{Shown, Times},
+};
+use crate::{
+    admin,
+    app::App,
+    http::api::read,
+    sync::fleet::{self, AgentStatus, Gap},
+    tables::{AgentState, Role},
+};
+
+/// One agent as a page shows it.
+struct Listed {
+    id: String,
+    touchpoint: String,
+    place: String,
+    active: bool,
+    head: u64,
+    acked: u64,
+    waiting: Option<u64>,
+    gaps: Vec<String>,
+    lost: bool,
+    last: Option<Shown>,
+    clock: Option<String>,
+    clock_known: bool,
+    version: String,
+    disk: Option<String>,
+    lineage: Option<String>,
+    fork: bool,
+}
+
+#[derive(Template)]
+#[template(path = "fleet.html")]
+struct FleetPage {
+    frame: Frame,
+    agents: Vec<Listed>,
+    sum: String,
+    missing: u64,
+}
+
+/// `GET /LANG/fleet`
+pub async fn page(State(app): State<App>, visitor: Visitor) -> Result<Response, HttpError> {
+    let frame = visitor.frame;
+    let (now_ms, times) = (app.clock.wall_ms(), frame.times(&app));
+    let fleet = read(&app, move |app, view| {
+        fleet::read(view, &app.registry, now_ms)
+    })
+    .await?;
+    let t = frame.t;
+    let sum = format!(
+        "{} · {}: {} · {}: {}",
+        t.count(
+            fleet.sums.agents,
+            ("agente", "agentes"),
+            ("agent", "agents")
+        ),
+        t.head(),
+        fleet.sums.head_seq,
+        t.acked(),
+        fleet.sums.acked_seq
+    );
+    let agents = fleet
+        .agents
+        .iter()
+        .map(|agent| shown(t, &times, agent))
+        .collect();
+    respond(&FleetPage {
+        frame,
+        agents,
+        sum,
+        missing: fleet.sums.missing,
+    })
+}
+
+fn shown(t: Lang, times: &Times, agent: &AgentStatus) -> Listed {
+    let last = agent
+        .last_contact_at
+        .as_deref()
+        .and_then(parse_time_ms)
+        .map(|at_ms| times.shown(at_ms));
+    let lives = agent.epoch.filter(|epoch| *epoch > 1);
+    Listed {
+        id: agent.id.to_string(),
+        touchpoint: agent.touchpoint.clone(),
+        place: format!("{} · {}", agent.country, agent.zone),
+        active: agent.state == AgentState::Active,
+        head: agent.head_seq,
+        acked: agent.acked_seq,
+        waiting: agent.waiting,
+        gaps: agent
+            .gaps
+            .iter()
+            .map(|gap| missing(t, &agent.touchpoint, gap))
+            .collect(),
+        lost: agent.gaps.iter().any(|gap| !gap.on_device),
+        clock: agent.clock_offset_ms.and_then(|ms| times.offset(ms)),
+        clock_known: agent.clock_offset_ms.is_some(),
+        version: agent.version.clone().unwrap_or_default(),
+        disk: agent.disk_free_bytes.map(gigabytes),
+        lineage: lives.map(|epoch| match t {
+            Lang::Es => format!(
+                "Vida {epoch} de su registro: se restauró o se instaló de nuevo {} veces.",
+                epoch - 1
+            ),
+            Lang::En => format!(
+                "Life {epoch} of its log: restored or installed again {} times.",
+                epoch - 1
+            ),
+        }),
+        fork: agent.fork.is_some(),
+        last,
+    }
+}
+
+/// Which numbers are missing, and whether they can still come.
+fn missing(t: Lang, touchpoint: &str, gap: &Gap) -> String {
+    let count = gap.to - gap.from + 1;
+    let numbers = if count == 1 {
+        gap.from.to_string()
+    } else {
+        format!("{}–{}", gap.from, gap.to)
+    };
+    let what = match gap.lane {
+        Lane::Visits => t.count(count, ("visita", "visitas"), ("visit", "visits")),
+        Lane::Urgent => t.count(
+            count,
+            ("aviso urgente", "avisos urgentes"),
+            ("urgent notice", "urgent notices"),
+        ),
+    };
+    let fate = if gap.on_device {
+        t.on_device()
+    } else {
+        t.not_on_device()
+    };
+    let verb = if count == 1 {
+        t.pick("Falta", "Missing:")
+    } else {
+        t.pick("Faltan", "Missing:")
+    };
+    format!(
+        "{verb} {what} ({} {numbers}) {} {touchpoint}: {fate}.",
+        t.pick("nº", "no."),
+        t.pick("de", "of")
+    )
+}
+
+fn gigabytes(bytes: u64) -> String {
+    let tenths = bytes / 100_000_000;
+    format!("{}.{} GB", tenths / 10, tenths % 10)
+}
+
+#[derive(Template)]
+#[template(path = "invite.html")]
+struct InvitePage {
+    frame: Frame,
+    country: String,
+    zone: String,
+    made: Option<Made>,
+}
+
+/// A new invitation.
+struct Made {
+    touchpoint: String,
+    code: String,
+    until: Shown,
+    command: String,
+    qr: Option<Qr>,
+}
+
+/// A QR code as the path of a drawing.
+struct Qr {
+    /// Modules of a side, quiet zone included.
+    size: usize,
+    /// SVG path of the dark modules.
+    path: String,
+}
+
+/// `GET /LANG/fleet/invite`
+pub async fn invite_form(State(app): State<App>, visitor: Visitor) -> Result<Response, HttpError> {
+    visitor.caller.at_least(Role::Admin)?;
+    let place = &app.config.place;
+    respond(&InvitePage {
+        frame: visitor.frame,
+        country: place.country.clone(),
+        zone: place.zone.clone(),
+        made: None,
+    })
+}
+
+/// What an invitation is made of.
+#[derive(Deserialize)]
+pub struct Invitation {
+    touchpoint: String,
+    #[serde(default)]
+    country: String,
+    #[serde(default)]
+    zone: String,
+}
+
+/// `POST /LANG/fleet/invite`
+pub async fn invite(
+    State(app): State<App>,
+    Posted(visitor, sent): Posted<Invitation>,
+) -> Result<Response, HttpError> {
+    visitor.caller.at_least(Role::Admin)?;
+    let frame = visitor.frame;
+    let given = |text: &str| Some(text.trim().to_owned()).filter(|text| !text.is_empty());
+    named(&sent.touchpoint)?;
+    let made = admin::fleet::invite(
+        &app,
+        &sent.touchpoint,
+        given(&sent.country),
+        given(&sent.zone),
+    )
+    .await
+    .map_err(|error| coded(error, "bad_place"))?;
+    let command = format!(
+        "trenza-agent enrol --server {} --code {} --ca-fingerprint {} --dir /var/lib/trenza",
+        made.server, made.code, made.ca_fingerprint
+    );
+    let until = frame
+        .times(&app)
+        .shown(parse_time_ms(&made.expires_at).unwrap_or_default());
+    let qr = qr(&command);
+    let made = Made {
+        touchpoint: sent.touchpoint.trim().to_owned(),
+        code: made.code,
+        until,
+        command,
+        qr,
+    };
+    respond(&InvitePage {
+        frame,
+        country: String::new(),
+        zone: String::new(),
+        made: Some(made),
+    })
+}
+
+/// A name that a place or a source may have.
+///
+/// # Errors
+/// 400 when it may not.
+pub fn named(text: &str) -> Result<(), HttpError> {
+    admin::check::name("this", text)
+        .map(|_| ())
+        .map_err(|error| coded(error.into(), "bad_name"))
+}
+
+/// An error of a command under the code of the page's own phrase for it.
+pub fn coded(error: HttpError, code: &'static str) -> HttpError {
+    if error.code == "bad_value" {
+        HttpError { code, ..error }
+    } else {
+        error
+    }
+}
+
+/// The drawing of a text, with the four quiet modules around it that scanners need (ISO/IEC 18004).
+fn qr(text: &str) -> Option<Qr> {
+    let code = QrCode::with_error_correction_level(text, EcLevel::L).ok()?;
+    let width = code.width();
+    let mut path = String::new();
+    for (index, color) in code.to_colors().into_iter().enumerate() {
+        if color == Color::Dark {
+            path.push_str(&format!(
+                "M{} {}h1v1h-1z",
+                index % width + 4,
+                index / width + 4
+            ));
+        }
+    }
+    Some(Qr {
+        size: width + 8,
+        path,
+    })
+}
+
+#[derive(Template)]
+#[template(path = "revoke.html")]
+struct RevokePage {
+    frame: Frame,
+    id: String,
+    touchpoint: String,
+}
+
+/// `GET /LANG/fleet/ID/revoke`
+pub async fn revoke_form(
+    State(app): State<App>,
+    visitor: Visitor,
+    Path(id): Path<String>,
+) -> Result<Response, HttpError> {
+    visitor.caller.at_least(Role::Admin)?;
+    let agent = agent(&id)?;
+    let row = app.registry.agent(&agent).ok_or_else(no_agent)?;
+    respond(&RevokePage {
+        frame: visitor.frame,
+        id: agent.to_string(),
+        touchpoint: row.touchpoint,
+    })
+}
+
+/// `POST /LANG/fleet/ID/revoke`
+pub async fn revoke(
+    State(app): State<App>,
+    Path(id): Path<String>,
+    Posted(visitor, _): Posted<Nothing>,
+) -> Result<Response, HttpError> {
+    visitor.caller.at_least(Role::Admin)?;
+    admin::fleet::revoke(&app, agent(&id)?)?;
+    Ok(see_other(&visitor.frame.at("/fleet")))
+}
+
+fn agent(id: &str) -> Result<AgentId, HttpError> {
+    id.parse().map_err(|_| no_agent())
+}
+
+fn no_agent() -> HttpError {
+    HttpError::not_found("there is no such agent")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_gap_says_which_numbers_and_whether_they_can_still_come() {
+        let gap = |on_device| Gap {
+            epoch: 1,
+            lane: Lane::Visits,
+            from: 841,
+            to: 852,
+            on_device,
+        };
+        assert_eq!(
+            missing(Lang::Es, "Tablet-4", &gap(true)),
+            "Faltan 12 visitas (nº 841–852) de Tablet-4: siguen en el dispositivo y llegarán."
+        );
+        assert_eq!(
+            missing(Lang::En, "Tablet-4", &gap(false)),
+            "Missing: 12 visits (no. 841–852) of Tablet-4: they are no longer on the device: they were lost."
+        );
+    }
+
+    #[test]
+    fn a_command_fits_a_qr_code() {
+        let qr = qr(&"x".repeat(300)).unwrap();
+        assert!(qr.size > 60 && qr.path.starts_with("M4 4h1v1h-1z"));
+    }
+}

@@ -1,0 +1,370 @@
+//! Everything a person reads, in every language.
+//!
+//! Owns the languages and the phrases. A phrase has no default: one that lacks a language does not compile.
+
+use trenza_shared::identifier::Kind;
+
+/// A language of the pages.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Lang {
+    /// Spanish.
+    Es,
+    /// English.
+    En,
+}
+
+impl Lang {
+    /// Every language, the first being the one for who asks for none of them.
+    pub const ALL: [Self; 2] = [Self::Es, Self::En];
+
+    /// As in paths and in the `lang` attribute (BCP 47).
+    pub fn code(self) -> &'static str {
+        self.pick("es", "en")
+    }
+
+    /// The other language, for the switch.
+    pub fn other(self) -> Self {
+        match self {
+            Self::Es => Self::En,
+            Self::En => Self::Es,
+        }
+    }
+
+    /// Its own name.
+    pub fn own_name(self) -> &'static str {
+        self.pick("Español", "English")
+    }
+
+    /// The text of this language.
+    pub fn pick<T>(self, es: T, en: T) -> T {
+        match self {
+            Self::Es => es,
+            Self::En => en,
+        }
+    }
+
+    /// The language of a path `/es/...`.
+    pub fn of_path(path: &str) -> Option<Self> {
+        let first = path.trim_start_matches('/').split('/').next()?;
+        Self::ALL.into_iter().find(|lang| lang.code() == first)
+    }
+
+    /// The best of `Accept-Language` (RFC 9110, section 12.5.4).
+    pub fn accepted(header: &str) -> Self {
+        let mut best = (0.0, Self::Es);
+        for part in header.split(',').take(20) {
+            let mut fields = part.trim().split(';');
+            let range = fields.next().unwrap_or_default().to_ascii_lowercase();
+            let weight = fields
+                .find_map(|field| field.trim().strip_prefix("q=")?.parse::<f32>().ok())
+                .unwrap_or(1.0);
+            let lang = Self::ALL
+                .into_iter()
+                .find(|lang| range.split('-').next() == Some(lang.code()));
+            if let Some(lang) = lang
+                && weight > best.0
+            {
+                best = (weight, lang);
+            }
+        }
+        best.1
+    }
+
+    /// `3 visitas`, `1 visita`.
+    pub fn count(self, count: u64, es: (&str, &str), en: (&str, &str)) -> String {
+        let (one, many) = self.pick(es, en);
+        format!("{count} {}", if count == 1 { one } else { many })
+    }
+
+    /// What a kind of identifier is called.
+    pub fn kind(self, kind: Kind) -> &'static str {
+        match kind {
+            Kind::NationalId => self.pick("Documento", "National id"),
+            Kind::AccountId => self.pick("Cuenta", "Account"),
+            Kind::LoyaltyId => self.pick("Tarjeta de cliente", "Loyalty card"),
+            Kind::UserId => self.pick("Usuario", "User"),
+            Kind::BadgeId => self.pick("Acreditación", "Badge"),
+            Kind::Email => self.pick("Correo", "E-mail"),
+            Kind::Phone => self.pick("Teléfono", "Phone"),
+            Kind::AnonymousId => self.pick("Visitante", "Visitor"),
+        }
+    }
+
+    /// What a channel is called; one that we do not know keeps its own name.
+    pub fn channel(self, channel: &str) -> &str {
+        match channel {
+            "web" => "Web",
+            "app" => self.pick("Aplicación", "App"),
+            "store" => self.pick("Tienda", "Store"),
+            "event" => self.pick("Evento", "Event"),
+            "call" => self.pick("Llamada", "Call"),
+            "email" => self.pick("Correo", "E-mail"),
+            "social" => self.pick("Redes", "Social"),
+            "sms" => "SMS",
+            "print" => self.pick("Papel", "Print"),
+            "" => self.pick("Sin canal", "No channel"),
+            other => other,
+        }
+    }
+
+    /// What a trait is called; one that we do not know keeps its own name.
+    pub fn field(self, name: &str) -> &str {
+        match name {
+            "firstName" => self.pick("Nombre", "First name"),
+            "lastName" => self.pick("Primer apellido", "Last name"),
+            "secondLastName" => self.pick("Segundo apellido", "Second last name"),
+            "name" => self.pick("Nombre completo", "Full name"),
+            "birthday" => self.pick("Nacimiento", "Birthday"),
+            "address" => self.pick("Dirección", "Address"),
+            "gender" => self.pick("Género", "Gender"),
+            "company" => self.pick("Empresa", "Company"),
+            "city" => self.pick("Ciudad", "City"),
+            "balance" => self.pick("Saldo", "Balance"),
+            other => other,
+        }
+    }
+}
+
+macro_rules! phrases {
+    ($($name:ident: $es:literal, $en:literal;)+) => {
+        impl Lang {
+            $(#[doc = $en] pub fn $name(self) -> &'static str { self.pick($es, $en) })+
+        }
+
+        /// Every phrase in both languages, for tests.
+        #[cfg(test)]
+        pub const PHRASES: &[(&str, &str, &str)] = &[$((stringify!($name), $es, $en)),+];
+    };
+}
+
+phrases! {
+    skip: "Saltar al contenido", "Skip to content";
+    main_menu: "Menú principal", "Main menu";
+    switch_language: "Cambiar idioma", "Change language";
+    user: "Usuario", "User";
+    password: "Contraseña", "Password";
+    sign_in: "Entrar", "Sign in";
+    sign_out: "Salir", "Sign out";
+    sign_in_wrong: "El usuario o la contraseña no coinciden. Compruebe mayúsculas y guiones.", "The user and the password do not match. Check capitals and hyphens.";
+    sign_in_wait: "Demasiados intentos seguidos. Espere un minuto y pruebe otra vez.", "Too many attempts in a row. Wait a minute and try again.";
+    sign_in_lead: "Una sola ficha por persona, venga de la web, de la tienda o de un evento.", "One record per person, whether from the web, the shop or an event.";
+    sign_in_help: "¿Sin contraseña? Quien administra el servidor puede darle una: trenza-server user create.", "No password? Whoever runs the server can give you one: trenza-server user create.";
+    find: "Buscar", "Find";
+    find_title: "Buscar a una persona", "Find a person";
+    find_label: "Nombre, correo, teléfono, DNI o número de cuenta", "Name, e-mail, phone, national id or account number";
+    find_hint: "Basta un trozo; sin acentos también vale.", "A fragment is enough; accents do not matter.";
+    find_nobody: "Nadie con eso. ¿Buscar por parte del correo?", "Nobody with that. Try part of the e-mail?";
+    find_many: "Hay más. Añada otra palabra para acotar.", "There are more. Add another word to narrow it down.";
+    find_empty: "Aún no hay fichas. Los primeros pasos dicen cómo empezar.", "There are no records yet. First steps says how to begin.";
+    find_recent: "Con cambios recientes", "Recently changed";
+    results: "Resultados", "Results";
+    person: "Persona", "Person";
+    identifiers: "Identificadores", "Identifiers";
+    last_touch: "Último contacto", "Last touch";
+    touches: "Contactos", "Touches";
+    masked_note: "Su papel es de lectura: los datos personales se muestran abreviados.", "Your role is reader: personal values are shown shortened.";
+    record: "Ficha", "Record";
+    anonymous: "Visitante sin identificar", "Unidentified visitor";
+    record_id: "Identificador de la ficha", "Record id";
+    copy_hint: "También llevan aquí los identificadores anteriores de la ficha.", "Earlier ids of this record lead here too.";
+    since: "Desde", "Since";
+    kind_column: "Tipo", "Kind";
+    value: "Valor", "Value";
+    first_seen: "Visto por primera vez", "First seen";
+    last_seen: "Visto por última vez", "Last seen";
+    sources: "Fuentes", "Sources";
+    shared: "Compartido", "Shared";
+    shared_help: "Lo usan varias personas o se contradice: no une fichas.", "Several people use it, or it contradicts itself: it links no records.";
+    own: "Propio", "Own";
+    use_column: "Uso", "Use";
+    facts: "Datos", "Details";
+    no_facts: "Nadie ha contado aún nada de esta persona.", "Nobody has said anything about this person yet.";
+    when: "Cuándo", "When";
+    other_values: "Otros valores", "Other values";
+    interests: "Intereses", "Interests";
+    no_interests: "Aún sin temas.", "No topics yet.";
+    times: "Veces", "Times";
+    topic: "Tema", "Topic";
+    consents: "Permisos", "Consents";
+    no_consents: "No consta ningún permiso: se trata como un no.", "No consent is on record: that counts as no.";
+    granted: "Concedido", "Granted";
+    denied: "Denegado", "Denied";
+    unknown: "No consta", "Unknown";
+    purpose: "Finalidad", "Purpose";
+    channel_word: "Canal", "Channel";
+    timeline: "Línea de vida", "Timeline";
+    newest_first: "Lo más reciente primero", "Newest first";
+    oldest_first: "Lo más antiguo primero", "Oldest first";
+    later_page: "Más", "More";
+    back_to_start: "Volver al principio", "Back to the start";
+    place: "Lugar", "Place";
+    late: "Llegó tarde", "Arrived late";
+    received: "recibido", "received";
+    outbound: "Lo dijimos nosotros", "Said by us";
+    device: "Dispositivo", "Device";
+    as_table: "Lo mismo en una tabla", "The same as a table";
+    strip_title: "Contactos en el tiempo, por canal", "Touches over time, by channel";
+    graph_title: "Qué une esta ficha", "What holds this record together";
+    graph_left: "Identificadores", "Identifiers";
+    graph_right: "Dónde aparecieron", "Where they appeared";
+    graph_more: "El dibujo muestra lo principal; la tabla, todo lo cargado.", "The picture shows the main part; the table all that was loaded.";
+    first: "Primera vez", "First time";
+    last: "Última vez", "Last time";
+    why: "¿Por qué una sola?", "Why one?";
+    why_title: "¿Por qué son una sola persona?", "Why are they one person?";
+    why_lead: "Elija dos datos de la ficha: verá qué los une, con fuente y fecha.", "Choose two values of the record to see what links them, with source and date.";
+    why_apart_title: "¿Por qué no son la misma?", "Why are they not the same?";
+    why_apart_lead: "Escriba un dato de otra ficha y verá qué las separa.", "Type a value of another record to see what keeps them apart.";
+    why_single: "Esta ficha tiene un solo dato: no hay nada que unir.", "This record has a single value: there is nothing to link.";
+    value_one: "Un dato", "One value";
+    value_two: "Otro dato", "Another value";
+    value_here: "Dato de esta ficha", "Value of this record";
+    value_other: "Dato de la otra (correo, teléfono, DNI, cuenta…)", "Value of the other (e-mail, phone, national id, account…)";
+    explain: "Explicar", "Explain";
+    compare: "Comparar", "Compare";
+    linked: "Una sola persona", "One person";
+    not_linked: "No son la misma ficha", "They are not the same record";
+    steps: "Pasos", "Steps";
+    step: "Paso", "Step";
+    from: "De", "From";
+    to: "A", "To";
+    evidence: "Prueba", "Evidence";
+    message: "Mensaje", "Message";
+    decision_of: "Decisión de", "Decision by";
+    other_unknown: "Nadie tiene ese dato. Compruebe que está escrito entero.", "Nobody holds that value. Check that it is typed in full.";
+    undo: "Deshacer", "Undo";
+    say_not_same: "No son la misma persona", "They are not the same person";
+    say_same: "Son la misma persona", "They are the same person";
+    decisions: "Decisiones", "Decisions";
+    decisions_lead: "Lo que alguien decidió sobre quién es quién. Nada se borra: se deshace con otra decisión.", "What people decided about who is who. Nothing is erased: a decision is undone by another.";
+    decisions_none: "Nadie ha tenido que decidir nada.", "Nobody has had to decide anything.";
+    reason: "Motivo", "Reason";
+    reason_hint: "Para quien lo mire dentro de un año. Sin datos de salud, religión ni política.", "For whoever looks at it in a year. No health, religion or politics.";
+    state: "Estado", "State";
+    in_force: "En vigor", "In force";
+    undone: "Deshecha", "Undone";
+    undo_of: "Deshace otra decisión", "Undoes another decision";
+    shared_decision: "Dato compartido", "Shared value";
+    household: "Mismo hogar", "Same household";
+    preview: "Vista previa", "Preview";
+    preview_lead: "Todavía no ha cambiado nada. Esto es lo que pasaría:", "Nothing has changed yet. This is what would happen:";
+    preview_nothing: "Hoy no cambiaría ninguna ficha, pero la decisión queda para lo que llegue.", "No record would change today, but the decision stands for what is to come.";
+    preview_result: "Así quedarían", "How they would end up";
+    would_split: "La ficha se separa en", "The record splits into";
+    would_merge: "Se unen en una sola ficha", "These become one record:";
+    would_update: "Cambia lo que une la ficha", "What links the record changes";
+    would_rename: "La ficha cambia de identificador; el anterior sigue llevando a ella", "The record gets another id; the old one still leads to it";
+    would_create: "Aparece una ficha", "A record appears";
+    confirm: "Confirmar", "Confirm";
+    cancel: "Cancelar", "Cancel";
+    decided: "Decisión guardada. Desde aquí se puede deshacer.", "Decision stored. It can be undone from here.";
+    fleet: "Flota", "Fleet";
+    fleet_lead: "Cada agente numera lo que captura. Aquí se ve que no falta nada.", "Every agent numbers what it captures. Here you see that nothing is missing.";
+    fleet_none: "Ninguna tablet. Imprima una invitación.", "No tablets. Print an invitation.";
+    head: "Capturado", "Captured";
+    acked: "Recibido aquí", "Received here";
+    waiting: "Por enviar", "To send";
+    gaps: "Huecos", "Gaps";
+    nothing_missing: "No falta nada", "Nothing is missing";
+    last_contact: "Último contacto", "Last contact";
+    never: "Nunca", "Never";
+    clock: "Reloj", "Clock";
+    clock_ok: "En hora", "On time";
+    version: "Versión", "Version";
+    active: "Activo", "Active";
+    revoked: "Revocado", "Revoked";
+    revoke: "Revocar", "Revoke";
+    revoke_title: "¿Revocar este agente?", "Revoke this agent?";
+    revoke_lead: "Deja de poder enviar en el acto, y su clave de escritura también. Lo que aún no envió se queda, cifrado, en el dispositivo. No se puede deshacer: para volver hace falta una invitación nueva.", "It can no longer send, at once, and neither can its write key. What it has not sent stays, encrypted, on the device. This cannot be undone: to come back it needs a new invitation.";
+    copies: "Hay dos copias de este agente", "There are two copies of this agent";
+    copies_help: "Alguien restauró o copió su disco. Revoque esta y empareje de nuevo el dispositivo bueno.", "Somebody restored or copied its disk. Revoke it and pair the right device again.";
+    disk_free: "Espacio libre", "Free space";
+    on_device: "siguen en el dispositivo y llegarán", "they are still on the device and will arrive";
+    not_on_device: "ya no están en el dispositivo: se perdieron", "they are no longer on the device: they were lost";
+    invite: "Invitar", "Invite";
+    invite_title: "Invitar una tablet", "Invite a tablet";
+    invite_lead: "El código vale una vez, durante 24 horas.", "The code works once, for 24 hours.";
+    touchpoint: "Lugar (puesto, tienda, puerta…)", "Place (stand, shop, door…)";
+    country: "País (dos letras)", "Country (two letters)";
+    zone: "Zona horaria", "Time zone";
+    invite_code: "Código", "Code";
+    invite_type: "Escriba esta orden en el dispositivo:", "Type this command on the device:";
+    invite_qr: "Código QR con la misma orden", "QR code with the same command";
+    invite_until: "Vale hasta", "Works until";
+    invite_once: "Este código no se volverá a mostrar.", "This code will not be shown again.";
+    print_hint: "Puede imprimir esta página.", "You can print this page.";
+    back_fleet: "Volver a la flota", "Back to the fleet";
+    first_steps: "Primeros pasos", "First steps";
+    first_steps_lead: "Cuatro pasos, en este orden. Lo hecho se marca solo.", "Four steps, in this order. What is done ticks itself.";
+    done: "Hecho", "Done";
+    to_do: "Por hacer", "To do";
+    step_web: "Poner la línea en su web", "Put the line on your website";
+    step_web_text: "Pegue esta línea antes de </head> en todas las páginas. No guarda nada en el navegador hasta que la visita lo acepta.", "Paste this line before </head> on every page. It stores nothing in the browser until the visitor agrees.";
+    step_web_csp: "Si su web tiene política de seguridad de contenido (CSP), añada:", "If your website has a content security policy (CSP), add:";
+    step_web_wait: "Esperando el primer evento…", "Waiting for the first event…";
+    step_tablet: "Invitar una tablet o un puesto", "Invite a tablet or a stand";
+    step_tablet_text: "Funciona sin red: lo que capture llegará cuando vuelva.", "It works without a network: what it captures arrives when it is back.";
+    step_import: "Importar lo que ya tiene", "Import what you have";
+    step_import_text: "Un fichero CSV o JSONL de clientes o de eventos. Repetirlo no duplica nada.", "A CSV or JSONL file of customers or events. Repeating it duplicates nothing.";
+    step_record: "Mirar la primera ficha", "Look at the first record";
+    step_record_text: "Busque por nombre o correo y compruebe de dónde sale cada dato.", "Search by name or e-mail and check where every value comes from.";
+    keys_for_admins: "La clave de escritura la ve quien administra.", "The write key is shown to admins.";
+    sources_title: "Fuentes", "Sources";
+    sources_lead: "Quién puede enviar eventos: webs, aplicaciones, puestos, importaciones.", "Who may send events: websites, apps, stands, imports.";
+    source_new: "Nueva fuente", "New source";
+    name: "Nombre", "Name";
+    origins: "Orígenes permitidos", "Allowed origins";
+    origins_hint: "Uno por línea, como https://www.example.org. Vacío: cualquiera.", "One per line, as https://www.example.org. Empty: any.";
+    origins_any: "Cualquiera", "Any";
+    write_key: "Clave de escritura", "Write key";
+    create: "Crear", "Create";
+    source_made: "Fuente creada. Su línea para la web:", "Source created. Its line for the website:";
+    error: "Error", "Error";
+    error_not_found: "Aquí no hay nada", "There is nothing here";
+    error_not_found_text: "La dirección no existe, o la ficha ya no está. Vuelva a buscar.", "The address does not exist, or the record is gone. Search again.";
+    error_forbidden: "Su papel no permite esto", "Your role does not allow this";
+    error_forbidden_text: "Pida a quien administra que lo haga o que le cambie el papel.", "Ask an admin to do it, or to change your role.";
+    error_stale: "El formulario ha caducado", "The form has expired";
+    error_stale_text: "Vuelva atrás, cargue la página de nuevo y repita. No se ha guardado nada.", "Go back, load the page again and repeat. Nothing was stored.";
+    error_bad: "Algo del formulario no vale", "Something in the form is not right";
+    error_bad_text: "Vuelva atrás y corríjalo. No se ha guardado nada.", "Go back and correct it. Nothing was stored.";
+    error_internal: "Algo ha fallado en el servidor", "Something failed on the server";
+    error_internal_text: "No es culpa suya. Pruebe otra vez; si sigue, avise a quien administra, que verá la causa en el registro.", "It is not your fault. Try again; if it stays, tell the administrator, who finds the cause in the log.";
+    error_busy: "Ahora mismo no puede ser", "Not right now";
+    error_busy_text: "El servidor está ocupado o parándose. Pruebe en unos segundos.", "The server is busy or stopping. Try in a few seconds.";
+    error_name: "Escriba un nombre de 1 a 100 caracteres, en una línea, que no esté ya en uso.", "Write a name of 1 to 100 characters, on one line, that is not taken.";
+    error_country: "El país son dos letras (ES, MX) y la zona un nombre como Europe/Madrid.", "The country is two letters (ES, MX) and the zone a name such as Europe/Madrid.";
+    error_origin: "Un origen es https://SERVIDOR, sin ruta.", "An origin is https://HOST, without a path.";
+    error_reason: "Escriba el motivo: hasta 2000 bytes.", "Write the reason: up to 2000 bytes.";
+    error_changed: "La ficha ha cambiado entretanto", "The record has changed meanwhile";
+    error_changed_text: "Ese dato ya no está en ella. Ábrala de nuevo y vuelva a elegir.", "That value is no longer in it. Open it again and choose anew.";
+    home: "Volver a buscar", "Back to search";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_phrase_says_something_in_every_language() {
+        for (name, es, en) in PHRASES {
+            assert!(!es.trim().is_empty() && !en.trim().is_empty(), "{name}");
+        }
+    }
+
+    #[test]
+    fn the_language_is_the_one_the_browser_likes_best() {
+        for (header, lang) in [
+            ("en-GB,en;q=0.9,es;q=0.8", Lang::En),
+            ("es-MX", Lang::Es),
+            ("fr, en;q=0.3", Lang::En),
+            ("fr", Lang::Es),
+            ("", Lang::Es),
+            ("en;q=0, es;q=0.1", Lang::Es),
+        ] {
+            assert_eq!(Lang::accepted(header), lang, "{header}");
+        }
+        assert_eq!(Lang::of_path("/en/find"), Some(Lang::En));
+        assert_eq!(Lang::of_path("/v1/customers"), None);
+    }
+}

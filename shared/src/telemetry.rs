@@ -6,7 +6,7 @@ use std::io::IsTerminal;
 
 use tracing_subscriber::{EnvFilter, fmt::MakeWriter, layer::SubscriberExt, util::SubscriberInitExt};
 
-/// The variable that outranks the level in the settings, as `info` or `info,trenza_server::sync=debug`.
+/// The variable that outranks the level in the settings, as `info` or `info,sync=debug`.
 pub const LOG_VARIABLE: &str = "TRENZA_LOG";
 /// The level where nothing says otherwise.
 pub const LEVEL_DEFAULT: &str = "info";
@@ -98,6 +98,6 @@ mod tests {
     fn a_wrong_level_says_what_to_write() {
         let error = filter("trenza=loudly").unwrap_err().to_string();
         assert!(error.contains("loudly") && error.contains("TRENZA_LOG"), "{error}");
-        assert!(filter("warn,trenza_server::sync=trace").is_ok());
+        assert!(filter("warn,sync=trace").is_ok());
     }
 }

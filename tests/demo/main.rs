@@ -136,6 +136,9 @@ async fn play(cli: &Cli, server: &Server, shop: &Agent, fair: &Agent, cable: &Re
         let at = jiff::Timestamp::from_millisecond(first.at_ms + span * number as i64 / SLICES as i64)?.in_tz("Europe/Madrid")?;
         let note = if OFFLINE.contains(&number) { "fair without network" } else { "all connected" };
         bar.set_message(format!("{} · {note}", at.strftime("%H:%M")));
+        if bar.is_hidden() && number % (SLICES / 10) == 0 {
+            println!("  {} · {note} · {} events", at.strftime("%H:%M"), bar.position());
+        }
         for (place, events) in slice {
             let count = events.len() as u64;
             let (base, key) = match place {

@@ -45,7 +45,7 @@ const IDENTIFIERS: [(&str, &str); 7] = [
 
 fn an_event() -> impl Strategy<Value = Value> {
     (
-        prop::collection::vec(0..IDENTIFIERS.len(), 0..3),
+        prop::collection::vec(0..IDENTIFIERS.len(), 0..4),
         0..3_u8,
         0..4_u8,
         prop::option::of(0..50_u8),
@@ -88,7 +88,7 @@ fn a_step() -> impl Strategy<Value = Step> {
         6 => (any::<bool>(), prop::collection::vec(an_event(), 1..5)).prop_map(|(core, events)| Step::Capture { core, events }),
         2 => (0..8_usize, any::<bool>()).prop_map(|(step, core)| Step::Again { step, core }),
         2 => (0..8_usize).prop_map(|step| Step::Import { step }),
-        2 => (kinds, subjects.clone(), subjects).prop_map(|(kind, one, other)| Step::Decide { kind, one, other }),
+        4 => (kinds, subjects.clone(), subjects).prop_map(|(kind, one, other)| Step::Decide { kind, one, other }),
         1 => Just(Step::Undo),
         1 => Just(Step::Replay),
     ]
@@ -166,9 +166,9 @@ fn verified(server: &Server) -> Verified {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 128, ..ProptestConfig::default() })]
     #[test]
-    fn the_derived_tables_are_what_the_log_and_the_decisions_say(steps in prop::collection::vec(a_step(), 1..10)) {
+    fn the_derived_tables_are_what_the_log_and_the_decisions_say(steps in prop::collection::vec(a_step(), 3..16)) {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         runtime.block_on(async {
             let server = Server::start().await;

@@ -88,7 +88,9 @@ fn lines(
             write(view, &mut out).and_then(|_lines| Ok(out.flush()?))
         });
         if let Err(error) = written.map_err(ExportError::from).and_then(|result| result) {
-            tracing::warn!(%error, "export stopped");
+            if somebody_reads(&error) {
+                tracing::warn!(%error, "export stopped");
+            }
             // The reader must not take what it has for all there is.
             let _gone = out
                 .pieces
@@ -99,6 +101,11 @@ fn lines(
         waiting.poll_recv(context)
     }));
     ([(header::CONTENT_TYPE, "application/x-ndjson")], body).into_response()
+}
+
+/// Whether somebody still reads: one who has seen enough is no failure.
+fn somebody_reads(error: &ExportError) -> bool {
+    !matches!(error, ExportError::Write(cause) if cause.kind() == io::ErrorKind::BrokenPipe)
 }
 
 /// A blocking writer in front of an answer's body.

@@ -1,0 +1,132 @@
+// The server's pages and the kiosk's, as people use them: both languages, both sizes, without JavaScript.
+
+import assert from "node:assert/strict";
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+
+import { browse, sound, until, world } from "./support.mjs";
+
+const SIZES = { desktop: { width: 1280, height: 800 }, kiosk: { width: 1024, height: 768 } };
+const shots = process.env.SHOTS;
+let place, browser;
+
+before(async () => {
+  [place, browser] = await Promise.all([world(), browse()]);
+  const at = (minute) => `2026-03-14T10:${String(minute).padStart(2, "0")}:00Z`;
+  const answer = await place.capture([
+    { type: "page", messageId: "b-1", anonymousId: "visitor-1", timestamp: at(1), name: "Renta fija", properties: { topic: "renta fija" }, context: { trenza: { channel: "web" } } },
+    { type: "identify", messageId: "b-2", anonymousId: "visitor-1", timestamp: at(2), traits: { email: "begona.munoz@example.org" } },
+    { type: "track", messageId: "b-3", event: "Badge Registered", anonymousId: "visit-2", timestamp: at(3),
+      context: { traits: { badgeId: "B-77", email: "begona.munoz@example.org", phone: "612 345 678", firstName: "Begoña", lastName: "Muñoz", secondLastName: "Ibáñez" }, trenza: { channel: "event", touchpoint: "Feria, puesto B" } } },
+  ]);
+  assert.equal(answer.resolved, true);
+});
+after(async () => {
+  await browser.close();
+  await place.close();
+});
+
+async function look(page, name) {
+  await sound(page);
+  if (shots) {
+    mkdirSync(shots, { recursive: true });
+    await page.screenshot({ path: join(shots, `${name}.png`) });
+  }
+}
+
+async function signedIn(options) {
+  const context = await browser.newContext(options);
+  const page = await context.newPage();
+  await page.goto(`${place.server.http}/es/sign-in`);
+  await page.fill("#user", place.init.admin_user);
+  await page.fill("#password", place.init.admin_password);
+  await page.click("form button[type=submit]");
+  return page;
+}
+
+for (const [size, viewport] of Object.entries(SIZES)) {
+  test(`a person finds a record and asks why, at ${size} size, without JavaScript`, async () => {
+    const page = await signedIn({ viewport, javaScriptEnabled: true });
+    await look(page, `${size}-home`);
+    await page.goto(`${place.server.http}/es/find?q=muno`);
+    await look(page, `${size}-find`);
+    await page.click("text=Begoña");
+    await look(page, `${size}-record`);
+    const text = await page.textContent("main");
+    for (const part of ["Begoña", "begona.munoz@example.org", "B77", "renta fija", "Feria, puesto B"]) assert.ok(text.includes(part), part);
+    const id = page.url().match(/c_[0-9a-f]{32}/)[0];
+    await page.goto(`${place.server.http}/es/customers/${id}/why?from=anonymousId:visitor-1&to=badgeId:B-77`);
+    await look(page, `${size}-why`);
+    assert.ok((await page.textContent("main")).includes("begona.munoz@example.org"));
+    for (const [name, path] of Object.entries({ fleet: "fleet", invite: "fleet/invite", steps: "first-steps", sources: "sources", decisions: "decisions" })) {
+      await page.goto(`${place.server.http}/es/${path}`);
+      await look(page, `${size}-${name}-es`);
+      await page.goto(`${place.server.http}/en/${path}`);
+      await look(page, `${size}-${name}-en`);
+    }
+    await page.goto(`${place.server.http}/en/customers/${id}`);
+    await look(page, `${size}-record-en`);
+    await page.goto(`${place.server.http}/es/customers/c_00000000000000000000000000000000`);
+    await look(page, `${size}-missing`);
+    await page.context().close();
+  });
+}
+
+test("pages work with JavaScript switched off and the session is asked for", async () => {
+  const page = await signedIn({ viewport: SIZES.desktop, javaScriptEnabled: false });
+  await page.goto(`${place.server.http}/es/find?q=begona`);
+  assert.ok((await page.textContent("main")).includes("Begoña"));
+  await page.context().close();
+  const stranger = await (await browser.newContext()).newPage();
+  await stranger.goto(`${place.server.http}/es/find?q=begona`);
+  assert.ok(!(await stranger.content()).includes("Begoña"), "nothing without signing in");
+  await stranger.context().close();
+});
+
+test("the kiosk takes a scan and a quick entry, says what is wrong, and needs no script", async () => {
+  const context = await browser.newContext({ viewport: SIZES.kiosk, locale: "es-ES", javaScriptEnabled: false });
+  const page = await context.newPage();
+  await page.goto(place.agent.http);
+  await page.waitForURL("**/es/");
+  const overflow = await (async () => {
+    const box = await page.locator("html").boundingBox();
+    return box.height;
+  })();
+  assert.ok(overflow <= SIZES.kiosk.height, `the home page fits the kiosk: ${overflow}`);
+  if (shots) await page.screenshot({ path: join(shots, "kiosk-home.png") });
+  await page.click("text=Escanear");
+  await page.locator("#code").pressSequentially("B-77");
+  await page.keyboard.press("Enter");
+  await page.waitForURL("**/saved/**");
+  if (shots) await page.screenshot({ path: join(shots, "kiosk-saved.png") });
+  await page.goto(`${place.agent.http}/es/quick`);
+  if (shots) await page.screenshot({ path: join(shots, "kiosk-quick.png") });
+  await page.fill("#contact", "12345678A");
+  await page.click("button.primary");
+  assert.match(await page.textContent("main"), /12345678Z/, "the right letter is proposed");
+  if (shots) await page.screenshot({ path: join(shots, "kiosk-wrong-letter.png") });
+  await page.fill("#contact", "visita@example.org");
+  await page.fill("#first_name", "Íñigo");
+  await page.click("button.primary");
+  await page.waitForURL("**/saved/**");
+  assert.ok(!(await page.content()).includes("visita@example.org"), "nothing of the visitor is shown afterwards");
+  const found = await until("the visit is in a record", async () => {
+    const found = await place.api("/v1/customers?identifier=email:visita@example.org");
+    return found.customers.length === 1 && found;
+  });
+  assert.equal(found.customers[0].traits.firstName.value, "Íñigo");
+  await until("the scan joined the badge's record", async () => {
+    const [record] = (await place.api("/v1/customers?identifier=badgeId:B-77")).customers;
+    return record.counters.events >= 4;
+  });
+  await page.goto(`${place.agent.http}/en/`);
+  await context.close();
+  const scripted = await browser.newContext({ viewport: SIZES.desktop });
+  const english = await scripted.newPage();
+  for (const path of ["", "scan", "quick", "outbox"]) {
+    await english.goto(`${place.agent.http}/en/${path}`);
+    await look(english, `kiosk-en-${path || "home"}`);
+  }
+  await scripted.close();
+});

@@ -1,0 +1,98 @@
+// The real programs and a real Chromium for the browser tests.
+
+import { execFileSync, spawn } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { createRequire } from "node:module";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
+
+const root = fileURLToPath(new URL("../..", import.meta.url));
+const { chromium } = createRequire(join(root, "js-snippet/package.json"))("playwright-core");
+const bin = (name) => join(process.env.TRENZA_BIN_DIR ?? join(process.env.CARGO_TARGET_DIR ?? join(root, "target"), "debug"), name);
+
+const FLAGS = [
+  "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+  "--disable-component-update", "--disable-sync",
+];
+const PATIENCE_MS = 30_000;
+
+/** A browser without a network beyond this machine. */
+export const browse = () => chromium.launch({ executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", args: FLAGS });
+
+/** Looks until it holds. */
+export async function until(what, look) {
+  const end = Date.now() + PATIENCE_MS;
+  for (;;) {
+    const found = await look().catch((error) => error);
+    if (found && !(found instanceof Error)) return found;
+    if (Date.now() > end) throw new Error(`never came true: ${what}: ${found}`);
+    await new Promise((again) => setTimeout(again, 50));
+  }
+}
+
+function start(program, config, env) {
+  const child = spawn(bin(program), ["run", "--config", config], { env: { ...process.env, ...env }, stdio: ["ignore", "pipe", "ignore"] });
+  const ready = new Promise((done, fail) => {
+    createInterface({ input: child.stdout }).once("line", (line) => done(JSON.parse(line)));
+    child.once("exit", (code) => fail(new Error(`${program} ended with ${code}`)));
+  });
+  const stop = () => new Promise((done) => {
+    if (child.exitCode !== null) return done();
+    child.once("exit", done);
+    child.kill("SIGTERM");
+  });
+  return ready.then((addresses) => ({ ...addresses, stop }));
+}
+
+/** A server with one agent, on free ports, in a folder that goes away. */
+export async function world() {
+  const home = mkdtempSync(join(tmpdir(), "trenza-browser-"));
+  const init = JSON.parse(execFileSync(bin("trenza-server"), ["init", "--dir", join(home, "server"), "--json"]));
+  const env = Object.fromEntries(["HTTPS", "HTTP", "AGENTS", "OPS"].map((name) => [`TRENZA_LISTEN__${name}`, "127.0.0.1:0"]));
+  const server = await start("trenza-server", init.config, env);
+  const ask = (...args) => execFileSync(bin("trenza-server"), [...args, "--config", init.config], { encoding: "utf8" });
+  const invite = JSON.parse(ask("agent", "invite", "--touchpoint", "Feria, puesto B", "--json"));
+  const agentDir = join(home, "agent");
+  execFileSync(bin("trenza-agent"), ["enrol", "--server", server.https, "--code", invite.code, "--ca-fingerprint", invite.ca_fingerprint, "--dir", agentDir]);
+  const agent = await start("trenza-agent", join(agentDir, "agent.toml"), env_of_agent());
+  const api = (path) => fetch(server.http + path, { headers: { authorization: `Bearer ${init.api_token}` } }).then(async (answer) => {
+    if (!answer.ok) throw new Error(`${path}: ${answer.status} ${await answer.text()}`);
+    return answer.json();
+  });
+  const capture = (batch) => fetch(`${server.http}/v1/batch?wait=resolved`, { method: "POST", body: JSON.stringify({ writeKey: init.write_key, batch }) }).then((answer) => answer.json());
+  const close = async () => {
+    await agent.stop();
+    await server.stop();
+    rmSync(home, { recursive: true, force: true });
+  };
+  return { home, init, server, agent, ask, api, capture, close, agentConfig: () => readFileSync(join(agentDir, "agent.toml"), "utf8") };
+}
+
+const env_of_agent = () => ({ TRENZA_LISTEN__HTTP: "127.0.0.1:0", TRENZA_LISTEN__OPS: "127.0.0.1:0" });
+
+/** Fails when a page has inline code, unlabelled controls, doubled ids, no language, or text wider than the window. */
+export async function sound(page) {
+  const faults = await page.evaluate(() => {
+    const out = [];
+    const all = [...document.querySelectorAll("*")];
+    if (!document.documentElement.lang) out.push("no lang");
+    if (!document.querySelector("h1")) out.push("no h1");
+    if (!document.querySelector("main")) out.push("no main");
+    for (const element of all) {
+      if (element.hasAttribute("style")) out.push(`inline style: ${element.outerHTML.slice(0, 80)}`);
+      if ([...element.attributes].some((one) => one.name.startsWith("on"))) out.push(`inline handler: ${element.outerHTML.slice(0, 80)}`);
+      if (element.tagName === "SCRIPT" && !element.src && element.type !== "application/json") out.push("inline script");
+    }
+    const ids = all.map((element) => element.id).filter(Boolean);
+    for (const id of new Set(ids)) if (ids.filter((one) => one === id).length > 1) out.push(`id twice: ${id}`);
+    for (const control of document.querySelectorAll("input:not([type=hidden]), select, textarea")) {
+      if (!control.labels?.length && !control.getAttribute("aria-label") && !control.getAttribute("aria-labelledby")) out.push(`no label: ${control.outerHTML.slice(0, 80)}`);
+    }
+    for (const image of document.querySelectorAll("img:not([alt])")) out.push(`no alt: ${image.outerHTML.slice(0, 80)}`);
+    if (document.documentElement.scrollWidth > window.innerWidth + 1) out.push(`wider than the window: ${document.documentElement.scrollWidth}`);
+    return out;
+  });
+  if (faults.length) throw new Error(`${page.url()}: ${faults.join("; ")}`);
+}

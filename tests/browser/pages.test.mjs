@@ -56,7 +56,15 @@ for (const [size, viewport] of Object.entries(SIZES)) {
     const text = await page.textContent("main");
     for (const part of ["Begoña", "begona.munoz@example.org", "B77", "renta fija", "Feria, puesto B"]) assert.ok(text.includes(part), part);
     const id = page.url().match(/c_[0-9a-f]{32}/)[0];
-    await page.goto(`${place.server.http}/es/customers/${id}/why?from=anonymousId:visitor-1&to=badgeId:B-77`);
+    await page.click("text=¿Por qué una sola?");
+    await look(page, `${size}-why-form`);
+    const choose = async (name, part) => {
+      const options = await page.locator(`select[name=${name}] option`).allTextContents();
+      await page.selectOption(`select[name=${name}]`, { label: options.find((text) => text.includes(part)) });
+    };
+    await choose("from", "visitor-1");
+    await choose("to", "B77");
+    await page.click("main form button[type=submit]");
     await look(page, `${size}-why`);
     assert.ok((await page.textContent("main")).includes("begona.munoz@example.org"));
     for (const [name, path] of Object.entries({ fleet: "fleet", invite: "fleet/invite", steps: "first-steps", sources: "sources", decisions: "decisions" })) {

@@ -24,7 +24,11 @@ use super::{
     time::{Shown, Times},
 };
 use crate::{
-    app::App, customer::record::load, evidence::DecideError, http::api::read, tables::Role,
+    app::App,
+    customer::{record::load, why::reason_shown},
+    evidence::DecideError,
+    http::api::read,
+    tables::Role,
 };
 
 /// Longest reason. Unit: bytes.
@@ -126,7 +130,7 @@ fn listed(
             .iter()
             .map(|subject| Fact::new(frame.t, key, subject, frame.masked()))
             .collect(),
-        reason: decision.reason.clone(),
+        reason: reason_shown(decision, frame.masked()).to_owned(),
         by: decision.by.clone(),
         at: times.shown(decision.at_ms),
         live: !undone.contains(&decision.id),

@@ -14,7 +14,7 @@ use trenza_shared::{
     store::{StoreError, View},
 };
 
-use super::{page::encoded, text::Lang};
+use super::text::Lang;
 use crate::{
     app::App,
     customer::{
@@ -23,6 +23,8 @@ use crate::{
     },
 };
 
+/// Members of an address, as on an envelope.
+const ADDRESS: [&str; 5] = ["street", "postalCode", "city", "state", "country"];
 /// Bytes of a reference.
 const REFERENCE_BYTES: usize = 8;
 
@@ -151,11 +153,19 @@ fn plain(t: Lang, value: Value) -> String {
             .map(|item| plain(t, item))
             .collect::<Vec<_>>()
             .join(", "),
-        Value::Object(members) => members
-            .into_iter()
-            .map(|(name, value)| format!("{}: {}", t.field(&name), plain(t, value)))
-            .collect::<Vec<_>>()
-            .join(", "),
+        Value::Object(mut members) => {
+            // An address reads as on an envelope; what else there is keeps its names.
+            let mut parts: Vec<String> = ADDRESS
+                .iter()
+                .filter_map(|name| members.shift_remove(*name))
+                .map(|value| plain(t, value))
+                .collect();
+            let rest = members.into_iter();
+            parts.extend(
+                rest.map(|(name, value)| format!("{}: {}", t.field(&name), plain(t, value))),
+            );
+            parts.join(", ")
+        }
         Value::Number(number) => number.to_string(),
     }
 }
@@ -170,7 +180,7 @@ pub fn guesses(app: &App, text: &str) -> Vec<Identifier> {
     let mut found = scopes.identifiers(text).unwrap_or_default();
     for kind in Kind::ALL {
         for identifier in scopes
-            .identifiers(&format!("{}:{}", kind.name(), encoded(text)))
+            .identifiers(&format!("{}:{text}", kind.name()))
             .unwrap_or_default()
         {
             if !found.contains(&identifier) {

@@ -7,6 +7,7 @@ use axum::{
 };
 use serde::Deserialize;
 use trenza_shared::{
+    id::CustomerId,
     identity::Group,
     net::error::HttpError,
     store::{Direction, StoreError, View},
@@ -105,6 +106,9 @@ pub async fn page(
 fn wanted(view: &dyn View, app: &App, text: &str) -> Result<(Vec<Group>, bool), StoreError> {
     // A whole value first: whoever types one means it.
     let mut groups = lookup::groups(view, &fact::guesses(app, text))?;
+    if let Ok(id) = text.parse::<CustomerId>() {
+        groups.extend(record::group_by_id(view, &app.applier.id_key, &id)?.map(|(_, group)| group));
+    }
     for group in search::find(view, text)? {
         if groups.iter().all(|known| known.seed != group.seed) {
             groups.push(group);

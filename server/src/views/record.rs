@@ -41,6 +41,17 @@ const STRIP_MAX: usize = 150;
 const LATE_MS: i64 = 3_600_000;
 /// Most traits and interests shown.
 const TRAITS_MAX: usize = 60;
+/// Traits that come before the others, in this order.
+const FIRST: [&str; 8] = [
+    "firstName",
+    "lastName",
+    "secondLastName",
+    "name",
+    "company",
+    "birthday",
+    "address",
+    "city",
+];
 /// Longest text of an event. Unit: characters.
 const TEXT_CHARS_MAX: usize = 120;
 
@@ -267,7 +278,12 @@ fn seen(
 
 fn said(t: Lang, times: &Times, record: &Record, masked: bool) -> Vec<Said> {
     let mut out = Vec::new();
-    for (name, register) in record.customer.traits.iter().take(TRAITS_MAX) {
+    let traits = &record.customer.traits;
+    let first = FIRST.iter().filter_map(|name| traits.get_key_value(*name));
+    let rest = traits
+        .iter()
+        .filter(|(name, _)| !FIRST.contains(&name.as_str()));
+    for (name, register) in first.chain(rest).take(TRAITS_MAX) {
         let Some(winner) = register.winner() else {
             continue;
         };

@@ -26,7 +26,7 @@ use crate::{
     customer::{
         lookup,
         record::{Record, load},
-        why::{Context, Proof, Side, explain},
+        why::{Context, Proof, Side, explain, reason_shown},
     },
     http::api::read,
 };
@@ -323,7 +323,12 @@ impl Asking<'_> {
                 .and_then(|moment| moment.agent())
                 .map(|agent| fact::cut(&agent.to_string(), 12))
                 .unwrap_or_default(),
-            decision: decided.map(|decision| (decision.by.clone(), decision.reason.clone())),
+            decision: decided.map(|decision| {
+                (
+                    decision.by.clone(),
+                    reason_shown(decision, masked).to_owned(),
+                )
+            }),
         }
     }
 }

@@ -161,6 +161,9 @@ async fn the_record_says_who_by_whom_and_what_happened() {
 async fn a_reader_sees_no_personal_value_on_any_page() {
     let server = investor().await;
     let browser = Browser::of(&server, Role::Reader).await;
+    let decision = serde_json::json!({"kind": "household", "subjects": ["email:ada@example.org", "phone:600111222"], "reason": "Ada Byron said so"});
+    let decided = server.post(Role::Steward, "/v1/decisions", &decision).await;
+    assert_eq!(decided.status, 200, "{}", decided.text);
     let record = browser.record("byron").await;
     let why = browser.get(&format!("{record}/why")).await;
     let options: Vec<String> = why
@@ -181,6 +184,7 @@ async fn a_reader_sees_no_personal_value_on_any_page() {
     }
     texts.push(browser.get(&record).await.text);
     texts.push(browser.get("/en/find").await.text);
+    texts.push(browser.get("/en/decisions").await.text);
     for text in &texts {
         for secret in [
             "Byron",

@@ -11,16 +11,19 @@ use trenza_shared::{
     fragment::Fragment,
     id::{CustomerId, EventId, Fingerprint},
     identity::{self, Change, Decisions, Node, Outcome, Payload, Rules, customer_id},
-    person::fold,
-    store::{Direction, Overlay, StoreError, View, Writer as _},
+    store::{Overlay, StoreError, Writer as _},
     wire::{
         Shape,
         entry::{Entry, Open, What},
     },
 };
 
+use super::{
+    stored::{load_fragment, message_key, seed_of, stored_event},
+    words::words,
+};
 use crate::{
-    identity::{StoredGraph, read},
+    identity::StoredGraph,
     registry::Registry,
     tables::{
         APPLIED, EVENTS, EventRow, FRAGMENTS, Hop, IDS, LOG, MESSAGES, OriginRow, Position, REJECTED, RecordRow, RejectedRow, TIMELINE, WORDS,
@@ -29,11 +32,6 @@ use crate::{
 
 /// Most different takings-in kept of one event; of more, the earliest.
 const ORIGINS_MAX: usize = 16;
-/// Longest word of the search index. Unit: bytes.
-const WORD_BYTES_MAX: usize = 64;
-/// Most words indexed of one fingerprint.
-const WORDS_MAX: usize = 48;
-
 /// What is to be told in the change feed.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Fed {
@@ -322,57 +320,6 @@ impl Step<'_, '_> {
 /// Events folded at a time when a fragment is folded again.
 const REFOLD_PAGE: usize = 256;
 
-/// The seed of the customer that a fingerprint belongs to.
-///
-/// # Errors
-/// The store cannot be read.
-pub fn seed_of(view: &(impl View + ?Sized), fingerprint: &Fingerprint) -> Result<Option<Fingerprint>, StoreError> {
-    let Some(id) = read::component_of(view, fingerprint)? else { return Ok(None) };
-    Ok(read::component(view, &id)?.and_then(|component| component.group_of(fingerprint).map(|group| group.seed)))
-}
-
-/// A stored fragment.
-///
-/// # Errors
-/// The store cannot be read or the row is damaged.
-pub fn load_fragment(view: &(impl View + ?Sized), fingerprint: &Fingerprint) -> Result<Option<Fragment>, StoreError> {
-    let Some(bytes) = FRAGMENTS.get(view, fingerprint)? else { return Ok(None) };
-    Fragment::decode(&bytes).map(Some).map_err(|error| StoreError::Corrupt { space: FRAGMENTS.space().0.into(), detail: format!("{fingerprint}: {error}") })
-}
-
-/// An event's text and row.
-///
-/// # Errors
-/// The store cannot be read, or the log does not hold what the tables say.
-pub fn stored_event(view: &(impl View + ?Sized), id: &EventId) -> Result<(Event, EventRow), StoreError> {
-    let corrupt = |detail: String| StoreError::Corrupt { space: EVENTS.space().0.into(), detail: format!("{id}: {detail}") };
-    let row = EVENTS.get(view, id)?.ok_or_else(|| corrupt("it is not there".into()))?;
-    let entry = entry_at(view, row.position)?;
-    let text = entry.text().map_err(|error| corrupt(error.to_string()))?;
-    let event = Event::stored(text.to_owned()).map_err(|error| corrupt(error.to_string()))?;
-    Ok((event, row))
-}
-
-/// The entry at a position of the log.
-///
-/// # Errors
-/// The store cannot be read, or the log has no such entry.
-pub fn entry_at(view: &(impl View + ?Sized), position: Position) -> Result<Entry, StoreError> {
-    let corrupt = |detail: String| StoreError::Corrupt { space: LOG.space().0.into(), detail: format!("record {}: {detail}", position.record) };
-    let entries = entries_of(view, position.record)?;
-    entries.into_iter().nth(position.index as usize).ok_or_else(|| corrupt(format!("it has no entry {}", position.index)))
-}
-
-/// The entries of a record of the log.
-///
-/// # Errors
-/// The store cannot be read, or the log has no such record.
-pub fn entries_of(view: &(impl View + ?Sized), record: u64) -> Result<Vec<Entry>, StoreError> {
-    let corrupt = |detail: String| StoreError::Corrupt { space: LOG.space().0.into(), detail: format!("record {record}: {detail}") };
-    let row = LOG.get(view, &record)?.ok_or_else(|| corrupt("it is not there".into()))?;
-    row.run.unpack().map_err(|error| corrupt(error.to_string()))
-}
-
 /// Joins a taking-in: per key and agent the earliest, sorted, at most [`ORIGINS_MAX`] earliest.
 fn join_origin(origins: &mut Vec<OriginRow>, one: OriginRow) {
     match origins.iter_mut().find(|row| row.key == one.key && row.agent == one.agent) {
@@ -383,45 +330,8 @@ fn join_origin(origins: &mut Vec<OriginRow>, one: OriginRow) {
     origins.truncate(ORIGINS_MAX);
 }
 
-/// Key of a messageId.
-pub fn message_key(message_id: &str) -> [u8; 16] {
-    let mut out = [0; 16];
-    out.copy_from_slice(&blake3::hash(message_id.as_bytes()).as_bytes()[..16]);
-    out
-}
-
 fn timeline_key(fingerprint: &Fingerprint, said: &Observation) -> Vec<u8> {
     use trenza_shared::store::Key;
     (*fingerprint, said.at_ms, said.event).to_key()
 }
 
-/// The searchable words of a payload: folded parts of names and identifiers.
-pub fn words(payload: &Payload) -> BTreeSet<String> {
-    let person = &payload.person;
-    let names = person.given.iter().chain(&person.surnames).chain(person.company.iter());
-    let values = payload.identifiers.iter().filter(|one| one.kind != trenza_shared::identifier::Kind::AnonymousId).map(|one| &one.value);
-    let mut out = BTreeSet::new();
-    for text in names.chain(values) {
-        let folded = fold(text);
-        for word in folded.split(|char: char| !char.is_alphanumeric()).filter(|word| word.chars().count() >= 2) {
-            out.insert(shortened(word));
-        }
-        let whole = folded.trim_start_matches('+');
-        if whole.len() >= 2 && !whole.contains(' ') {
-            out.insert(shortened(whole));
-        }
-    }
-    out.into_iter().take(WORDS_MAX).collect()
-}
-
-fn shortened(word: &str) -> String {
-    word.char_indices().take_while(|(at, char)| at + char.len_utf8() <= WORD_BYTES_MAX).map(|(_, char)| char).collect()
-}
-
-/// Records after `applied`, at most `max`.
-///
-/// # Errors
-/// The store cannot be read.
-pub fn next_records(view: &(impl View + ?Sized), applied: u64, max: usize) -> Result<Vec<(u64, RecordRow)>, StoreError> {
-    LOG.scan(view, Some(&(applied + 1)), None, Direction::Forward, max)
-}

@@ -11,7 +11,10 @@ use trenza_shared::{
     store::{Batch, Direction, Durable, Overlay, Store, StoreError, View, clear_spaces},
 };
 
-use super::apply::{Applier, Fed, next_records};
+use super::{
+    apply::{Applier, Fed},
+    stored::next_records,
+};
 use crate::{
     identity::StoredGraph,
     tables::{APPLIED, DECISIONS, DERIVED, DecisionRow, FED, FEED, FeedRow},

@@ -29,21 +29,41 @@ fn sources(dir: &Path, out: &mut Vec<PathBuf>) {
 fn all() -> Vec<(String, String)> {
     let mut paths = Vec::new();
     sources(&root(), &mut paths);
-    let name = |path: &Path| path.strip_prefix(root()).unwrap().to_string_lossy().into_owned();
-    paths.iter().map(|path| (name(path), fs::read_to_string(path).unwrap())).collect()
+    let name = |path: &Path| {
+        path.strip_prefix(root())
+            .unwrap()
+            .to_string_lossy()
+            .into_owned()
+    };
+    paths
+        .iter()
+        .map(|path| (name(path), fs::read_to_string(path).unwrap()))
+        .collect()
 }
 
 #[test]
 fn no_source_file_is_longer_than_500_lines() {
-    let long: Vec<String> = all().iter().filter(|(_, text)| text.lines().count() > LINES_MAX).map(|(name, text)| format!("{name}: {}", text.lines().count())).collect();
+    let long: Vec<String> = all()
+        .iter()
+        .filter(|(_, text)| text.lines().count() > LINES_MAX)
+        .map(|(name, text)| format!("{name}: {}", text.lines().count()))
+        .collect();
     assert!(long.is_empty(), "split by noun: {long:#?}");
 }
 
 #[test]
 fn agent_and_server_never_name_each_other() {
     for (name, text) in all() {
-        for (here, there) in [("agent/", "trenza_server"), ("server/", "trenza_agent"), ("shared/", "trenza_server"), ("shared/", "trenza_agent")] {
-            assert!(!(name.starts_with(here) && text.contains(there)), "{name} names {there}");
+        for (here, there) in [
+            ("agent/", "trenza_server"),
+            ("server/", "trenza_agent"),
+            ("shared/", "trenza_server"),
+            ("shared/", "trenza_agent"),
+        ] {
+            assert!(
+                !(name.starts_with(here) && text.contains(there)),
+                "{name} names {there}"
+            );
         }
     }
 }
@@ -52,7 +72,10 @@ fn agent_and_server_never_name_each_other() {
 fn nothing_is_unfinished_or_switched_off() {
     for (name, text) in all() {
         for word in ["todo!(", "unimplemented!(", "FIXME", "// XXX"] {
-            assert!(name == "tests/tidy.rs" || !text.contains(word), "{name} has {word}");
+            assert!(
+                name == "tests/tidy.rs" || !text.contains(word),
+                "{name} has {word}"
+            );
         }
     }
 }
@@ -60,8 +83,13 @@ fn nothing_is_unfinished_or_switched_off() {
 #[test]
 fn no_test_sleeps() {
     for (name, text) in all() {
-        let is_test = name.starts_with("tests/e2e") || name.starts_with("tests/stories") || name.ends_with("/tests.rs") || name.contains("/tests/");
-        let naps = ["thread::sleep", "time::sleep("].iter().any(|nap| text.contains(nap));
+        let is_test = name.starts_with("tests/e2e")
+            || name.starts_with("tests/stories")
+            || name.ends_with("/tests.rs")
+            || name.contains("/tests/");
+        let naps = ["thread::sleep", "time::sleep("]
+            .iter()
+            .any(|nap| text.contains(nap));
         assert!(!(is_test && naps), "{name} sleeps: wait for a condition");
     }
 }
@@ -70,10 +98,20 @@ fn no_test_sleeps() {
 fn a_step_of_the_server_never_calls_a_later_one() {
     let steps = ["sync", "evidence", "customer", "views"];
     for (name, text) in all() {
-        let Some(rest) = name.strip_prefix("server/src/") else { continue };
-        let Some(at) = steps.iter().position(|step| rest.starts_with(&format!("{step}/"))) else { continue };
+        let Some(rest) = name.strip_prefix("server/src/") else {
+            continue;
+        };
+        let Some(at) = steps
+            .iter()
+            .position(|step| rest.starts_with(&format!("{step}/")))
+        else {
+            continue;
+        };
         for later in &steps[at + 1..] {
-            assert!(!text.contains(&format!("crate::{later}")), "{name} calls {later}");
+            assert!(
+                !text.contains(&format!("crate::{later}")),
+                "{name} calls {later}"
+            );
         }
     }
 }

@@ -104,26 +104,66 @@ impl App {
     ///
     /// # Errors
     /// As [`App::open`].
-    pub fn over(config: Config, store: Arc<dyn Store>, clock: Arc<dyn Clock>) -> anyhow::Result<Running> {
+    pub fn over(
+        config: Config,
+        store: Arc<dyn Store>,
+        clock: Arc<dyn Clock>,
+    ) -> anyhow::Result<Running> {
         let read = |path: &std::path::Path| {
             let path = config.path(path);
-            std::fs::read_to_string(&path).with_context(|| format!("cannot read {}; run `trenza-server init` first", path.display()))
+            std::fs::read_to_string(&path).with_context(|| {
+                format!(
+                    "cannot read {}; run `trenza-server init` first",
+                    path.display()
+                )
+            })
         };
         let ca = Ca::from_pem(&read(&config.tls.ca_cert)?, &read(&config.tls.ca_key)?)?;
         let generation = generation(&*store, &*clock)?;
         let registry = Arc::new(Registry::open(store.clone())?);
-        let applier = Applier { registry: registry.clone(), rules: Arc::new(Rules::default()), id_key: config.id_key()? };
+        let applier = Applier {
+            registry: registry.clone(),
+            rules: Arc::new(Rules::default()),
+            id_key: config.id_key()?,
+        };
         let (log, log_thread) = Log::open(store.clone())?;
         let (stop, stopped) = watch::channel(false);
-        let (resolver, follow) = evidence::run(store.clone(), applier.clone(), clock.clone(), log.last(), stopped)?;
+        let (resolver, follow) = evidence::run(
+            store.clone(),
+            applier.clone(),
+            clock.clone(),
+            log.last(),
+            stopped,
+        )?;
         let follower = tokio::spawn(follow);
-        let app = Self { config: Arc::new(config), store, log, resolver, registry, applier, ca: Arc::new(ca), clock, generation, enrolling: Arc::default(), draining: Arc::new(watch::Sender::new(false)), addresses: Arc::default() };
-        Ok(Running { app, follower, log_thread, stop })
+        let app = Self {
+            config: Arc::new(config),
+            store,
+            log,
+            resolver,
+            registry,
+            applier,
+            ca: Arc::new(ca),
+            clock,
+            generation,
+            enrolling: Arc::default(),
+            draining: Arc::new(watch::Sender::new(false)),
+            addresses: Arc::default(),
+        };
+        Ok(Running {
+            app,
+            follower,
+            log_thread,
+            stop,
+        })
     }
 
     /// How values are read where nothing else says it.
     pub fn place(&self) -> Place<'_> {
-        Place { country: &self.config.place.country, namespace: "" }
+        Place {
+            country: &self.config.place.country,
+            namespace: "",
+        }
     }
 
     /// Appends to the log and returns the record's number, on stable storage.
@@ -138,13 +178,19 @@ impl App {
     pub async fn resolved(&self, record: u64) -> bool {
         let mut applied = self.resolver.applied();
         let reached = applied.wait_for(|applied| *applied >= record);
-        matches!(tokio::time::timeout(RESOLVE_WAIT_MAX, reached).await, Ok(Ok(_)))
+        matches!(
+            tokio::time::timeout(RESOLVE_WAIT_MAX, reached).await,
+            Ok(Ok(_))
+        )
     }
 
     /// The address of the `https` listener as others see it.
     pub fn public_url(&self) -> String {
         if self.config.public.url.is_empty() {
-            self.addresses.get().map_or_else(|| format!("https://{}", reachable(self.config.listen.https)), |real| real.https.clone())
+            self.addresses.get().map_or_else(
+                || format!("https://{}", reachable(self.config.listen.https)),
+                |real| real.https.clone(),
+            )
         } else {
             self.config.public.url.trim_end_matches('/').to_owned()
         }
@@ -153,9 +199,16 @@ impl App {
     /// The address of the `agents` listener as agents see it.
     pub fn agents_url(&self) -> String {
         if self.config.public.agents_url.is_empty() {
-            self.addresses.get().map_or_else(|| format!("https://{}", reachable(self.config.listen.agents)), |real| real.agents.clone())
+            self.addresses.get().map_or_else(
+                || format!("https://{}", reachable(self.config.listen.agents)),
+                |real| real.agents.clone(),
+            )
         } else {
-            self.config.public.agents_url.trim_end_matches('/').to_owned()
+            self.config
+                .public
+                .agents_url
+                .trim_end_matches('/')
+                .to_owned()
         }
     }
 }
@@ -185,7 +238,12 @@ fn generation(store: &dyn Store, clock: &dyn Clock) -> Result<u64, StoreError> {
 impl Running {
     /// Stops following the log, closes it and waits until all is written.
     pub async fn close(self) {
-        let Self { app, follower, log_thread, stop } = self;
+        let Self {
+            app,
+            follower,
+            log_thread,
+            stop,
+        } = self;
         stop.send_replace(true);
         if let Err(error) = follower.await {
             warn!(%error, "the resolver ended badly");
@@ -193,7 +251,10 @@ impl Running {
         let store = app.store.clone();
         drop(app);
         let joined = tokio::task::spawn_blocking(move || log_thread.join());
-        if tokio::time::timeout(Duration::from_secs(5), joined).await.is_err() {
+        if tokio::time::timeout(Duration::from_secs(5), joined)
+            .await
+            .is_err()
+        {
             warn!("requests were still open when the log closed");
         }
         if let Err(error) = store.commit(Batch::new(), Durable::Yes) {
@@ -205,22 +266,38 @@ impl Running {
     ///
     /// # Errors
     /// A port is taken, or a certificate cannot be read.
-    pub async fn serve(self, shutdown: impl Future<Output = ()> + Send + 'static) -> anyhow::Result<()> {
+    pub async fn serve(
+        self,
+        shutdown: impl Future<Output = ()> + Send + 'static,
+    ) -> anyhow::Result<()> {
         let app = self.app.clone();
         let config = app.config.clone();
         let read = |path: &std::path::Path| {
             let path = config.path(path);
-            std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))
+            std::fs::read_to_string(&path)
+                .with_context(|| format!("cannot read {}", path.display()))
         };
-        let web = tls::web_server_config(pki::read_chain(&read(&config.tls.web_cert)?)?, pki::read_key(&read(&config.tls.web_key)?)?, app.clock.clone())?;
+        let web = tls::web_server_config(
+            pki::read_chain(&read(&config.tls.web_cert)?)?,
+            pki::read_key(&read(&config.tls.web_key)?)?,
+            app.clock.clone(),
+        )?;
         let agents = agents_tls(&app)?;
         let limits = Limits::default();
         let https = Listener::bind(config.listen.https, Some(web), limits.clone()).await?;
         let http = Listener::bind(config.listen.http, None, limits.clone()).await?;
         let sync = Listener::bind(config.listen.agents, Some(agents), limits.clone()).await?;
         let ops = Listener::bind(config.listen.ops, None, limits.clone()).await?;
-        let url = |scheme: &str, listener: &Listener| format!("{scheme}://{}", reachable(listener.local_addr()));
-        let addresses = Addresses { ready: true, http: url("http", &http), https: url("https", &https), agents: url("https", &sync), ops: url("http", &ops) };
+        let url = |scheme: &str, listener: &Listener| {
+            format!("{scheme}://{}", reachable(listener.local_addr()))
+        };
+        let addresses = Addresses {
+            ready: true,
+            http: url("http", &http),
+            https: url("https", &https),
+            agents: url("https", &sync),
+            ops: url("http", &ops),
+        };
         let line = serde_json::to_string(&addresses)?;
         let _first = app.addresses.set(addresses);
 
@@ -259,9 +336,17 @@ impl Running {
 /// The `agents` listener's certificate is made anew at every start: only the CA is pinned.
 fn agents_tls(app: &App) -> anyhow::Result<Arc<tls::ServerConfig>> {
     let (names, ips) = names_of(app);
-    let issued = app.ca.issue_server(&names, &ips, app.clock.wall_ms(), pki::WEB_CERT_DAYS)?;
+    let issued = app
+        .ca
+        .issue_server(&names, &ips, app.clock.wall_ms(), pki::WEB_CERT_DAYS)?;
     let chain = pki::read_chain(&issued.chain_pem)?;
-    Ok(tls::agents_server_config(chain, pki::read_key(&issued.key_pem)?, app.ca.cert_der(), 0, app.clock.clone())?)
+    Ok(tls::agents_server_config(
+        chain,
+        pki::read_key(&issued.key_pem)?,
+        app.ca.cert_der(),
+        0,
+        app.clock.clone(),
+    )?)
 }
 
 /// Names and addresses under which the server is reached.
@@ -272,9 +357,18 @@ pub fn names_of(app: &App) -> (Vec<String>, Vec<IpAddr>) {
 /// Names and addresses of the settings, for certificates.
 pub fn server_names(config: &Config) -> (Vec<String>, Vec<IpAddr>) {
     let mut names = vec!["localhost".to_owned()];
-    let mut ips = vec![IpAddr::from([127, 0, 0, 1]), IpAddr::from([0, 0, 0, 0, 0, 0, 0, 1])];
+    let mut ips = vec![
+        IpAddr::from([127, 0, 0, 1]),
+        IpAddr::from([0, 0, 0, 0, 0, 0, 0, 1]),
+    ];
     for url in [&config.public.url, &config.public.agents_url] {
-        let Some(host) = url.parse::<axum::http::Uri>().ok().and_then(|uri| uri.host().map(str::to_owned)) else { continue };
+        let Some(host) = url
+            .parse::<axum::http::Uri>()
+            .ok()
+            .and_then(|uri| uri.host().map(str::to_owned))
+        else {
+            continue;
+        };
         match host.trim_matches(['[', ']']).parse::<IpAddr>() {
             Ok(ip) => ips.push(ip),
             Err(_) => names.push(host),
@@ -291,7 +385,6 @@ pub fn server_names(config: &Config) -> (Vec<String>, Vec<IpAddr>) {
     ips.dedup();
     (names, ips)
 }
-
 
 /// Random bytes of the operating system.
 pub fn random<const N: usize>() -> [u8; N] {
@@ -312,5 +405,8 @@ pub async fn write_probe(app: &App) -> Result<(), String> {
         META.put(&mut batch, &(), &MetaRow { generation })?;
         store.commit(batch, Durable::Yes)
     });
-    probe.await.map_err(|error| error.to_string())?.map_err(|error| error.to_string())
+    probe
+        .await
+        .map_err(|error| error.to_string())?
+        .map_err(|error| error.to_string())
 }

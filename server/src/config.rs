@@ -101,7 +101,11 @@ pub struct StoreConfig {
 
 impl Default for StoreConfig {
     fn default() -> Self {
-        Self { dir: "store".into(), cache_mib: 64, write_buffer_mib: 16 }
+        Self {
+            dir: "store".into(),
+            cache_mib: 64,
+            write_buffer_mib: 16,
+        }
     }
 }
 
@@ -123,7 +127,13 @@ pub struct Tls {
 
 impl Default for Tls {
     fn default() -> Self {
-        Self { ca_cert: "ca.pem".into(), ca_key: "ca.key.pem".into(), web_cert: "web.pem".into(), web_key: "web.key.pem".into(), agent_cert_days: 30 }
+        Self {
+            ca_cert: "ca.pem".into(),
+            ca_key: "ca.key.pem".into(),
+            web_cert: "web.pem".into(),
+            web_key: "web.key.pem".into(),
+            agent_cert_days: 30,
+        }
     }
 }
 
@@ -147,7 +157,10 @@ pub struct PlaceConfig {
 
 impl Default for PlaceConfig {
     fn default() -> Self {
-        Self { country: "ES".into(), zone: "Europe/Madrid".into() }
+        Self {
+            country: "ES".into(),
+            zone: "Europe/Madrid".into(),
+        }
     }
 }
 
@@ -169,7 +182,9 @@ pub struct LogConfig {
 
 impl Default for LogConfig {
     fn default() -> Self {
-        Self { level: "info".into() }
+        Self {
+            level: "info".into(),
+        }
     }
 }
 
@@ -180,7 +195,9 @@ pub enum ConfigError {
     #[error(transparent)]
     Settings(#[from] SettingsError),
     /// No usable id key.
-    #[error("identity.id_key must be 64 hexadecimal digits; `trenza-server init` makes one, and it must never change afterwards")]
+    #[error(
+        "identity.id_key must be 64 hexadecimal digits; `trenza-server init` makes one, and it must never change afterwards"
+    )]
     IdKey,
 }
 
@@ -191,7 +208,10 @@ impl Config {
     /// Names file and line, or the variable.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
         let mut config: Self = settings::load(path, ENV_PREFIX)?;
-        let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let dir = path
+            .parent()
+            .filter(|dir| !dir.as_os_str().is_empty())
+            .unwrap_or(Path::new("."));
         config.dir = dir.to_path_buf();
         config.id_key()?;
         Ok(config)

@@ -3,13 +3,13 @@
 //! Modules are declared in reading order: the steps of the flow, then what serves them.
 
 mod config;
-mod tables;
-mod registry; // sources and agents, in memory
+mod registry;
+mod tables; // sources and agents, in memory
 
-mod sync; // 1 take in: the log, and the frames of agents
-mod identity; // 3 the identity graph's tables
-mod evidence; // 2 keep each event once, read what it says, fold and group it
 mod customer; // 4 the record
+mod evidence; // 2 keep each event once, read what it says, fold and group it
+mod identity; // 3 the identity graph's tables
+mod sync; // 1 take in: the log, and the frames of agents
 mod views; // 5 show it
 
 mod admin; // what the commands do

@@ -34,12 +34,17 @@ impl Registry {
         let view: &dyn View = &*store;
         let sources = SOURCES.rows(view).collect::<Result<_, _>>()?;
         let agents = AGENTS.rows(view).collect::<Result<_, _>>()?;
-        Ok(Self { inner: RwLock::new(Inner { sources, agents }), store })
+        Ok(Self {
+            inner: RwLock::new(Inner { sources, agents }),
+            store,
+        })
     }
 
     fn read(&self) -> std::sync::RwLockReadGuard<'_, Inner> {
         // A panic elsewhere cannot leave a half-made map here: every write is one insert.
-        self.inner.read().unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.inner
+            .read()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
     /// The source of a write key.
@@ -64,7 +69,12 @@ impl Registry {
 
     /// Write keys that are in force.
     pub fn write_keys(&self) -> Vec<String> {
-        self.read().sources.iter().filter(|(_, row)| !row.revoked).map(|(key, _)| key.clone()).collect()
+        self.read()
+            .sources
+            .iter()
+            .filter(|(_, row)| !row.revoked)
+            .map(|(key, _)| key.clone())
+            .collect()
     }
 
     /// Adds or changes a source.
@@ -81,17 +91,30 @@ impl Registry {
 
     /// Takes note of a source that a larger batch has stored.
     pub fn note_source(&self, key: &str, row: &SourceRow) {
-        self.inner.write().unwrap_or_else(std::sync::PoisonError::into_inner).sources.insert(key.to_owned(), row.clone());
+        self.inner
+            .write()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .sources
+            .insert(key.to_owned(), row.clone());
     }
 
     /// Adds or changes an agent, together with what else belongs to the same step.
     ///
     /// # Errors
     /// The store cannot be written.
-    pub fn put_agent(&self, id: &AgentId, row: &AgentRow, mut batch: Batch) -> Result<(), StoreError> {
+    pub fn put_agent(
+        &self,
+        id: &AgentId,
+        row: &AgentRow,
+        mut batch: Batch,
+    ) -> Result<(), StoreError> {
         AGENTS.put(&mut batch, id, row)?;
         self.store.commit(batch, Durable::Yes)?;
-        self.inner.write().unwrap_or_else(std::sync::PoisonError::into_inner).agents.insert(*id, row.clone());
+        self.inner
+            .write()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .agents
+            .insert(*id, row.clone());
         Ok(())
     }
 

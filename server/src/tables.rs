@@ -145,7 +145,9 @@ pub struct SourceRow {
 impl Row for SourceRow {}
 
 /// What a person or a program may do.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize, clap::ValueEnum)]
+#[derive(
+    Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize, clap::ValueEnum,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
     /// Reads with personal fields masked.
@@ -354,13 +356,36 @@ pub const APPLIED: Table<(), u64> = Table::new(Space("applied"));
 
 /// Tables that nothing can rebuild.
 pub const TRUTH: [Space; 14] = [
-    LOG.space(), LANES.space(), AGENTS.space(), CERTS.space(), CONTACTS.space(), INVITES.space(), SOURCES.space(),
-    TOKENS.space(), USERS.space(), SESSIONS.space(), DECISIONS.space(), FEED.space(), META.space(), FED.space(),
+    LOG.space(),
+    LANES.space(),
+    AGENTS.space(),
+    CERTS.space(),
+    CONTACTS.space(),
+    INVITES.space(),
+    SOURCES.space(),
+    TOKENS.space(),
+    USERS.space(),
+    SESSIONS.space(),
+    DECISIONS.space(),
+    FEED.space(),
+    META.space(),
+    FED.space(),
 ];
 /// Tables that `replay` rebuilds, byte for byte.
 pub const DERIVED: [Space; 13] = [
-    EVENTS.space(), MESSAGES.space(), REJECTED.space(), TIMELINE.space(), FRAGMENTS.space(), NODES.space(), HOLDERS.space(),
-    PROFILES.space(), COMPONENT_OF.space(), COMPONENTS.space(), IDS.space(), WORDS.space(), APPLIED.space(),
+    EVENTS.space(),
+    MESSAGES.space(),
+    REJECTED.space(),
+    TIMELINE.space(),
+    FRAGMENTS.space(),
+    NODES.space(),
+    HOLDERS.space(),
+    PROFILES.space(),
+    COMPONENT_OF.space(),
+    COMPONENTS.space(),
+    IDS.space(),
+    WORDS.space(),
+    APPLIED.space(),
 ];
 
 /// All of them, to open the store with.

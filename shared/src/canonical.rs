@@ -71,7 +71,9 @@ fn write_string(text: &str, out: &mut String) {
 ///
 /// Written plainly when that takes at most [`PLAIN_DIGITS_MAX`] digits, else as `digits` `e` `exponent`.
 fn write_number(text: &str, out: &mut String) {
-    let (negative, rest) = text.strip_prefix('-').map_or((false, text), |rest| (true, rest));
+    let (negative, rest) = text
+        .strip_prefix('-')
+        .map_or((false, text), |rest| (true, rest));
     let (mantissa, exponent) = rest.split_once(['e', 'E']).unwrap_or((rest, "0"));
     let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
     let all: String = [whole, fraction].concat();
@@ -125,7 +127,12 @@ mod tests {
 
     #[test]
     fn equal_numbers_have_equal_forms() {
-        for group in [&["1", "1.0", "10e-1", "0.1e1", "1E0"][..], &["0", "-0", "0.0", "0e9"], &["10000", "1e4", "1.0e+4"], &["-0.0025", "-25e-4"]] {
+        for group in [
+            &["1", "1.0", "10e-1", "0.1e1", "1E0"][..],
+            &["0", "-0", "0.0", "0e9"],
+            &["10000", "1e4", "1.0e+4"],
+            &["-0.0025", "-25e-4"],
+        ] {
             for text in group {
                 assert_eq!(canonical(text), canonical(group[0]), "{text}");
             }
@@ -134,12 +141,18 @@ mod tests {
         assert_eq!(canonical("0.05"), "0.05");
         assert_eq!(canonical("1e400"), "1e400");
         assert_ne!(canonical("1e400"), canonical("1e401"));
-        assert_eq!(canonical("1e99999999999999999999"), "1e99999999999999999999");
+        assert_eq!(
+            canonical("1e99999999999999999999"),
+            "1e99999999999999999999"
+        );
     }
 
     #[test]
     fn keys_are_sorted_and_strings_unchanged() {
-        assert_eq!(canonical(r#"{"b":1,"a":["\u0000\u00f1ñ",null,true],"":{}}"#), "{\"\":{},\"a\":[\"\\u0000ññ\",null,true],\"b\":1}");
+        assert_eq!(
+            canonical(r#"{"b":1,"a":["\u0000\u00f1ñ",null,true],"":{}}"#),
+            "{\"\":{},\"a\":[\"\\u0000ññ\",null,true],\"b\":1}"
+        );
     }
 
     proptest! {

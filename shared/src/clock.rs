@@ -27,13 +27,17 @@ pub struct TestClock {
 impl TestClock {
     /// A clock at `wall_ms`, just booted.
     pub fn at(wall_ms: i64) -> Self {
-        Self { wall_ms: AtomicI64::new(wall_ms), boottime_ms: AtomicU64::new(0) }
+        Self {
+            wall_ms: AtomicI64::new(wall_ms),
+            boottime_ms: AtomicU64::new(0),
+        }
     }
 
     /// Time passes: both clocks move on.
     pub fn advance_ms(&self, ms: u64) {
         self.boottime_ms.fetch_add(ms, Ordering::SeqCst);
-        self.wall_ms.fetch_add(i64::try_from(ms).unwrap_or(i64::MAX), Ordering::SeqCst);
+        self.wall_ms
+            .fetch_add(i64::try_from(ms).unwrap_or(i64::MAX), Ordering::SeqCst);
     }
 
     /// Somebody sets the wall clock; the boot clock does not notice.
@@ -97,7 +101,10 @@ pub fn parse_time_ms(text: &str) -> Option<i64> {
 /// Writes UTC milliseconds as `2026-01-15T10:20:30.456Z`; instants outside the years -9999 to 9999 are clamped.
 pub fn format_ms(ms: i64) -> String {
     // Milliseconds are accepted up to the start of the last second only.
-    let (first, last) = (Timestamp::MIN.as_second() * 1000, Timestamp::MAX.as_second() * 1000);
+    let (first, last) = (
+        Timestamp::MIN.as_second() * 1000,
+        Timestamp::MAX.as_second() * 1000,
+    );
     let at = Timestamp::from_millisecond(ms.clamp(first, last)).unwrap_or(Timestamp::UNIX_EPOCH);
     format!("{at:.3}")
 }
@@ -119,16 +126,29 @@ mod tests {
         ] {
             assert_eq!(parse_time_ms(text), Some(1_768_472_430_456), "{text}");
         }
-        assert_eq!(parse_time_ms("2026-01-15T10:20:30Z"), Some(1_768_472_430_000));
+        assert_eq!(
+            parse_time_ms("2026-01-15T10:20:30Z"),
+            Some(1_768_472_430_000)
+        );
         assert_eq!(parse_time_ms("1969-12-31T23:59:59.9999Z"), Some(-1));
     }
 
     #[test]
     fn a_text_without_an_instant_is_refused() {
-        for text in ["", "2026-01-15", "2026-01-15T10:20:30", "10:20", "yesterday", "1768472430456"] {
+        for text in [
+            "",
+            "2026-01-15",
+            "2026-01-15T10:20:30",
+            "10:20",
+            "yesterday",
+            "1768472430456",
+        ] {
             assert_eq!(parse_time_ms(text), None, "{text}");
         }
-        assert_eq!(parse_time_ms(&format!("2026-01-15T10:20:30.{}Z", "4".repeat(99))), None);
+        assert_eq!(
+            parse_time_ms(&format!("2026-01-15T10:20:30.{}Z", "4".repeat(99))),
+            None
+        );
     }
 
     proptest! {

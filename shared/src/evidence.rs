@@ -75,11 +75,21 @@ pub struct Observation {
 /// Reads what an event says. `origins` is not empty.
 pub fn observe(event: &Event, origins: &BTreeSet<Origin>) -> Observation {
     let first = origins.first();
-    let place = Place { country: first.map_or("ES", |origin| &origin.country), namespace: first.map_or("", |origin| &origin.namespace) };
+    let place = Place {
+        country: first.map_or("ES", |origin| &origin.country),
+        namespace: first.map_or("", |origin| &origin.namespace),
+    };
     let captured_ms = first.map_or(0, |origin| origin.captured_ms);
-    let at_ms = event.client_time().and_then(parse_time_ms).unwrap_or(captured_ms);
+    let at_ms = event
+        .client_time()
+        .and_then(parse_time_ms)
+        .unwrap_or(captured_ms);
 
-    let mut found = Found { place, identifiers: BTreeSet::new(), unusable: Vec::new() };
+    let mut found = Found {
+        place,
+        identifiers: BTreeSet::new(),
+        unusable: Vec::new(),
+    };
     found.read(Kind::UserId, event.body.get("userId"));
     found.read(Kind::AnonymousId, event.body.get("anonymousId"));
     let traits = traits_of(event);
@@ -90,7 +100,11 @@ pub fn observe(event: &Event, origins: &BTreeSet<Origin>) -> Observation {
     }
     let external = at(&event.body, &["context", "externalIds"]).and_then(Value::as_array);
     for item in external.into_iter().flatten().take(EXTERNAL_IDS_MAX) {
-        if let Some(kind) = item.get("type").and_then(Value::as_str).and_then(|name| name.parse().ok()) {
+        if let Some(kind) = item
+            .get("type")
+            .and_then(Value::as_str)
+            .and_then(|name| name.parse().ok())
+        {
             found.read(kind, item.get("id"));
         }
     }
@@ -98,20 +112,37 @@ pub fn observe(event: &Event, origins: &BTreeSet<Origin>) -> Observation {
         && let Some(previous) = event.body.get("previousId")
     {
         // The spec lets `previousId` be a visitor id or an older user id; visitor ids are UUIDs in every SDK that sends alias.
-        let is_visitor = previous.as_str().is_some_and(|text| text.len() == 36 && text.bytes().filter(|byte| *byte == b'-').count() == 4);
-        found.read(if is_visitor { Kind::AnonymousId } else { Kind::UserId }, Some(previous));
+        let is_visitor = previous.as_str().is_some_and(|text| {
+            text.len() == 36 && text.bytes().filter(|byte| *byte == b'-').count() == 4
+        });
+        found.read(
+            if is_visitor {
+                Kind::AnonymousId
+            } else {
+                Kind::UserId
+            },
+            Some(previous),
+        );
     }
 
-    let unusable_names: BTreeSet<&str> = found.unusable.iter().map(|(kind, _)| kind.name()).collect();
+    let unusable_names: BTreeSet<&str> =
+        found.unusable.iter().map(|(kind, _)| kind.name()).collect();
     let mut kept: Vec<(String, String)> = traits
         .iter()
-        .filter(|(name, value)| !value.is_null() && (!IDENTIFIER_TRAITS.contains(&name.as_str()) || unusable_names.contains(name.as_str())))
+        .filter(|(name, value)| {
+            !value.is_null()
+                && (!IDENTIFIER_TRAITS.contains(&name.as_str())
+                    || unusable_names.contains(name.as_str()))
+        })
         .map(|(name, value)| (name.clone(), canonical::to_string(value)))
         .collect();
     // Sorted before it is cut: two texts of one event may have their members in different orders.
     kept.sort_unstable();
     kept.truncate(TRAITS_MAX);
-    let mut ranked: Vec<(Reverse<u8>, &str)> = origins.iter().map(|origin| (Reverse(origin.priority), origin.source.as_str())).collect();
+    let mut ranked: Vec<(Reverse<u8>, &str)> = origins
+        .iter()
+        .map(|origin| (Reverse(origin.priority), origin.source.as_str()))
+        .collect();
     ranked.sort_unstable();
     let mut sources: Vec<String> = Vec::with_capacity(ranked.len());
     for (_, source) in ranked {
@@ -128,9 +159,17 @@ pub fn observe(event: &Event, origins: &BTreeSet<Origin>) -> Observation {
         identifiers: found.identifiers.into_iter().collect(),
         unusable: found.unusable,
         traits: kept,
-        topic: event.text_at(&["properties", "topic"]).map(str::trim).filter(|topic| !topic.is_empty()).map(str::to_owned),
+        topic: event
+            .text_at(&["properties", "topic"])
+            .map(str::trim)
+            .filter(|topic| !topic.is_empty())
+            .map(str::to_owned),
         sources,
-        priority: origins.iter().map(|origin| origin.priority).max().unwrap_or(0),
+        priority: origins
+            .iter()
+            .map(|origin| origin.priority)
+            .max()
+            .unwrap_or(0),
         channel: event.touch("channel").map(str::to_owned),
         inbound: event.touch("direction") != Some("out"),
     }
@@ -177,11 +216,26 @@ mod tests {
     use crate::event::Taking;
 
     fn origin(source: &str, priority: u8, captured_ms: i64) -> Origin {
-        Origin { captured_ms, source: source.into(), priority, country: "ES".into(), namespace: String::new(), agent: None, touchpoint: None }
+        Origin {
+            captured_ms,
+            source: source.into(),
+            priority,
+            country: "ES".into(),
+            namespace: String::new(),
+            agent: None,
+            touchpoint: None,
+        }
     }
 
     fn read(raw: &str, origins: &[Origin]) -> Observation {
-        let event = Event::take(raw, Taking { fresh_message_id: "fresh", ..Taking::default() }).unwrap();
+        let event = Event::take(
+            raw,
+            Taking {
+                fresh_message_id: "fresh",
+                ..Taking::default()
+            },
+        )
+        .unwrap();
         observe(&event, &origins.iter().cloned().collect())
     }
 
@@ -198,14 +252,26 @@ mod tests {
         );
         let mut found = identifiers(&said);
         found.sort();
-        assert_eq!(found, ["anonymousId:a-1", "email:ada@x.org", "loyaltyId:77", "phone:+34600111222", "userId:u-1"]);
+        assert_eq!(
+            found,
+            [
+                "anonymousId:a-1",
+                "email:ada@x.org",
+                "loyaltyId:77",
+                "phone:+34600111222",
+                "userId:u-1"
+            ]
+        );
         assert_eq!(said.traits, [("plan".to_owned(), "\"gold\"".to_owned())]);
         assert_eq!(said.at_ms, 5);
     }
 
     #[test]
     fn an_identifier_that_cannot_be_used_is_kept_as_a_trait_with_the_reason() {
-        let said = read(r#"{"type":"identify","anonymousId":"a","messageId":"m","traits":{"email":"none"}}"#, &[origin("web", 0, 5)]);
+        let said = read(
+            r#"{"type":"identify","anonymousId":"a","messageId":"m","traits":{"email":"none"}}"#,
+            &[origin("web", 0, 5)],
+        );
         assert_eq!(said.unusable.len(), 1);
         assert_eq!(said.traits[0].0, "email");
     }
@@ -213,12 +279,20 @@ mod tests {
     #[test]
     fn texts_of_one_content_say_the_same() {
         let many = |turned: bool| {
-            let mut members: Vec<String> = (0..TRAITS_MAX + 9).map(|n| format!("\"t{n:04}\":{n}")).collect();
+            let mut members: Vec<String> = (0..TRAITS_MAX + 9)
+                .map(|n| format!("\"t{n:04}\":{n}"))
+                .collect();
             if turned {
                 members.reverse();
             }
             let id = if turned { "7.0" } else { "7" };
-            read(&format!(r#"{{"type":"identify","userId":{id},"messageId":"m","traits":{{{}}}}}"#, members.join(",")), &[origin("web", 0, 5)])
+            read(
+                &format!(
+                    r#"{{"type":"identify","userId":{id},"messageId":"m","traits":{{{}}}}}"#,
+                    members.join(",")
+                ),
+                &[origin("web", 0, 5)],
+            )
         };
         assert_eq!(many(false), many(true));
         assert_eq!(many(true).traits.len(), TRAITS_MAX);
@@ -227,7 +301,15 @@ mod tests {
 
     #[test]
     fn two_sources_are_both_named_and_the_one_of_higher_rank_first() {
-        let said = read(r#"{"type":"page","userId":"u","messageId":"m"}"#, &[origin("app", 1, 9), origin("crm", 7, 8), origin("app", 0, 4), origin("web", 1, 9)]);
+        let said = read(
+            r#"{"type":"page","userId":"u","messageId":"m"}"#,
+            &[
+                origin("app", 1, 9),
+                origin("crm", 7, 8),
+                origin("app", 0, 4),
+                origin("web", 1, 9),
+            ],
+        );
         assert_eq!(said.sources, ["crm", "app", "web"]);
         assert_eq!((said.priority, said.at_ms), (7, 4));
     }
@@ -235,8 +317,16 @@ mod tests {
     #[test]
     fn the_clients_time_stands_before_that_of_the_capture() {
         let at = |raw: &str| read(raw, &[origin("web", 0, 5)]).at_ms;
-        assert_eq!(at(r#"{"type":"page","userId":"u","timestamp":"2026-01-15T10:20:30.456Z","originalTimestamp":"1970-01-01T00:00:00.001Z"}"#), 1);
-        assert_eq!(at(r#"{"type":"page","userId":"u","timestamp":"yesterday"}"#), 5);
+        assert_eq!(
+            at(
+                r#"{"type":"page","userId":"u","timestamp":"2026-01-15T10:20:30.456Z","originalTimestamp":"1970-01-01T00:00:00.001Z"}"#
+            ),
+            1
+        );
+        assert_eq!(
+            at(r#"{"type":"page","userId":"u","timestamp":"yesterday"}"#),
+            5
+        );
     }
 
     #[test]
@@ -246,6 +336,9 @@ mod tests {
             &[origin("web", 0, 5)],
         );
         assert!(said.traits.is_empty() && !said.inbound);
-        assert_eq!((said.topic.as_deref(), said.channel.as_deref()), (Some("funds"), Some("email")));
+        assert_eq!(
+            (said.topic.as_deref(), said.channel.as_deref()),
+            (Some("funds"), Some("email"))
+        );
     }
 }

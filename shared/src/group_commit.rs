@@ -56,7 +56,10 @@ pub struct GroupCommit<C: Committer> {
 
 impl<C: Committer> Clone for GroupCommit<C> {
     fn clone(&self) -> Self {
-        Self { queue: self.queue.clone(), room: self.room.clone() }
+        Self {
+            queue: self.queue.clone(),
+            room: self.room.clone(),
+        }
     }
 }
 
@@ -94,16 +97,31 @@ impl<C: Committer> GroupCommit<C> {
     ///
     /// # Errors
     /// [`GroupError`]; after `Closed` it is unknown whether the item was stored.
-    pub async fn submit(&self, item: C::Item, bytes: usize) -> Result<C::Done, GroupError<C::Error>> {
+    pub async fn submit(
+        &self,
+        item: C::Item,
+        bytes: usize,
+    ) -> Result<C::Done, GroupError<C::Error>> {
         let bytes = u32::try_from(bytes.clamp(1, QUEUE_BYTES_MAX)).unwrap_or(u32::MAX);
-        let permit = self.room.try_acquire_many(bytes).map_err(|_| GroupError::Busy)?;
+        let permit = self
+            .room
+            .try_acquire_many(bytes)
+            .map_err(|_| GroupError::Busy)?;
         let (answer, done) = oneshot::channel();
-        self.queue.try_send(Waiting { item, bytes, answer }).map_err(|error| match error {
-            mpsc::error::TrySendError::Full(_) => GroupError::Busy,
-            mpsc::error::TrySendError::Closed(_) => GroupError::Closed,
-        })?;
+        self.queue
+            .try_send(Waiting {
+                item,
+                bytes,
+                answer,
+            })
+            .map_err(|error| match error {
+                mpsc::error::TrySendError::Full(_) => GroupError::Busy,
+                mpsc::error::TrySendError::Closed(_) => GroupError::Closed,
+            })?;
         permit.forget();
-        done.await.map_err(|_| GroupError::Closed)?.map_err(GroupError::Refused)
+        done.await
+            .map_err(|_| GroupError::Closed)?
+            .map_err(GroupError::Refused)
     }
 }
 
@@ -129,7 +147,16 @@ mod tests {
         fn commit(&mut self, items: Vec<u32>) -> Vec<Result<u32, &'static str>> {
             let _open = self.gate.recv();
             self.groups.lock().unwrap().push(items.len());
-            items.into_iter().map(|item| if item == 13 { Err("unlucky") } else { Ok(item * 2) }).collect()
+            items
+                .into_iter()
+                .map(|item| {
+                    if item == 13 {
+                        Err("unlucky")
+                    } else {
+                        Ok(item * 2)
+                    }
+                })
+                .collect()
         }
     }
 
@@ -137,14 +164,32 @@ mod tests {
     async fn callers_that_wait_share_one_commit_and_get_their_own_answers() {
         let groups = Arc::new(Mutex::new(Vec::new()));
         let (open, gate) = channel();
-        let (log, thread) = GroupCommit::start("test", Recorder { groups: groups.clone(), gate }).unwrap();
-        let callers: Vec<_> = (0..40).map(|item| tokio::spawn({ let log = log.clone(); async move { log.submit(item, 10).await } })).collect();
+        let (log, thread) = GroupCommit::start(
+            "test",
+            Recorder {
+                groups: groups.clone(),
+                gate,
+            },
+        )
+        .unwrap();
+        let callers: Vec<_> = (0..40)
+            .map(|item| {
+                tokio::spawn({
+                    let log = log.clone();
+                    async move { log.submit(item, 10).await }
+                })
+            })
+            .collect();
         while log.room.available_permits() > QUEUE_BYTES_MAX - 400 {
             tokio::task::yield_now().await;
         }
         drop(open);
         for (item, caller) in (0..).zip(callers) {
-            let expected = if item == 13 { Err(GroupError::Refused("unlucky")) } else { Ok(item * 2) };
+            let expected = if item == 13 {
+                Err(GroupError::Refused("unlucky"))
+            } else {
+                Ok(item * 2)
+            };
             assert_eq!(caller.await.unwrap(), expected);
         }
         assert!(groups.lock().unwrap().len() <= 2, "{groups:?}");
@@ -156,8 +201,18 @@ mod tests {
     #[tokio::test]
     async fn more_bytes_than_there_is_room_for_are_refused_at_once() {
         let (_open, gate) = channel();
-        let (log, _thread) = GroupCommit::start("test", Recorder { groups: Arc::default(), gate }).unwrap();
-        let first = tokio::spawn({ let log = log.clone(); async move { log.submit(1, QUEUE_BYTES_MAX).await } });
+        let (log, _thread) = GroupCommit::start(
+            "test",
+            Recorder {
+                groups: Arc::default(),
+                gate,
+            },
+        )
+        .unwrap();
+        let first = tokio::spawn({
+            let log = log.clone();
+            async move { log.submit(1, QUEUE_BYTES_MAX).await }
+        });
         while log.room.available_permits() > 0 {
             tokio::task::yield_now().await;
         }

@@ -18,7 +18,11 @@ pub struct BadName {
 impl BadName {
     fn new(what: &'static str, expected: &'static str, got: &str) -> Self {
         let got = got.chars().take(80).collect();
-        Self { what, expected, got }
+        Self {
+            what,
+            expected,
+            got,
+        }
     }
 }
 
@@ -166,7 +170,10 @@ impl TryFrom<u8> for Lane {
     type Error = BadName;
 
     fn try_from(byte: u8) -> Result<Self, BadName> {
-        Self::ALL.into_iter().find(|lane| *lane as u8 == byte).ok_or_else(|| BadName::new("lane", "0 or 1", &byte.to_string()))
+        Self::ALL
+            .into_iter()
+            .find(|lane| *lane as u8 == byte)
+            .ok_or_else(|| BadName::new("lane", "0 or 1", &byte.to_string()))
     }
 }
 
@@ -178,14 +185,23 @@ mod tests {
     fn names_survive_text_json_and_messagepack() {
         let id = AgentId(*b"0123456789abcdef");
         assert_eq!(id.to_string().parse::<AgentId>().unwrap(), id);
-        assert_eq!(serde_json::from_str::<AgentId>(&serde_json::to_string(&id).unwrap()).unwrap(), id);
-        assert_eq!(rmp_serde::from_slice::<AgentId>(&rmp_serde::to_vec(&id).unwrap()).unwrap(), id);
+        assert_eq!(
+            serde_json::from_str::<AgentId>(&serde_json::to_string(&id).unwrap()).unwrap(),
+            id
+        );
+        assert_eq!(
+            rmp_serde::from_slice::<AgentId>(&rmp_serde::to_vec(&id).unwrap()).unwrap(),
+            id
+        );
     }
 
     #[test]
     fn a_wrong_name_says_what_was_expected() {
         let error = "ag_12".parse::<AgentId>().unwrap_err();
-        assert!(error.to_string().contains("agent id must be \"ag_\""), "{error}");
+        assert!(
+            error.to_string().contains("agent id must be \"ag_\""),
+            "{error}"
+        );
         assert!(Lane::try_from(9).is_err());
     }
 }

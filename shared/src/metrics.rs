@@ -7,7 +7,9 @@ use std::sync::OnceLock;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 
 /// Buckets of every histogram in seconds, from a fast disk's fsync to a hopeless wait.
-const SECONDS_BUCKETS: [f64; 14] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
+const SECONDS_BUCKETS: [f64; 14] = [
+    0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
+];
 
 /// What this process has counted. The facade knows one recorder for each process, so several programs in one (as in
 /// tests) share it.
@@ -21,7 +23,10 @@ impl Metrics {
         let handle = RECORDER.get_or_init(|| {
             let builder = PrometheusBuilder::new();
             // The only refusal is of an empty list.
-            let recorder = builder.set_buckets(&SECONDS_BUCKETS).unwrap_or_default().build_recorder();
+            let recorder = builder
+                .set_buckets(&SECONDS_BUCKETS)
+                .unwrap_or_default()
+                .build_recorder();
             let handle = recorder.handle();
             if metrics::set_global_recorder(recorder).is_err() {
                 tracing::warn!("another recorder was installed before: /metrics stays empty");
@@ -64,15 +69,22 @@ where
         async move {
             match asked.await {
                 Ok(()) => Ok("ok\n"),
-                Err(reason) => Err(HttpError::unavailable("not_ready", reason, RETRY_S).hint("see the log of this process")),
+                Err(reason) => Err(HttpError::unavailable("not_ready", reason, RETRY_S)
+                    .hint("see the log of this process")),
             }
         }
     };
-    let text = [(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")];
+    let text = [(
+        header::CONTENT_TYPE,
+        "text/plain; version=0.0.4; charset=utf-8",
+    )];
     let router = axum::Router::new()
         .route("/livez", get(|| async { "ok\n" }))
         .route("/readyz", get(readyz))
-        .route("/metrics", get(move || async move { (text, metrics.render()) }));
+        .route(
+            "/metrics",
+            get(move || async move { (text, metrics.render()) }),
+        );
     with_error_form(router)
 }
 
@@ -98,13 +110,20 @@ mod tests {
                 let probe = probe.clone();
                 async move { probe }
             });
-            let request = |path: &str| axum::extract::Request::get(path).body(axum::body::Body::empty()).unwrap();
+            let request = |path: &str| {
+                axum::extract::Request::get(path)
+                    .body(axum::body::Body::empty())
+                    .unwrap()
+            };
             let live = router.clone().oneshot(request("/livez")).await.unwrap();
             assert_eq!(live.status(), 200);
             let answer = router.oneshot(request("/readyz")).await.unwrap();
             assert_eq!(answer.status(), status);
             let body = answer.into_body().collect().await.unwrap().to_bytes();
-            assert_eq!(body.windows(16).any(|part| part == b"the disk is full"), status == 503);
+            assert_eq!(
+                body.windows(16).any(|part| part == b"the disk is full"),
+                status == 503
+            );
         }
     }
 }

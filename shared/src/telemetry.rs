@@ -4,7 +4,9 @@
 
 use std::io::IsTerminal;
 
-use tracing_subscriber::{EnvFilter, fmt::MakeWriter, layer::SubscriberExt, util::SubscriberInitExt};
+use tracing_subscriber::{
+    EnvFilter, fmt::MakeWriter, layer::SubscriberExt, util::SubscriberInitExt,
+};
 
 /// The variable that outranks the level in the settings, as `info` or `info,sync=debug`.
 pub const LOG_VARIABLE: &str = "TRENZA_LOG";
@@ -15,7 +17,9 @@ pub const LEVEL_DEFAULT: &str = "info";
 #[derive(Debug, thiserror::Error)]
 pub enum TelemetryError {
     /// The level is none.
-    #[error("{text:?} is not a log level: {cause}; write error, warn, info, debug or trace, or MODULE=LEVEL, in TRENZA_LOG or the settings")]
+    #[error(
+        "{text:?} is not a log level: {cause}; write error, warn, info, debug or trace, or MODULE=LEVEL, in TRENZA_LOG or the settings"
+    )]
     BadLevel {
         /// What was given.
         text: String,
@@ -32,22 +36,38 @@ pub enum TelemetryError {
 /// # Errors
 /// [`TelemetryError`].
 pub fn start(level: Option<&str>) -> Result<(), TelemetryError> {
-    let env = std::env::var(LOG_VARIABLE).ok().filter(|text| !text.trim().is_empty());
+    let env = std::env::var(LOG_VARIABLE)
+        .ok()
+        .filter(|text| !text.trim().is_empty());
     let filter = filter(env.as_deref().or(level).unwrap_or(LEVEL_DEFAULT))?;
     let people = std::io::stderr().is_terminal();
-    let twice = |error: tracing_subscriber::util::TryInitError| TelemetryError::Twice(error.to_string());
+    let twice =
+        |error: tracing_subscriber::util::TryInitError| TelemetryError::Twice(error.to_string());
     if people {
-        let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_target(false);
-        tracing_subscriber::registry().with(filter).with(layer).try_init().map_err(twice)
+        let layer = tracing_subscriber::fmt::layer()
+            .with_writer(std::io::stderr)
+            .with_target(false);
+        tracing_subscriber::registry()
+            .with(filter)
+            .with(layer)
+            .try_init()
+            .map_err(twice)
     } else {
-        tracing_subscriber::registry().with(filter).with(json(std::io::stderr)).try_init().map_err(twice)
+        tracing_subscriber::registry()
+            .with(filter)
+            .with(json(std::io::stderr))
+            .try_init()
+            .map_err(twice)
     }
 }
 
 fn filter(text: &str) -> Result<EnvFilter, TelemetryError> {
     EnvFilter::builder()
         .parse(text)
-        .map_err(|error| TelemetryError::BadLevel { text: text.into(), cause: error.to_string() })
+        .map_err(|error| TelemetryError::BadLevel {
+            text: text.into(),
+            cause: error.to_string(),
+        })
 }
 
 /// One flat JSON object a line.
@@ -56,7 +76,12 @@ where
     S: tracing::Subscriber + for<'a> tracing_subscriber::registry::LookupSpan<'a>,
     W: for<'w> MakeWriter<'w> + 'static,
 {
-    tracing_subscriber::fmt::layer().json().flatten_event(true).with_current_span(true).with_span_list(false).with_writer(writer)
+    tracing_subscriber::fmt::layer()
+        .json()
+        .flatten_event(true)
+        .with_current_span(true)
+        .with_span_list(false)
+        .with_writer(writer)
 }
 
 #[cfg(test)]
@@ -82,7 +107,9 @@ mod tests {
     fn a_log_line_is_one_flat_json_object() {
         let lines = Lines::default();
         let writer = lines.clone();
-        let subscriber = tracing_subscriber::registry().with(filter("info").unwrap()).with(json(move || writer.clone()));
+        let subscriber = tracing_subscriber::registry()
+            .with(filter("info").unwrap())
+            .with(json(move || writer.clone()));
         tracing::subscriber::with_default(subscriber, || {
             tracing::info!(batch.events = 3, "batch accepted");
             tracing::debug!("not shown");
@@ -97,7 +124,10 @@ mod tests {
     #[test]
     fn a_wrong_level_says_what_to_write() {
         let error = filter("trenza=loudly").unwrap_err().to_string();
-        assert!(error.contains("loudly") && error.contains("TRENZA_LOG"), "{error}");
+        assert!(
+            error.contains("loudly") && error.contains("TRENZA_LOG"),
+            "{error}"
+        );
         assert!(filter("warn,sync=trace").is_ok());
     }
 }

@@ -29,7 +29,13 @@ pub async fn run(base: &str, key: &str, connections: usize, size: usize) -> anyh
     let started = Instant::now();
     let mut workers = tokio::task::JoinSet::new();
     for worker in 0..connections {
-        workers.spawn(connection(addr.clone(), key.to_owned(), format!("{size}-{connections}-{worker}"), size, started));
+        workers.spawn(connection(
+            addr.clone(),
+            key.to_owned(),
+            format!("{size}-{connections}-{worker}"),
+            size,
+            started,
+        ));
     }
     let mut waits: Vec<f64> = Vec::new();
     while let Some(done) = workers.join_next().await {
@@ -37,12 +43,28 @@ pub async fn run(base: &str, key: &str, connections: usize, size: usize) -> anyh
     }
     let seconds = started.elapsed().as_secs_f64();
     waits.sort_by(f64::total_cmp);
-    let at = |share: f64| waits.get(((waits.len() as f64 * share) as usize).min(waits.len().saturating_sub(1))).copied().unwrap_or(0.0);
+    let at = |share: f64| {
+        waits
+            .get(((waits.len() as f64 * share) as usize).min(waits.len().saturating_sub(1)))
+            .copied()
+            .unwrap_or(0.0)
+    };
     let events = (waits.len() * size) as u64;
-    Ok(Run { events, events_per_s: events as f64 / seconds, p50_ms: at(0.5), p99_ms: at(0.99) })
+    Ok(Run {
+        events,
+        events_per_s: events as f64 / seconds,
+        p50_ms: at(0.5),
+        p99_ms: at(0.99),
+    })
 }
 
-async fn connection(addr: String, key: String, name: String, size: usize, started: Instant) -> anyhow::Result<Vec<f64>> {
+async fn connection(
+    addr: String,
+    key: String,
+    name: String,
+    size: usize,
+    started: Instant,
+) -> anyhow::Result<Vec<f64>> {
     let stream = TcpStream::connect(&addr).await?;
     stream.set_nodelay(true)?;
     let (mut sender, driver) = http1::handshake(TokioIo::new(stream)).await?;
@@ -59,7 +81,11 @@ async fn connection(addr: String, key: String, name: String, size: usize, starte
                 format!("{head}{}\"}}}}", "x".repeat(fill))
             })
             .collect();
-        let body = if size == 1 { events.concat() } else { format!(r#"{{"batch":[{}]}}"#, events.join(",")) };
+        let body = if size == 1 {
+            events.concat()
+        } else {
+            format!(r#"{{"batch":[{}]}}"#, events.join(","))
+        };
         let path = if size == 1 { "/v1/track" } else { "/v1/batch" };
         let request = Request::post(path)
             .header(header::HOST, addr.as_str())

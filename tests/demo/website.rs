@@ -14,30 +14,53 @@ struct Site {
     write_key: String,
 }
 
-const TOPICS: [(&str, &str); 3] = [("renta-fija", "Renta fija"), ("fondos", "Fondos"), ("hipotecas", "Hipotecas")];
+const TOPICS: [(&str, &str); 3] = [
+    ("renta-fija", "Renta fija"),
+    ("fondos", "Fondos"),
+    ("hipotecas", "Hipotecas"),
+];
 
 /// Serves the website until the program ends; gives its address.
-pub async fn serve(addr: SocketAddr, server: String, write_key: String) -> anyhow::Result<SocketAddr> {
+pub async fn serve(
+    addr: SocketAddr,
+    server: String,
+    write_key: String,
+) -> anyhow::Result<SocketAddr> {
     let listener = tokio::net::TcpListener::bind(addr).await?;
     let addr = listener.local_addr()?;
     let site = Arc::new(Site { server, write_key });
-    let routes = Router::new().route("/", get(home)).route("/{topic}", get(topic)).route("/site.js", get(script)).with_state(site);
+    let routes = Router::new()
+        .route("/", get(home))
+        .route("/{topic}", get(topic))
+        .route("/site.js", get(script))
+        .with_state(site);
     tokio::spawn(async move { axum::serve(listener, routes).await });
     Ok(addr)
 }
 
 async fn home(State(site): State<Arc<Site>>) -> Html<String> {
-    page(&site, "Caja de Ahorro", "<p>Elija un tema. / Choose a topic.</p>", "")
+    page(
+        &site,
+        "Caja de Ahorro",
+        "<p>Elija un tema. / Choose a topic.</p>",
+        "",
+    )
 }
 
 async fn topic(State(site): State<Arc<Site>>, Path(topic): Path<String>) -> Html<String> {
-    let title = TOPICS.iter().find(|(path, _)| *path == topic).map_or("?", |(_, title)| *title);
+    let title = TOPICS
+        .iter()
+        .find(|(path, _)| *path == topic)
+        .map_or("?", |(_, title)| *title);
     let form = r#"<form id="guide"><label>Correo para la guía / E-mail for the guide <input name="email" type="email" required></label> <button>Descargar / Download</button></form><p id="done" role="status"></p>"#;
     page(&site, title, form, title)
 }
 
 fn page(site: &Site, title: &str, body: &str, topic: &str) -> Html<String> {
-    let links: String = TOPICS.iter().map(|(path, title)| format!(r#"<li><a href="/{path}">{title}</a></li>"#)).collect();
+    let links: String = TOPICS
+        .iter()
+        .map(|(path, title)| format!(r#"<li><a href="/{path}">{title}</a></li>"#))
+        .collect();
     let Site { server, write_key } = site;
     Html(format!(
         r#"<!doctype html><html lang="es"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{title}</title>
@@ -48,5 +71,8 @@ fn page(site: &Site, title: &str, body: &str, topic: &str) -> Html<String> {
 }
 
 async fn script() -> ([(&'static str, &'static str); 1], &'static str) {
-    ([("content-type", "text/javascript; charset=utf-8")], include_str!("site.js"))
+    (
+        [("content-type", "text/javascript; charset=utf-8")],
+        include_str!("site.js"),
+    )
 }

@@ -22,7 +22,9 @@ fn event(number: u64) -> Value {
 
 /// Posts batches until the agent is gone; gives the numbers that were acknowledged.
 async fn pour(agent_url: String, key: String, from: u64, batches: u64) -> Vec<u64> {
-    let Ok(http) = Http::new(None) else { return Vec::new() };
+    let Ok(http) = Http::new(None) else {
+        return Vec::new();
+    };
     let mut acknowledged = Vec::new();
     for batch in 0..batches {
         let numbers: Vec<u64> = (0..BATCH).map(|one| from + batch * BATCH + one).collect();
@@ -37,8 +39,14 @@ async fn pour(agent_url: String, key: String, from: u64, batches: u64) -> Vec<u6
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_acknowledged_is_lost_or_doubled_by_killing_either_program() -> anyhow::Result<()> {
-    let kills: u32 = std::env::var("TRENZA_KILLS").ok().and_then(|text| text.parse().ok()).unwrap_or(KILLS);
-    let seed: u64 = std::env::var("TRENZA_SEED").ok().and_then(|text| text.parse().ok()).unwrap_or(20_260_314);
+    let kills: u32 = std::env::var("TRENZA_KILLS")
+        .ok()
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(KILLS);
+    let seed: u64 = std::env::var("TRENZA_SEED")
+        .ok()
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(20_260_314);
     println!("TRENZA_SEED={seed} TRENZA_KILLS={kills}");
     let mut chance = Chance::new(seed);
     let home = tempfile::tempdir()?;
@@ -86,16 +94,32 @@ async fn nothing_acknowledged_is_lost_or_doubled_by_killing_either_program() -> 
     let mut stored: BTreeMap<String, u32> = BTreeMap::new();
     for line in export.lines() {
         let event: Value = serde_json::from_str(line)?;
-        *stored.entry(event["messageId"].as_str().context("messageId")?.to_owned()).or_default() += 1;
+        *stored
+            .entry(event["messageId"].as_str().context("messageId")?.to_owned())
+            .or_default() += 1;
     }
     ensure!(!acknowledged.is_empty(), "the loop acknowledged nothing");
     for number in &acknowledged {
         let count = stored.get(&format!("crash-{number}")).copied().unwrap_or(0);
-        ensure!(count == 1, "event {number} was acknowledged and is stored {count} times (seed {seed})");
+        ensure!(
+            count == 1,
+            "event {number} was acknowledged and is stored {count} times (seed {seed})"
+        );
     }
-    ensure!(stored.values().all(|count| *count == 1), "an event is stored twice (seed {seed})");
-    println!("{} acknowledged, {} stored, {kills} kills", acknowledged.len(), stored.len());
+    ensure!(
+        stored.values().all(|count| *count == 1),
+        "an event is stored twice (seed {seed})"
+    );
+    println!(
+        "{} acknowledged, {} stored, {kills} kills",
+        acknowledged.len(),
+        stored.len()
+    );
     let verified = server.command(["replay", "--verify"])?;
-    ensure!(verified.status.success(), "replay --verify: {}", String::from_utf8_lossy(&verified.stderr));
+    ensure!(
+        verified.status.success(),
+        "replay --verify: {}",
+        String::from_utf8_lossy(&verified.stderr)
+    );
     server.stop()
 }

@@ -23,7 +23,11 @@ fn keyed(key: &str) -> HeaderMap {
 /// What one listener must answer to.
 async fn abuse(base: &str, key: &str) -> anyhow::Result<()> {
     let http = Http::new(None)?;
-    let deep = format!(r#"{{"type":"track","userId":"u","x":{}{}}}"#, "[".repeat(5_000), "]".repeat(5_000));
+    let deep = format!(
+        r#"{{"type":"track","userId":"u","x":{}{}}}"#,
+        "[".repeat(5_000),
+        "]".repeat(5_000)
+    );
     let bad: [(&str, Vec<u8>); 7] = [
         ("/v1/track", b"{".to_vec()),
         ("/v1/track", b"\xff\xfe\x00".to_vec()),
@@ -35,20 +39,56 @@ async fn abuse(base: &str, key: &str) -> anyhow::Result<()> {
     ];
     for (path, body) in bad {
         let shown = String::from_utf8_lossy(&body[..body.len().min(60)]).into_owned();
-        let (status, answer) = http.send(Method::POST, &format!("{base}{path}"), keyed(key), body).await?;
-        ensure!(status == StatusCode::BAD_REQUEST, "{path} {shown}: {status}");
+        let (status, answer) = http
+            .send(Method::POST, &format!("{base}{path}"), keyed(key), body)
+            .await?;
+        ensure!(
+            status == StatusCode::BAD_REQUEST,
+            "{path} {shown}: {status}"
+        );
         let answer: Value = serde_json::from_slice(&answer).with_context(|| shown.clone())?;
-        ensure!(answer["code"].is_string() && answer["message"].is_string(), "{shown}: {answer}");
+        ensure!(
+            answer["code"].is_string() && answer["message"].is_string(),
+            "{shown}: {answer}"
+        );
     }
-    let huge = http.send(Method::POST, &format!("{base}/v1/batch"), keyed(key), vec![b' '; 100 << 20]).await;
+    let huge = http
+        .send(
+            Method::POST,
+            &format!("{base}/v1/batch"),
+            keyed(key),
+            vec![b' '; 100 << 20],
+        )
+        .await;
     // Either the answer is read, or the connection is closed under a sender that goes on sending.
-    ensure!(huge.as_ref().map_or(true, |(status, _)| *status == StatusCode::PAYLOAD_TOO_LARGE), "{huge:?}");
-    let (status, _) = http.send(Method::GET, &format!("{base}/no/such/thing"), HeaderMap::new(), Vec::new()).await?;
+    ensure!(
+        huge.as_ref()
+            .map_or(true, |(status, _)| *status == StatusCode::PAYLOAD_TOO_LARGE),
+        "{huge:?}"
+    );
+    let (status, _) = http
+        .send(
+            Method::GET,
+            &format!("{base}/no/such/thing"),
+            HeaderMap::new(),
+            Vec::new(),
+        )
+        .await?;
     ensure!(status == StatusCode::NOT_FOUND, "{status}");
     let good_and_bad = json!({"batch": [{"type": "track", "event": "good", "userId": "u", "messageId": format!("good-{key}")}, {"type": "dance", "userId": "u", "messageId": format!("bad-{key}")}]});
-    let (status, answer) = http.send(Method::POST, &format!("{base}/v1/batch"), keyed(key), good_and_bad.to_string().into_bytes()).await?;
+    let (status, answer) = http
+        .send(
+            Method::POST,
+            &format!("{base}/v1/batch"),
+            keyed(key),
+            good_and_bad.to_string().into_bytes(),
+        )
+        .await?;
     let answer: Value = serde_json::from_slice(&answer)?;
-    ensure!(status == StatusCode::OK && answer["rejected"][0]["messageId"] == format!("bad-{key}"), "{status} {answer}");
+    ensure!(
+        status == StatusCode::OK && answer["rejected"][0]["messageId"] == format!("bad-{key}"),
+        "{status} {answer}"
+    );
     Ok(())
 }
 
@@ -71,7 +111,10 @@ async fn hostile_clients_get_clear_errors_and_others_are_served() -> anyhow::Res
     server.start()?;
     let mut agent: Agent = server.enrol("Tienda", &home.path().join("agent"))?;
     agent.start()?;
-    let bases = [(server.up().url("http"), server.write_key()), (agent.up().url("http"), agent.write_key()?)];
+    let bases = [
+        (server.up().url("http"), server.write_key()),
+        (agent.up().url("http"), agent.write_key()?),
+    ];
     for (base, key) in &bases {
         let held = dawdle(base)?;
         abuse(base, key).await.with_context(|| base.clone())?;
@@ -79,8 +122,18 @@ async fn hostile_clients_get_clear_errors_and_others_are_served() -> anyhow::Res
     }
     // The agents' listener: no certificate, and no TLS at all.
     let sync = server.up().url("agents");
-    let refused = Http::new(None)?.send(Method::POST, &format!("{sync}/sync/v1/hello"), HeaderMap::new(), vec![1, 2, 3]).await;
-    ensure!(refused.is_err(), "a client without certificate is not answered");
+    let refused = Http::new(None)?
+        .send(
+            Method::POST,
+            &format!("{sync}/sync/v1/hello"),
+            HeaderMap::new(),
+            vec![1, 2, 3],
+        )
+        .await;
+    ensure!(
+        refused.is_err(),
+        "a client without certificate is not answered"
+    );
     let mut plain = TcpStream::connect(sync.split_once("://").context("a URL")?.1)?;
     plain.set_read_timeout(Some(Duration::from_secs(15)))?;
     plain.write_all(b"GET / HTTP/1.1\r\n\r\n")?;
@@ -93,21 +146,62 @@ async fn hostile_clients_get_clear_errors_and_others_are_served() -> anyhow::Res
     let http = server.http()?;
     for (_, key) in &bases {
         server.resolved(&format!("good-{key}")).await?;
-        let bad = http.get(&format!("{}/v1/events/bad-{key}", server.up().url("http"))).await?;
-        ensure!(bad["state"] == "rejected" && bad["reason"].as_str().is_some_and(|reason| reason.contains("dance")), "{bad}");
+        let bad = http
+            .get(&format!("{}/v1/events/bad-{key}", server.up().url("http")))
+            .await?;
+        ensure!(
+            bad["state"] == "rejected"
+                && bad["reason"]
+                    .as_str()
+                    .is_some_and(|reason| reason.contains("dance")),
+            "{bad}"
+        );
     }
     let none = Http::new(None)?;
-    let (status, _) = none.send(Method::GET, &format!("{}/v1/agents", server.up().url("http")), HeaderMap::new(), Vec::new()).await?;
-    ensure!(status == StatusCode::UNAUTHORIZED, "the API needs a token: {status}");
+    let (status, _) = none
+        .send(
+            Method::GET,
+            &format!("{}/v1/agents", server.up().url("http")),
+            HeaderMap::new(),
+            Vec::new(),
+        )
+        .await?;
+    ensure!(
+        status == StatusCode::UNAUTHORIZED,
+        "the API needs a token: {status}"
+    );
     let mut wrong = HeaderMap::new();
-    wrong.insert(header::AUTHORIZATION, HeaderValue::from_static("Bearer tk_wrong"));
-    let (status, _) = none.send(Method::GET, &format!("{}/v1/agents", server.up().url("http")), wrong, Vec::new()).await?;
-    ensure!(status == StatusCode::UNAUTHORIZED, "a wrong token is refused: {status}");
+    wrong.insert(
+        header::AUTHORIZATION,
+        HeaderValue::from_static("Bearer tk_wrong"),
+    );
+    let (status, _) = none
+        .send(
+            Method::GET,
+            &format!("{}/v1/agents", server.up().url("http")),
+            wrong,
+            Vec::new(),
+        )
+        .await?;
+    ensure!(
+        status == StatusCode::UNAUTHORIZED,
+        "a wrong token is refused: {status}"
+    );
 
     for log in [server.dir.join("server.log"), agent.dir.join("agent.log")] {
         let text = std::fs::read_to_string(&log)?;
-        ensure!(!text.contains("panicked"), "{} tells of a panic", log.display());
-        for secret in [server.init["api_token"].as_str(), server.init["admin_password"].as_str()].into_iter().flatten() {
+        ensure!(
+            !text.contains("panicked"),
+            "{} tells of a panic",
+            log.display()
+        );
+        for secret in [
+            server.init["api_token"].as_str(),
+            server.init["admin_password"].as_str(),
+        ]
+        .into_iter()
+        .flatten()
+        {
             ensure!(!text.contains(secret), "{} holds a secret", log.display());
         }
     }

@@ -31,18 +31,33 @@ impl Http {
     pub fn new(token: Option<&str>) -> anyhow::Result<Self> {
         let time = TlsTime::new(Arc::new(SystemClock), 0);
         let (tls, _) = client_config(Trust::system_roots(), None, time)?;
-        Ok(Self { client: Client::new(tls, ClientLimits::default()), token: token.map(str::to_owned) })
+        Ok(Self {
+            client: Client::new(tls, ClientLimits::default()),
+            token: token.map(str::to_owned),
+        })
     }
 
     /// Sends a request and reads the answer, whatever its status.
     ///
     /// # Errors
     /// Nobody answers.
-    pub async fn send(&self, method: Method, url: &str, mut headers: HeaderMap, body: Vec<u8>) -> anyhow::Result<(StatusCode, Vec<u8>)> {
+    pub async fn send(
+        &self,
+        method: Method,
+        url: &str,
+        mut headers: HeaderMap,
+        body: Vec<u8>,
+    ) -> anyhow::Result<(StatusCode, Vec<u8>)> {
         if let Some(token) = &self.token {
-            headers.insert(header::AUTHORIZATION, HeaderValue::from_str(&format!("Bearer {token}"))?);
+            headers.insert(
+                header::AUTHORIZATION,
+                HeaderValue::from_str(&format!("Bearer {token}"))?,
+            );
         }
-        let answer = self.client.send(method, url, headers, body.into(), ANSWER_WAIT).await?;
+        let answer = self
+            .client
+            .send(method, url, headers, body.into(), ANSWER_WAIT)
+            .await?;
         Ok((answer.status, answer.body.to_vec()))
     }
 
@@ -51,8 +66,14 @@ impl Http {
     /// # Errors
     /// Nobody answers, or the answer is no success.
     pub async fn get(&self, url: &str) -> anyhow::Result<Value> {
-        let (status, body) = self.send(Method::GET, url, HeaderMap::new(), Vec::new()).await?;
-        ensure!(status == StatusCode::OK, "GET {url}: {status} {}", String::from_utf8_lossy(&body));
+        let (status, body) = self
+            .send(Method::GET, url, HeaderMap::new(), Vec::new())
+            .await?;
+        ensure!(
+            status == StatusCode::OK,
+            "GET {url}: {status} {}",
+            String::from_utf8_lossy(&body)
+        );
         serde_json::from_slice(&body).with_context(|| format!("GET {url}"))
     }
 
@@ -61,8 +82,19 @@ impl Http {
     /// # Errors
     /// Nobody answers, or the answer is no success.
     pub async fn post(&self, url: &str, body: &Value) -> anyhow::Result<Value> {
-        let (status, answer) = self.send(Method::POST, url, json_headers(), body.to_string().into_bytes()).await?;
-        ensure!(status == StatusCode::OK, "POST {url}: {status} {}", String::from_utf8_lossy(&answer));
+        let (status, answer) = self
+            .send(
+                Method::POST,
+                url,
+                json_headers(),
+                body.to_string().into_bytes(),
+            )
+            .await?;
+        ensure!(
+            status == StatusCode::OK,
+            "POST {url}: {status} {}",
+            String::from_utf8_lossy(&answer)
+        );
         serde_json::from_slice(&answer).with_context(|| format!("POST {url}"))
     }
 
@@ -70,13 +102,30 @@ impl Http {
     ///
     /// # Errors
     /// As [`Http::post`].
-    pub async fn capture(&self, base: &str, write_key: &str, events: &[Value], query: &str) -> anyhow::Result<Value> {
-        let keyless = Self { client: self.client.clone(), token: None };
-        keyless.post(&format!("{base}/v1/batch{query}"), &serde_json::json!({"writeKey": write_key, "batch": events})).await
+    pub async fn capture(
+        &self,
+        base: &str,
+        write_key: &str,
+        events: &[Value],
+        query: &str,
+    ) -> anyhow::Result<Value> {
+        let keyless = Self {
+            client: self.client.clone(),
+            token: None,
+        };
+        keyless
+            .post(
+                &format!("{base}/v1/batch{query}"),
+                &serde_json::json!({"writeKey": write_key, "batch": events}),
+            )
+            .await
     }
 }
 
 /// Headers of a JSON body.
 pub fn json_headers() -> HeaderMap {
-    HeaderMap::from_iter([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))])
+    HeaderMap::from_iter([(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("application/json"),
+    )])
 }

@@ -42,7 +42,12 @@ impl Relay {
                 }
             }
         });
-        Ok(Self { addr, plugged, passed, _task: task })
+        Ok(Self {
+            addr,
+            plugged,
+            passed,
+            _task: task,
+        })
     }
 
     /// Pulls or plugs the cable; pulling cuts what is open.
@@ -56,8 +61,15 @@ impl Relay {
     }
 }
 
-async fn relay(client: TcpStream, target: SocketAddr, mut plugged: watch::Receiver<bool>, passed: Arc<AtomicU64>) {
-    let Ok(server) = TcpStream::connect(target).await else { return };
+async fn relay(
+    client: TcpStream,
+    target: SocketAddr,
+    mut plugged: watch::Receiver<bool>,
+    passed: Arc<AtomicU64>,
+) {
+    let Ok(server) = TcpStream::connect(target).await else {
+        return;
+    };
     let (client_in, client_out) = client.into_split();
     let (server_in, server_out) = server.into_split();
     tokio::select! {
@@ -67,7 +79,11 @@ async fn relay(client: TcpStream, target: SocketAddr, mut plugged: watch::Receiv
     }
 }
 
-async fn pump(mut from: tokio::net::tcp::OwnedReadHalf, mut to: tokio::net::tcp::OwnedWriteHalf, passed: &AtomicU64) {
+async fn pump(
+    mut from: tokio::net::tcp::OwnedReadHalf,
+    mut to: tokio::net::tcp::OwnedWriteHalf,
+    passed: &AtomicU64,
+) {
     let mut buffer = vec![0; 64 * 1024];
     while let Ok(count) = from.read(&mut buffer).await {
         if count == 0 || to.write_all(&buffer[..count]).await.is_err() {

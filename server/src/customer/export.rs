@@ -29,16 +29,27 @@ pub enum ExportError {
 ///
 /// # Errors
 /// [`ExportError`].
-pub fn customers(view: &dyn View, id_key: &[u8; 32], to: &mut dyn io::Write) -> Result<u64, ExportError> {
+pub fn customers(
+    view: &dyn View,
+    id_key: &[u8; 32],
+    to: &mut dyn io::Write,
+) -> Result<u64, ExportError> {
     let mut order: Vec<(CustomerId, trenza_shared::id::Fingerprint)> = Vec::new();
     for row in COMPONENTS.rows(view) {
         let (_, component) = row?;
-        order.extend(component.0.groups.iter().map(|group| (trenza_shared::identity::customer_id(id_key, &group.seed), group.seed)));
+        order.extend(component.0.groups.iter().map(|group| {
+            (
+                trenza_shared::identity::customer_id(id_key, &group.seed),
+                group.seed,
+            )
+        }));
     }
     order.sort_unstable();
     let mut lines = 0;
     for (_, seed) in order {
-        let Some(group) = record::group_of(view, &seed)? else { continue };
+        let Some(group) = record::group_of(view, &seed)? else {
+            continue;
+        };
         to.write_all(line(view, id_key, group)?.as_bytes())?;
         to.write_all(b"\n")?;
         lines += 1;
@@ -49,7 +60,11 @@ pub fn customers(view: &dyn View, id_key: &[u8; 32], to: &mut dyn io::Write) -> 
 fn line(view: &dyn View, id_key: &[u8; 32], group: Group) -> Result<String, StoreError> {
     let records = timeline::message_ids(view, &group)?;
     let record = record::load(view, id_key, group)?;
-    Ok(record.customer.export_line(record.id, records.iter().map(String::as_str), &record.shared()))
+    Ok(record.customer.export_line(
+        record.id,
+        records.iter().map(String::as_str),
+        &record.shared(),
+    ))
 }
 
 /// Every stored event once, in the order of the log.
@@ -64,16 +79,31 @@ pub fn events(view: &dyn View, to: &mut dyn io::Write) -> Result<u64, ExportErro
     let mut lines = 0;
     let mut open: Option<(u64, Vec<trenza_shared::wire::entry::Entry>)> = None;
     for position in order {
-        if open.as_ref().is_none_or(|(record, _)| *record != position.record) {
-            open = Some((position.record, crate::evidence::entries_of(view, position.record)?));
+        if open
+            .as_ref()
+            .is_none_or(|(record, _)| *record != position.record)
+        {
+            open = Some((
+                position.record,
+                crate::evidence::entries_of(view, position.record)?,
+            ));
         }
-        let entry = match open.as_ref().and_then(|(_, entries)| entries.get(position.index as usize)) {
+        let entry = match open
+            .as_ref()
+            .and_then(|(_, entries)| entries.get(position.index as usize))
+        {
             Some(entry) => entry.clone(),
             None => entry_at(view, position)?,
         };
-        let text = entry.text().map_err(|error| StoreError::Corrupt { space: "log".into(), detail: error.to_string() })?;
+        let text = entry.text().map_err(|error| StoreError::Corrupt {
+            space: "log".into(),
+            detail: error.to_string(),
+        })?;
         // A line is an event: line breaks between members are the client's layout, not content.
-        let one_line: String = text.chars().filter(|char| !matches!(char, '\n' | '\r')).collect();
+        let one_line: String = text
+            .chars()
+            .filter(|char| !matches!(char, '\n' | '\r'))
+            .collect();
         to.write_all(one_line.as_bytes())?;
         to.write_all(b"\n")?;
         lines += 1;

@@ -10,11 +10,7 @@ use trenza_shared::{
     store::{StoreError, View},
 };
 
-use crate::{
-    evidence::load_fragment,
-    identity::read,
-    tables::IDS,
-};
+use crate::{evidence::load_fragment, identity::read, tables::IDS};
 
 /// Most customers named by one identifier (a shared phone has many holders).
 pub const FOUND_MAX: usize = 50;
@@ -37,7 +33,11 @@ pub struct Record {
 impl Record {
     /// Values of it that are shared with others and link nobody.
     pub fn shared(&self) -> BTreeSet<Identifier> {
-        self.group.shared.iter().map(|key| key.identifier.clone()).collect()
+        self.group
+            .shared
+            .iter()
+            .map(|key| key.identifier.clone())
+            .collect()
     }
 }
 
@@ -46,7 +46,9 @@ impl Record {
 /// # Errors
 /// The store cannot be read.
 pub fn group_of(view: &dyn View, fingerprint: &Fingerprint) -> Result<Option<Group>, StoreError> {
-    let Some(id) = read::component_of(view, fingerprint)? else { return Ok(None) };
+    let Some(id) = read::component_of(view, fingerprint)? else {
+        return Ok(None);
+    };
     Ok(read::component(view, &id)?.and_then(|component| component.group_of(fingerprint).cloned()))
 }
 
@@ -59,17 +61,33 @@ pub fn load(view: &dyn View, id_key: &[u8; 32], group: Group) -> Result<Record, 
     for member in &group.members {
         fragments.extend(load_fragment(view, member)?);
     }
-    let mut aliases: Vec<CustomerId> = group.members.iter().filter(|member| **member != group.seed).map(|member| customer_id(id_key, member)).collect();
+    let mut aliases: Vec<CustomerId> = group
+        .members
+        .iter()
+        .filter(|member| **member != group.seed)
+        .map(|member| customer_id(id_key, member))
+        .collect();
     aliases.sort_unstable();
-    Ok(Record { id: customer_id(id_key, &group.seed), aliases, customer: customer(&fragments), group })
+    Ok(Record {
+        id: customer_id(id_key, &group.seed),
+        aliases,
+        customer: customer(&fragments),
+        group,
+    })
 }
 
 /// The customer to whom an id leads today, whatever it was when it was shown.
 ///
 /// # Errors
 /// The store cannot be read.
-pub fn by_id(view: &dyn View, id_key: &[u8; 32], id: &CustomerId) -> Result<Option<Record>, StoreError> {
-    group_by_id(view, id_key, id)?.map(|(_, group)| load(view, id_key, group)).transpose()
+pub fn by_id(
+    view: &dyn View,
+    id_key: &[u8; 32],
+    id: &CustomerId,
+) -> Result<Option<Record>, StoreError> {
+    group_by_id(view, id_key, id)?
+        .map(|(_, group)| load(view, id_key, group))
+        .transpose()
 }
 
 /// Most ids followed from one that was shown to one of today.
@@ -79,11 +97,19 @@ const FOLLOWED_MAX: usize = 16;
 ///
 /// # Errors
 /// The store cannot be read.
-pub fn group_by_id(view: &dyn View, id_key: &[u8; 32], id: &CustomerId) -> Result<Option<(Fingerprint, Group)>, StoreError> {
+pub fn group_by_id(
+    view: &dyn View,
+    id_key: &[u8; 32],
+    id: &CustomerId,
+) -> Result<Option<(Fingerprint, Group)>, StoreError> {
     let mut id = *id;
     for _ in 0..FOLLOWED_MAX {
-        let Some(bytes) = IDS.get(view, &id)? else { return Ok(None) };
-        let Ok(fingerprint) = <[u8; 16]>::try_from(bytes.as_slice()).map(Fingerprint) else { return Ok(None) };
+        let Some(bytes) = IDS.get(view, &id)? else {
+            return Ok(None);
+        };
+        let Ok(fingerprint) = <[u8; 16]>::try_from(bytes.as_slice()).map(Fingerprint) else {
+            return Ok(None);
+        };
         if let Some(group) = group_of(view, &fingerprint)? {
             return Ok(Some((fingerprint, group)));
         }

@@ -23,7 +23,11 @@ const HITS_MAX: usize = 5_000;
 /// The store cannot be read.
 pub fn find(view: &dyn View, query: &str) -> Result<Vec<Group>, StoreError> {
     let folded = fold(query);
-    let words: Vec<&str> = folded.split(|char: char| !char.is_alphanumeric()).filter(|word| !word.is_empty()).take(QUERY_WORDS_MAX).collect();
+    let words: Vec<&str> = folded
+        .split(|char: char| !char.is_alphanumeric())
+        .filter(|word| !word.is_empty())
+        .take(QUERY_WORDS_MAX)
+        .collect();
     let mut groups: Option<Vec<Group>> = None;
     for word in words {
         let mut seen = BTreeSet::new();
@@ -39,7 +43,10 @@ pub fn find(view: &dyn View, query: &str) -> Result<Vec<Group>, StoreError> {
         }
         groups = Some(match groups {
             None => found,
-            Some(before) => before.into_iter().filter(|group| found.iter().any(|other| other.seed == group.seed)).collect(),
+            Some(before) => before
+                .into_iter()
+                .filter(|group| found.iter().any(|other| other.seed == group.seed))
+                .collect(),
         });
     }
     let mut groups = groups.unwrap_or_default();
@@ -52,7 +59,16 @@ fn hits(view: &dyn View, word: &str) -> Result<BTreeSet<Fingerprint>, StoreError
     // A text key ends with two zero bytes; without them it is the prefix of every word that begins so.
     let prefix = word.as_bytes();
     let to = prefix_end(prefix);
-    let rows = view.scan(WORDS.space(), Range { from: prefix, to: to.as_deref() }, Direction::Forward, HITS_MAX)?;
-    rows.iter().map(|entry| WORDS.read(entry).map(|((_, fingerprint), ())| fingerprint)).collect()
+    let rows = view.scan(
+        WORDS.space(),
+        Range {
+            from: prefix,
+            to: to.as_deref(),
+        },
+        Direction::Forward,
+        HITS_MAX,
+    )?;
+    rows.iter()
+        .map(|entry| WORDS.read(entry).map(|((_, fingerprint), ())| fingerprint))
+        .collect()
 }
-

@@ -26,7 +26,8 @@ use crate::{
     identity::StoredGraph,
     registry::Registry,
     tables::{
-        APPLIED, EVENTS, EventRow, FRAGMENTS, Hop, IDS, LOG, MESSAGES, OriginRow, Position, REJECTED, RecordRow, RejectedRow, TIMELINE, WORDS,
+        APPLIED, EVENTS, EventRow, FRAGMENTS, Hop, IDS, LOG, MESSAGES, OriginRow, Position,
+        REJECTED, RecordRow, RejectedRow, TIMELINE, WORDS,
     },
 };
 
@@ -69,9 +70,23 @@ impl Applier {
     ///
     /// # Errors
     /// The store cannot be read or is damaged; nothing was written.
-    pub fn apply(&self, overlay: &mut Overlay<'_>, decisions: &Decisions, records: &[(u64, RecordRow)]) -> Result<Vec<Fed>, StoreError> {
-        let Some((last, _)) = records.last() else { return Ok(Vec::new()) };
-        let mut step = Step { applier: self, decisions, overlay, fragments: BTreeMap::new(), changes: Vec::new(), touched: BTreeSet::new() };
+    pub fn apply(
+        &self,
+        overlay: &mut Overlay<'_>,
+        decisions: &Decisions,
+        records: &[(u64, RecordRow)],
+    ) -> Result<Vec<Fed>, StoreError> {
+        let Some((last, _)) = records.last() else {
+            return Ok(Vec::new());
+        };
+        let mut step = Step {
+            applier: self,
+            decisions,
+            overlay,
+            fragments: BTreeMap::new(),
+            changes: Vec::new(),
+            touched: BTreeSet::new(),
+        };
         for (number, record) in records {
             step.record(*number, record)?;
         }
@@ -86,15 +101,40 @@ impl Applier {
 
     /// Says a grouping's changes in public ids.
     pub fn feed(&self, changes: &[Change]) -> Vec<Fed> {
-        let ids = |seeds: &[Fingerprint]| seeds.iter().map(|seed| self.customer(seed)).collect::<Vec<_>>();
+        let ids = |seeds: &[Fingerprint]| {
+            seeds
+                .iter()
+                .map(|seed| self.customer(seed))
+                .collect::<Vec<_>>()
+        };
         changes
             .iter()
             .map(|change| match change {
-                Change::Created { seed } => Fed { kind: "customer.created", customer: self.customer(seed), others: Vec::new() },
-                Change::Merged { into, from } => Fed { kind: "customer.merged", customer: self.customer(into), others: ids(from) },
-                Change::Split { from, into } => Fed { kind: "customer.split", customer: self.customer(from), others: ids(into) },
-                Change::Reseeded { from, to } => Fed { kind: "customer.updated", customer: self.customer(to), others: vec![self.customer(from)] },
-                Change::Updated { seed } => Fed { kind: "customer.updated", customer: self.customer(seed), others: Vec::new() },
+                Change::Created { seed } => Fed {
+                    kind: "customer.created",
+                    customer: self.customer(seed),
+                    others: Vec::new(),
+                },
+                Change::Merged { into, from } => Fed {
+                    kind: "customer.merged",
+                    customer: self.customer(into),
+                    others: ids(from),
+                },
+                Change::Split { from, into } => Fed {
+                    kind: "customer.split",
+                    customer: self.customer(from),
+                    others: ids(into),
+                },
+                Change::Reseeded { from, to } => Fed {
+                    kind: "customer.updated",
+                    customer: self.customer(to),
+                    others: vec![self.customer(from)],
+                },
+                Change::Updated { seed } => Fed {
+                    kind: "customer.updated",
+                    customer: self.customer(seed),
+                    others: Vec::new(),
+                },
             })
             .collect()
     }
@@ -106,9 +146,15 @@ impl Step<'_, '_> {
             Hop::Agent { agent, .. } => Some(*agent),
             Hop::Own | Hop::Import(_) => None,
         };
-        let entries = record.run.unpack().map_err(|error| StoreError::Corrupt { space: LOG.space().0.into(), detail: format!("record {number}: {error}") })?;
+        let entries = record.run.unpack().map_err(|error| StoreError::Corrupt {
+            space: LOG.space().0.into(),
+            detail: format!("record {number}: {error}"),
+        })?;
         for (entry, index) in entries.iter().zip(0..) {
-            let position = Position { record: number, index };
+            let position = Position {
+                record: number,
+                index,
+            };
             if let Err(refusal) = self.entry(position, entry, agent)? {
                 self.reject(position, refusal)?;
             }
@@ -117,14 +163,32 @@ impl Step<'_, '_> {
     }
 
     /// Takes in one entry; the inner error says why it is kept apart.
-    fn entry(&mut self, position: Position, entry: &Entry, agent: Option<trenza_shared::id::AgentId>) -> Result<Result<(), RejectedRow>, StoreError> {
-        let unreadable = |error: &dyn ToString| RejectedRow { code: "unreadable".into(), reason: error.to_string(), message_id: None };
+    fn entry(
+        &mut self,
+        position: Position,
+        entry: &Entry,
+        agent: Option<trenza_shared::id::AgentId>,
+    ) -> Result<Result<(), RejectedRow>, StoreError> {
+        let unreadable = |error: &dyn ToString| RejectedRow {
+            code: "unreadable".into(),
+            reason: error.to_string(),
+            message_id: None,
+        };
         let open = match Open::from_bytes(&entry.open) {
             Ok(open) => open,
             Err(error) => return Ok(Err(unreadable(&error))),
         };
-        if let What::Rejected { code, reason, message_id } = open.what {
-            return Ok(Err(RejectedRow { code, reason, message_id }));
+        if let What::Rejected {
+            code,
+            reason,
+            message_id,
+        } = open.what
+        {
+            return Ok(Err(RejectedRow {
+                code,
+                reason,
+                message_id,
+            }));
         }
         let event = match entry.text() {
             Ok(text) => match Event::stored(text.to_owned()) {
@@ -133,7 +197,11 @@ impl Step<'_, '_> {
             },
             Err(error) => return Ok(Err(unreadable(&error))),
         };
-        let origin = OriginRow { captured_ms: open.captured_ms, key: open.key, agent };
+        let origin = OriginRow {
+            captured_ms: open.captured_ms,
+            key: open.key,
+            agent,
+        };
         if self.applier.registry.source(&origin.key).is_none() {
             return Ok(Err(RejectedRow {
                 code: "unknown_write_key".into(),
@@ -158,7 +226,12 @@ impl Step<'_, '_> {
         REJECTED.put(self.overlay, &(position.record, position.index), &row)
     }
 
-    fn new_event(&mut self, position: Position, event: &Event, origin: OriginRow) -> Result<(), StoreError> {
+    fn new_event(
+        &mut self,
+        position: Position,
+        event: &Event,
+        origin: OriginRow,
+    ) -> Result<(), StoreError> {
         let key = message_key(&event.message_id);
         let mut message = MESSAGES.get(self.overlay, &key)?.unwrap_or_default();
         message.events.push(event.id);
@@ -166,11 +239,26 @@ impl Step<'_, '_> {
         let origins = vec![origin];
         let said = self.said(event, &origins);
         let fingerprint = self.add(&said)?;
-        EVENTS.put(self.overlay, &event.id, &EventRow { position, origins, duplicates: 0, at_ms: said.at_ms, fingerprint })
+        EVENTS.put(
+            self.overlay,
+            &event.id,
+            &EventRow {
+                position,
+                origins,
+                duplicates: 0,
+                at_ms: said.at_ms,
+                fingerprint,
+            },
+        )
     }
 
     /// An event that is there already: only its origins can grow.
-    fn again(&mut self, event: &Event, mut row: EventRow, origin: OriginRow) -> Result<(), StoreError> {
+    fn again(
+        &mut self,
+        event: &Event,
+        mut row: EventRow,
+        origin: OriginRow,
+    ) -> Result<(), StoreError> {
         row.duplicates = row.duplicates.saturating_add(1);
         let before = row.origins.clone();
         join_origin(&mut row.origins, origin);
@@ -188,37 +276,74 @@ impl Step<'_, '_> {
     }
 
     /// The id of a fingerprint that its last event left leads on to where the event went: an id once shown leads somewhere for ever.
-    fn lead_on(&mut self, left: Option<Fingerprint>, to: Option<Fingerprint>) -> Result<(), StoreError> {
-        let (Some(left), Some(to)) = (left, to) else { return Ok(()) };
-        if left != to && self.fragment(&left)?.is_none_or(|fragment| fragment.first().is_none()) {
+    fn lead_on(
+        &mut self,
+        left: Option<Fingerprint>,
+        to: Option<Fingerprint>,
+    ) -> Result<(), StoreError> {
+        let (Some(left), Some(to)) = (left, to) else {
+            return Ok(());
+        };
+        if left != to
+            && self
+                .fragment(&left)?
+                .is_none_or(|fragment| fragment.first().is_none())
+        {
             let id = self.applier.customer(&left);
-            self.overlay.put_raw(IDS.space(), id.0.to_vec(), to.0.to_vec());
+            self.overlay
+                .put_raw(IDS.space(), id.0.to_vec(), to.0.to_vec());
         }
         Ok(())
     }
 
     fn said(&self, event: &Event, origins: &[OriginRow]) -> Observation {
-        let origins: BTreeSet<Origin> = origins.iter().filter_map(|row| self.applier.registry.origin(row)).collect();
+        let origins: BTreeSet<Origin> = origins
+            .iter()
+            .filter_map(|row| self.applier.registry.origin(row))
+            .collect();
         observe(event, &origins)
     }
 
     /// Folds an observation into its fragment and groups it; none when it belongs to nobody.
     fn add(&mut self, said: &Observation) -> Result<Option<Fingerprint>, StoreError> {
-        let Some(payload) = Payload::new(said.identifiers.iter().cloned(), said.at_ms, said.person.clone(), &self.applier.rules) else {
+        let Some(payload) = Payload::new(
+            said.identifiers.iter().cloned(),
+            said.at_ms,
+            said.person.clone(),
+            &self.applier.rules,
+        ) else {
             return Ok(None);
         };
         let fingerprint = payload.fingerprint();
         // An empty fragment is one that its last event left in this very step: it begins anew.
-        let first = self.fragment(&fingerprint)?.and_then(|fragment| fragment.first());
+        let first = self
+            .fragment(&fingerprint)?
+            .and_then(|fragment| fragment.first());
         let earlier = first.is_none_or(|first| said.at_ms < first.at_ms);
         if first.is_none() {
             self.index(&fingerprint, &payload)?;
         }
-        self.fragments.entry(fingerprint).or_insert_with(|| Fragment::empty(payload.clone())).add(said);
-        self.overlay.put_raw(TIMELINE.space(), timeline_key(&fingerprint, said), said.message_id.clone().into_bytes());
+        self.fragments
+            .entry(fingerprint)
+            .or_insert_with(|| Fragment::empty(payload.clone()))
+            .add(said);
+        self.overlay.put_raw(
+            TIMELINE.space(),
+            timeline_key(&fingerprint, said),
+            said.message_id.clone().into_bytes(),
+        );
         if earlier {
-            let node = Node { fingerprint, payload, first_at_ms: said.at_ms };
-            let outcome = identity::insert(&mut StoredGraph(self.overlay), node, self.decisions, &self.applier.rules)?;
+            let node = Node {
+                fingerprint,
+                payload,
+                first_at_ms: said.at_ms,
+            };
+            let outcome = identity::insert(
+                &mut StoredGraph(self.overlay),
+                node,
+                self.decisions,
+                &self.applier.rules,
+            )?;
             self.note(outcome);
         }
         self.touched.insert(fingerprint);
@@ -226,10 +351,19 @@ impl Step<'_, '_> {
     }
 
     /// Takes an observation out of its fragment, which is folded again from its other events.
-    fn remove(&mut self, said: &Observation, fingerprint: Option<Fingerprint>) -> Result<(), StoreError> {
-        let Some(fingerprint) = fingerprint else { return Ok(()) };
-        self.overlay.delete_raw(TIMELINE.space(), timeline_key(&fingerprint, said));
-        let Some(old) = self.fragment(&fingerprint)? else { return Ok(()) };
+    fn remove(
+        &mut self,
+        said: &Observation,
+        fingerprint: Option<Fingerprint>,
+    ) -> Result<(), StoreError> {
+        let Some(fingerprint) = fingerprint else {
+            return Ok(());
+        };
+        self.overlay
+            .delete_raw(TIMELINE.space(), timeline_key(&fingerprint, said));
+        let Some(old) = self.fragment(&fingerprint)? else {
+            return Ok(());
+        };
         let mut fragment = Fragment::empty(old.payload.clone());
         let mut after: Option<(Fingerprint, i64, EventId)> = None;
         loop {
@@ -252,10 +386,24 @@ impl Step<'_, '_> {
         self.fragments.insert(fingerprint, fragment);
         let outcome = match first {
             Some(first) => {
-                let node = Node { fingerprint, payload, first_at_ms: first.at_ms };
-                identity::retime(&mut StoredGraph(self.overlay), node, self.decisions, &self.applier.rules)?
+                let node = Node {
+                    fingerprint,
+                    payload,
+                    first_at_ms: first.at_ms,
+                };
+                identity::retime(
+                    &mut StoredGraph(self.overlay),
+                    node,
+                    self.decisions,
+                    &self.applier.rules,
+                )?
             }
-            None => identity::remove(&mut StoredGraph(self.overlay), &fingerprint, self.decisions, &self.applier.rules)?,
+            None => identity::remove(
+                &mut StoredGraph(self.overlay),
+                &fingerprint,
+                self.decisions,
+                &self.applier.rules,
+            )?,
         };
         self.note(outcome);
         self.touched.insert(fingerprint);
@@ -275,7 +423,8 @@ impl Step<'_, '_> {
     /// Notes a new fingerprint under its public id and its searchable words.
     fn index(&mut self, fingerprint: &Fingerprint, payload: &Payload) -> Result<(), StoreError> {
         let id = self.applier.customer(fingerprint);
-        self.overlay.put_raw(IDS.space(), id.0.to_vec(), fingerprint.0.to_vec());
+        self.overlay
+            .put_raw(IDS.space(), id.0.to_vec(), fingerprint.0.to_vec());
         for word in words(payload) {
             WORDS.put(self.overlay, &(word, *fingerprint), &())?;
         }
@@ -302,7 +451,8 @@ impl Step<'_, '_> {
         let mut fed = Vec::new();
         for one in self.applier.feed(&self.changes) {
             // Members that joined one after the other are one update.
-            if told.insert(one.customer) || one.kind != "customer.updated" || !one.others.is_empty() {
+            if told.insert(one.customer) || one.kind != "customer.updated" || !one.others.is_empty()
+            {
                 fed.push(one);
             }
         }
@@ -312,7 +462,11 @@ impl Step<'_, '_> {
                 updated.insert(self.applier.customer(&seed));
             }
         }
-        fed.extend(updated.difference(&told).map(|customer| Fed { kind: "customer.updated", customer: *customer, others: Vec::new() }));
+        fed.extend(updated.difference(&told).map(|customer| Fed {
+            kind: "customer.updated",
+            customer: *customer,
+            others: Vec::new(),
+        }));
         Ok(fed)
     }
 }
@@ -322,7 +476,10 @@ const REFOLD_PAGE: usize = 256;
 
 /// Joins a taking-in: per key and agent the earliest, sorted, at most [`ORIGINS_MAX`] earliest.
 fn join_origin(origins: &mut Vec<OriginRow>, one: OriginRow) {
-    match origins.iter_mut().find(|row| row.key == one.key && row.agent == one.agent) {
+    match origins
+        .iter_mut()
+        .find(|row| row.key == one.key && row.agent == one.agent)
+    {
         Some(row) => row.captured_ms = row.captured_ms.min(one.captured_ms),
         None => origins.push(one),
     }
@@ -334,4 +491,3 @@ fn timeline_key(fingerprint: &Fingerprint, said: &Observation) -> Vec<u8> {
     use trenza_shared::store::Key;
     (*fingerprint, said.at_ms, said.event).to_key()
 }
-

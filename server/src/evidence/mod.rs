@@ -3,12 +3,12 @@
 //! Owns the order of work for one record: keep each event once, read what it says, fold it into its fragment, group, tell.
 //! Everything written here is a function of the log and of the decisions, so that `replay` gives the same bytes.
 
-mod stored; // reading back
-mod words; // the search index
 mod apply; // one record
 pub mod replay; // the same again, to compare
-mod resolver; // the loop that follows the log
+mod resolver;
+mod stored; // reading back
+mod words; // the search index // the loop that follows the log
 
 pub use apply::{Applier, Fed};
-pub use stored::{entries_of, entry_at, load_fragment, message_key, next_records, seed_of};
 pub use resolver::{DecideError, Resolver, load_decisions, run};
+pub use stored::{entries_of, entry_at, load_fragment, message_key, next_records, seed_of};

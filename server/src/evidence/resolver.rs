@@ -44,8 +44,14 @@ pub enum DecideError {
 }
 
 enum Command {
-    Decide { decision: Box<Decision>, preview: bool, answer: oneshot::Sender<Result<Outcome, DecideError>> },
-    Replay { answer: oneshot::Sender<Result<(), StoreError>> },
+    Decide {
+        decision: Box<Decision>,
+        preview: bool,
+        answer: oneshot::Sender<Result<Outcome, DecideError>>,
+    },
+    Replay {
+        answer: oneshot::Sender<Result<(), StoreError>>,
+    },
 }
 
 /// A handle to the loop.
@@ -78,8 +84,15 @@ impl Resolver {
     /// [`DecideError`].
     pub async fn decide(&self, decision: Decision, preview: bool) -> Result<Outcome, DecideError> {
         let (answer, done) = oneshot::channel();
-        let command = Command::Decide { decision: Box::new(decision), preview, answer };
-        self.commands.send(command).await.map_err(|_| DecideError::Stopping)?;
+        let command = Command::Decide {
+            decision: Box::new(decision),
+            preview,
+            answer,
+        };
+        self.commands
+            .send(command)
+            .await
+            .map_err(|_| DecideError::Stopping)?;
         done.await.map_err(|_| DecideError::Stopping)?
     }
 
@@ -89,7 +102,10 @@ impl Resolver {
     /// The store cannot be written.
     pub async fn replay(&self) -> Result<(), StoreError> {
         let (answer, done) = oneshot::channel();
-        self.commands.send(Command::Replay { answer }).await.map_err(|_| StoreError::Closed)?;
+        self.commands
+            .send(Command::Replay { answer })
+            .await
+            .map_err(|_| StoreError::Closed)?;
         done.await.map_err(|_| StoreError::Closed)?
     }
 }
@@ -128,11 +144,30 @@ pub fn run(
     let (told, applied) = watch::channel(APPLIED.get(&*store, &())?.unwrap_or(0));
     let (told_decisions, seen) = watch::channel(Arc::new(decisions.clone()));
     let (commands, waiting) = mpsc::channel(COMMANDS_MAX);
-    let state = Loop { store, applier, decisions, clock, told, told_decisions };
-    Ok((Resolver { commands, applied, decisions: seen }, follow(state, waiting, log_last, stop)))
+    let state = Loop {
+        store,
+        applier,
+        decisions,
+        clock,
+        told,
+        told_decisions,
+    };
+    Ok((
+        Resolver {
+            commands,
+            applied,
+            decisions: seen,
+        },
+        follow(state, waiting, log_last, stop),
+    ))
 }
 
-async fn follow(mut state: Loop, mut waiting: mpsc::Receiver<Command>, mut log_last: watch::Receiver<u64>, mut stop: watch::Receiver<bool>) {
+async fn follow(
+    mut state: Loop,
+    mut waiting: mpsc::Receiver<Command>,
+    mut log_last: watch::Receiver<u64>,
+    mut stop: watch::Receiver<bool>,
+) {
     loop {
         while let Ok(command) = waiting.try_recv() {
             state = blocking(state, |state| state.command(command)).await;
@@ -165,7 +200,10 @@ async fn blocking(state: Loop, job: impl FnOnce(&mut Loop) + Send + 'static) -> 
     blocking_result(state, move |state| job(state)).await.0
 }
 
-async fn blocking_result<T: Send + 'static>(mut state: Loop, job: impl FnOnce(&mut Loop) -> T + Send + 'static) -> (Loop, T) {
+async fn blocking_result<T: Send + 'static>(
+    mut state: Loop,
+    job: impl FnOnce(&mut Loop) -> T + Send + 'static,
+) -> (Loop, T) {
     let done = tokio::task::spawn_blocking(move || {
         let result = job(&mut state);
         (state, result)
@@ -190,7 +228,9 @@ impl Loop {
         });
         let within = within.count();
         records.truncate(within);
-        let Some(last) = records.last().map(|(number, _)| *number) else { return Ok(()) };
+        let Some(last) = records.last().map(|(number, _)| *number) else {
+            return Ok(());
+        };
         let fed_until = FED.get(&*self.store, &())?.unwrap_or(0);
         // One batch is either wholly told already (a replay) or not at all.
         if applied < fed_until && last > fed_until {
@@ -198,7 +238,9 @@ impl Loop {
         }
         let last = records.last().map_or(last, |(number, _)| *number);
         let mut overlay = Overlay::new(&*self.store);
-        let fed = self.applier.apply(&mut overlay, &self.decisions, &records)?;
+        let fed = self
+            .applier
+            .apply(&mut overlay, &self.decisions, &records)?;
         let mut batch = overlay.into_batch();
         if last > fed_until {
             self.tell(&mut batch, &fed)?;
@@ -210,10 +252,18 @@ impl Loop {
     }
 
     fn tell(&self, batch: &mut Batch, fed: &[Fed]) -> Result<(), StoreError> {
-        let next = FEED.scan(&*self.store, None, None, Direction::Back, 1)?.pop().map_or(1, |(number, _)| number + 1);
+        let next = FEED
+            .scan(&*self.store, None, None, Direction::Back, 1)?
+            .pop()
+            .map_or(1, |(number, _)| number + 1);
         let at_ms = self.clock.wall_ms();
         for (number, one) in (next..).zip(fed) {
-            let row = FeedRow { kind: one.kind.into(), customer: one.customer, others: one.others.clone(), at_ms };
+            let row = FeedRow {
+                kind: one.kind.into(),
+                customer: one.customer,
+                others: one.others.clone(),
+                at_ms,
+            };
             FEED.put(batch, &number, &row)?;
         }
         Ok(())
@@ -222,7 +272,11 @@ impl Loop {
     fn command(&mut self, command: Command) {
         // Whoever asked may have gone; what was asked is done all the same.
         match command {
-            Command::Decide { decision, preview, answer } => {
+            Command::Decide {
+                decision,
+                preview,
+                answer,
+            } => {
                 let _gone = answer.send(self.decide(*decision, preview));
             }
             Command::Replay { answer } => {
@@ -245,16 +299,24 @@ impl Loop {
         };
         if preview {
             let graph = StoredGraph(&mut overlay);
-            return identity::preview(&graph, &self.decisions, decision, &self.applier.rules).map_err(unwrap);
+            return identity::preview(&graph, &self.decisions, decision, &self.applier.rules)
+                .map_err(unwrap);
         }
         let mut decisions = self.decisions.clone();
-        let outcome = identity::decide(&mut StoredGraph(&mut overlay), &mut decisions, decision.clone(), &self.applier.rules).map_err(unwrap)?;
+        let outcome = identity::decide(
+            &mut StoredGraph(&mut overlay),
+            &mut decisions,
+            decision.clone(),
+            &self.applier.rules,
+        )
+        .map_err(unwrap)?;
         let mut batch = overlay.into_batch();
         DECISIONS.put(&mut batch, &decision.id, &DecisionRow(decision.clone()))?;
         self.tell(&mut batch, &self.applier.feed(&outcome.changes))?;
         self.store.commit(batch, Durable::Yes)?;
         self.decisions = decisions;
-        self.told_decisions.send_replace(Arc::new(self.decisions.clone()));
+        self.told_decisions
+            .send_replace(Arc::new(self.decisions.clone()));
         Ok(outcome)
     }
 }

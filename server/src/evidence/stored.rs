@@ -17,27 +17,51 @@ use crate::{
 ///
 /// # Errors
 /// The store cannot be read.
-pub fn seed_of(view: &(impl View + ?Sized), fingerprint: &Fingerprint) -> Result<Option<Fingerprint>, StoreError> {
-    let Some(id) = read::component_of(view, fingerprint)? else { return Ok(None) };
-    Ok(read::component(view, &id)?.and_then(|component| component.group_of(fingerprint).map(|group| group.seed)))
+pub fn seed_of(
+    view: &(impl View + ?Sized),
+    fingerprint: &Fingerprint,
+) -> Result<Option<Fingerprint>, StoreError> {
+    let Some(id) = read::component_of(view, fingerprint)? else {
+        return Ok(None);
+    };
+    Ok(read::component(view, &id)?
+        .and_then(|component| component.group_of(fingerprint).map(|group| group.seed)))
 }
 
 /// A stored fragment.
 ///
 /// # Errors
 /// The store cannot be read or the row is damaged.
-pub fn load_fragment(view: &(impl View + ?Sized), fingerprint: &Fingerprint) -> Result<Option<Fragment>, StoreError> {
-    let Some(bytes) = FRAGMENTS.get(view, fingerprint)? else { return Ok(None) };
-    Fragment::decode(&bytes).map(Some).map_err(|error| StoreError::Corrupt { space: FRAGMENTS.space().0.into(), detail: format!("{fingerprint}: {error}") })
+pub fn load_fragment(
+    view: &(impl View + ?Sized),
+    fingerprint: &Fingerprint,
+) -> Result<Option<Fragment>, StoreError> {
+    let Some(bytes) = FRAGMENTS.get(view, fingerprint)? else {
+        return Ok(None);
+    };
+    Fragment::decode(&bytes)
+        .map(Some)
+        .map_err(|error| StoreError::Corrupt {
+            space: FRAGMENTS.space().0.into(),
+            detail: format!("{fingerprint}: {error}"),
+        })
 }
 
 /// An event's text and row.
 ///
 /// # Errors
 /// The store cannot be read, or the log does not hold what the tables say.
-pub fn stored_event(view: &(impl View + ?Sized), id: &EventId) -> Result<(Event, EventRow), StoreError> {
-    let corrupt = |detail: String| StoreError::Corrupt { space: EVENTS.space().0.into(), detail: format!("{id}: {detail}") };
-    let row = EVENTS.get(view, id)?.ok_or_else(|| corrupt("it is not there".into()))?;
+pub fn stored_event(
+    view: &(impl View + ?Sized),
+    id: &EventId,
+) -> Result<(Event, EventRow), StoreError> {
+    let corrupt = |detail: String| StoreError::Corrupt {
+        space: EVENTS.space().0.into(),
+        detail: format!("{id}: {detail}"),
+    };
+    let row = EVENTS
+        .get(view, id)?
+        .ok_or_else(|| corrupt("it is not there".into()))?;
     let entry = entry_at(view, row.position)?;
     let text = entry.text().map_err(|error| corrupt(error.to_string()))?;
     let event = Event::stored(text.to_owned()).map_err(|error| corrupt(error.to_string()))?;
@@ -49,9 +73,15 @@ pub fn stored_event(view: &(impl View + ?Sized), id: &EventId) -> Result<(Event,
 /// # Errors
 /// The store cannot be read, or the log has no such entry.
 pub fn entry_at(view: &(impl View + ?Sized), position: Position) -> Result<Entry, StoreError> {
-    let corrupt = |detail: String| StoreError::Corrupt { space: LOG.space().0.into(), detail: format!("record {}: {detail}", position.record) };
+    let corrupt = |detail: String| StoreError::Corrupt {
+        space: LOG.space().0.into(),
+        detail: format!("record {}: {detail}", position.record),
+    };
     let entries = entries_of(view, position.record)?;
-    entries.into_iter().nth(position.index as usize).ok_or_else(|| corrupt(format!("it has no entry {}", position.index)))
+    entries
+        .into_iter()
+        .nth(position.index as usize)
+        .ok_or_else(|| corrupt(format!("it has no entry {}", position.index)))
 }
 
 /// The entries of a record of the log.
@@ -59,8 +89,13 @@ pub fn entry_at(view: &(impl View + ?Sized), position: Position) -> Result<Entry
 /// # Errors
 /// The store cannot be read, or the log has no such record.
 pub fn entries_of(view: &(impl View + ?Sized), record: u64) -> Result<Vec<Entry>, StoreError> {
-    let corrupt = |detail: String| StoreError::Corrupt { space: LOG.space().0.into(), detail: format!("record {record}: {detail}") };
-    let row = LOG.get(view, &record)?.ok_or_else(|| corrupt("it is not there".into()))?;
+    let corrupt = |detail: String| StoreError::Corrupt {
+        space: LOG.space().0.into(),
+        detail: format!("record {record}: {detail}"),
+    };
+    let row = LOG
+        .get(view, &record)?
+        .ok_or_else(|| corrupt("it is not there".into()))?;
     row.run.unpack().map_err(|error| corrupt(error.to_string()))
 }
 
@@ -75,6 +110,10 @@ pub fn message_key(message_id: &str) -> [u8; 16] {
 ///
 /// # Errors
 /// The store cannot be read.
-pub fn next_records(view: &(impl View + ?Sized), applied: u64, max: usize) -> Result<Vec<(u64, RecordRow)>, StoreError> {
+pub fn next_records(
+    view: &(impl View + ?Sized),
+    applied: u64,
+    max: usize,
+) -> Result<Vec<(u64, RecordRow)>, StoreError> {
     LOG.scan(view, Some(&(applied + 1)), None, Direction::Forward, max)
 }

@@ -13,12 +13,23 @@ const WORDS_MAX: usize = 48;
 /// The searchable words of a payload: folded parts of names and identifiers.
 pub fn words(payload: &Payload) -> BTreeSet<String> {
     let person = &payload.person;
-    let names = person.given.iter().chain(&person.surnames).chain(person.company.iter());
-    let values = payload.identifiers.iter().filter(|one| one.kind != Kind::AnonymousId).map(|one| &one.value);
+    let names = person
+        .given
+        .iter()
+        .chain(&person.surnames)
+        .chain(person.company.iter());
+    let values = payload
+        .identifiers
+        .iter()
+        .filter(|one| one.kind != Kind::AnonymousId)
+        .map(|one| &one.value);
     let mut out = BTreeSet::new();
     for text in names.chain(values) {
         let folded = fold(text);
-        for word in folded.split(|char: char| !char.is_alphanumeric()).filter(|word| word.chars().count() >= 2) {
+        for word in folded
+            .split(|char: char| !char.is_alphanumeric())
+            .filter(|word| word.chars().count() >= 2)
+        {
             out.insert(shortened(word));
         }
         let whole = folded.trim_start_matches('+');
@@ -30,5 +41,8 @@ pub fn words(payload: &Payload) -> BTreeSet<String> {
 }
 
 fn shortened(word: &str) -> String {
-    word.char_indices().take_while(|(at, char)| at + char.len_utf8() <= WORD_BYTES_MAX).map(|(_, char)| char).collect()
+    word.char_indices()
+        .take_while(|(at, char)| at + char.len_utf8() <= WORD_BYTES_MAX)
+        .map(|(_, char)| char)
+        .collect()
 }

@@ -35,7 +35,10 @@ pub struct ServerCollector {
 impl ServerCollector {
     /// A collector of this server.
     pub fn new(app: App) -> Self {
-        Self { app, buckets: Arc::default() }
+        Self {
+            app,
+            buckets: Arc::default(),
+        }
     }
 
     fn limited(&self, key: &str) -> Option<u32> {
@@ -46,8 +49,13 @@ impl ServerCollector {
         let now_ms = self.now_ms();
         let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
         // Only keys of known sources come here, so the map is as small as the registry.
-        let limit = RateLimit { burst: per_s.saturating_mul(2), per_second: per_s };
-        let bucket = buckets.entry(key.to_owned()).or_insert_with(|| TokenBucket::full(limit, now_ms));
+        let limit = RateLimit {
+            burst: per_s.saturating_mul(2),
+            per_second: per_s,
+        };
+        let bucket = buckets
+            .entry(key.to_owned())
+            .or_insert_with(|| TokenBucket::full(limit, now_ms));
         let (left, decision) = bucket.take(limit, now_ms, 1);
         *bucket = left;
         match decision {
@@ -59,10 +67,24 @@ impl ServerCollector {
 
 /// An entry of what a client sent, as every collector of this program writes it.
 pub fn entries(taken: &Taken, boottime_ms: u64) -> Vec<Entry> {
-    let open = |what| Open { what, captured_ms: taken.received_ms, boottime_ms, offset_min: 0, key: taken.key.clone(), unverified: taken.verdict != Verdict::Known };
-    let events = taken.events.iter().map(|event| Entry::clear(&open(What::Event(event.kind)), &event.text));
+    let open = |what| Open {
+        what,
+        captured_ms: taken.received_ms,
+        boottime_ms,
+        offset_min: 0,
+        key: taken.key.clone(),
+        unverified: taken.verdict != Verdict::Known,
+    };
+    let events = taken
+        .events
+        .iter()
+        .map(|event| Entry::clear(&open(What::Event(event.kind)), &event.text));
     let rejected = taken.rejected.iter().map(|one| {
-        let what = What::Rejected { code: one.code.to_owned(), reason: one.reason.clone(), message_id: one.message_id.clone() };
+        let what = What::Rejected {
+            code: one.code.to_owned(),
+            reason: one.reason.clone(),
+            message_id: one.message_id.clone(),
+        };
         let end = one.text.floor_char_boundary(EVENT_BYTES_MAX);
         Entry::clear(&open(what), &one.text[..end])
     });
@@ -71,15 +93,22 @@ pub fn entries(taken: &Taken, boottime_ms: u64) -> Vec<Entry> {
 
 impl Collector for ServerCollector {
     fn judge(&self, key: &str, origin: Option<&str>) -> Verdict {
-        let Some(source) = self.app.registry.source(key) else { return Verdict::Quarantine };
+        let Some(source) = self.app.registry.source(key) else {
+            return Verdict::Quarantine;
+        };
         if source.revoked {
             return Verdict::Revoked;
         }
         if let Some(origin) = origin
             && !source.origins.is_empty()
-            && !source.origins.iter().any(|allowed| allowed.eq_ignore_ascii_case(origin))
+            && !source
+                .origins
+                .iter()
+                .any(|allowed| allowed.eq_ignore_ascii_case(origin))
         {
-            return Verdict::OriginRefused { origin: origin.to_owned() };
+            return Verdict::OriginRefused {
+                origin: origin.to_owned(),
+            };
         }
         match self.limited(key) {
             Some(retry_after_s) => Verdict::RateLimited { retry_after_s },
@@ -90,21 +119,35 @@ impl Collector for ServerCollector {
     async fn store(&self, taken: Taken) -> Result<Stored, CannotStore> {
         let entries = entries(&taken, self.app.clock.boottime_ms());
         if entries.is_empty() {
-            return Ok(Stored { duplicates: 0, resolved: taken.wait_resolved.then_some(true) });
+            return Ok(Stored {
+                duplicates: 0,
+                resolved: taken.wait_resolved.then_some(true),
+            });
         }
-        let placed = self.app.append(Arrival::own(taken.received_ms, Hop::Own, &entries)).await.map_err(|error| match error {
-            GroupError::Closed => CannotStore::Closed { retry_after_s: RETRY_AFTER_S },
-            GroupError::Busy => CannotStore::Full { retry_after_s: 1 },
-            GroupError::Refused(error) => {
-                tracing::error!(%error, "events not stored");
-                CannotStore::Full { retry_after_s: RETRY_AFTER_S }
-            }
-        })?;
+        let placed = self
+            .app
+            .append(Arrival::own(taken.received_ms, Hop::Own, &entries))
+            .await
+            .map_err(|error| match error {
+                GroupError::Closed => CannotStore::Closed {
+                    retry_after_s: RETRY_AFTER_S,
+                },
+                GroupError::Busy => CannotStore::Full { retry_after_s: 1 },
+                GroupError::Refused(error) => {
+                    tracing::error!(%error, "events not stored");
+                    CannotStore::Full {
+                        retry_after_s: RETRY_AFTER_S,
+                    }
+                }
+            })?;
         let resolved = match placed {
             Placed::Stored(record) if taken.wait_resolved => Some(self.app.resolved(record).await),
             _ => None,
         };
-        Ok(Stored { duplicates: 0, resolved })
+        Ok(Stored {
+            duplicates: 0,
+            resolved,
+        })
     }
 
     fn now_ms(&self) -> i64 {

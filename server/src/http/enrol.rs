@@ -40,18 +40,30 @@ pub struct EnrolAnswer {
 /// A code as its hash: codes are not kept.
 pub fn code_hash(code: &str) -> [u8; 32] {
     // Typed by people: case and dashes do not count.
-    let plain: String = code.chars().filter(char::is_ascii_alphanumeric).map(|char| char.to_ascii_uppercase()).collect();
+    let plain: String = code
+        .chars()
+        .filter(char::is_ascii_alphanumeric)
+        .map(|char| char.to_ascii_uppercase())
+        .collect();
     *blake3::hash(plain.as_bytes()).as_bytes()
 }
 
 /// `POST /v1/enrol`
-pub async fn enrol(State(app): State<App>, Json(request): Json<EnrolRequest>) -> Result<Json<EnrolAnswer>, HttpError> {
+pub async fn enrol(
+    State(app): State<App>,
+    Json(request): Json<EnrolRequest>,
+) -> Result<Json<EnrolAnswer>, HttpError> {
     let now_ms = app.clock.wall_ms();
     let key = code_hash(&request.code);
     // One enrolment at a time: a code works once.
     let _one = app.enrolling.lock().await;
-    let invite = INVITES.get(&*app.store, &key).map_err(HttpError::internal)?;
-    let refused = |message: &str| HttpError::forbidden(message).hint("ask the admin for a new invitation: trenza-server agent invite");
+    let invite = INVITES
+        .get(&*app.store, &key)
+        .map_err(HttpError::internal)?;
+    let refused = |message: &str| {
+        HttpError::forbidden(message)
+            .hint("ask the admin for a new invitation: trenza-server agent invite")
+    };
     let mut invite = invite.ok_or_else(|| refused("this code is not known here"))?;
     if invite.used_by.is_some() {
         return Err(refused("this code was used already"));
@@ -81,10 +93,25 @@ pub async fn enrol(State(app): State<App>, Json(request): Json<EnrolRequest>) ->
     };
     invite.used_by = Some(agent);
     let mut batch = Batch::new();
-    INVITES.put(&mut batch, &key, &invite).map_err(HttpError::internal)?;
-    SOURCES.put(&mut batch, &write_key, &source).map_err(HttpError::internal)?;
-    CERTS.put(&mut batch, &issued.fingerprint, &CertRow { agent, not_after_ms: issued.not_after_ms }).map_err(HttpError::internal)?;
-    app.registry.put_agent(&agent, &row, batch).map_err(HttpError::internal)?;
+    INVITES
+        .put(&mut batch, &key, &invite)
+        .map_err(HttpError::internal)?;
+    SOURCES
+        .put(&mut batch, &write_key, &source)
+        .map_err(HttpError::internal)?;
+    CERTS
+        .put(
+            &mut batch,
+            &issued.fingerprint,
+            &CertRow {
+                agent,
+                not_after_ms: issued.not_after_ms,
+            },
+        )
+        .map_err(HttpError::internal)?;
+    app.registry
+        .put_agent(&agent, &row, batch)
+        .map_err(HttpError::internal)?;
     app.registry.note_source(&write_key, &source);
     tracing::info!(agent.id = %agent, agent.touchpoint = %row.touchpoint, agent.program = %request.program.chars().take(40).collect::<String>(), "agent enrolled");
     Ok(Json(EnrolAnswer {
@@ -113,15 +140,39 @@ pub struct RenewAnswer {
 }
 
 /// `POST /sync/v1/renew`
-pub async fn renew(State(app): State<App>, Extension(peer): Extension<Peer>, Json(request): Json<RenewRequest>) -> Result<Json<RenewAnswer>, HttpError> {
+pub async fn renew(
+    State(app): State<App>,
+    Extension(peer): Extension<Peer>,
+    Json(request): Json<RenewRequest>,
+) -> Result<Json<RenewAnswer>, HttpError> {
     let agent = agent_of(&app, &peer)?;
     let issued = sign(&app, &request.csr, agent)?;
     let mut batch = Batch::new();
-    CERTS.put(&mut batch, &issued.fingerprint, &CertRow { agent, not_after_ms: issued.not_after_ms }).map_err(HttpError::internal)?;
-    app.store.commit(batch, trenza_shared::store::Durable::Yes).map_err(HttpError::internal)?;
-    Ok(Json(RenewAnswer { certificate: issued.pem }))
+    CERTS
+        .put(
+            &mut batch,
+            &issued.fingerprint,
+            &CertRow {
+                agent,
+                not_after_ms: issued.not_after_ms,
+            },
+        )
+        .map_err(HttpError::internal)?;
+    app.store
+        .commit(batch, trenza_shared::store::Durable::Yes)
+        .map_err(HttpError::internal)?;
+    Ok(Json(RenewAnswer {
+        certificate: issued.pem,
+    }))
 }
 
 fn sign(app: &App, csr: &str, agent: AgentId) -> Result<IssuedCert, HttpError> {
-    app.ca.sign_agent(csr, agent, app.clock.wall_ms(), app.config.tls.agent_cert_days).map_err(|error| HttpError::bad_request("bad_csr", error.to_string()))
+    app.ca
+        .sign_agent(
+            csr,
+            agent,
+            app.clock.wall_ms(),
+            app.config.tls.agent_cert_days,
+        )
+        .map_err(|error| HttpError::bad_request("bad_csr", error.to_string()))
 }

@@ -26,14 +26,22 @@ const SNIPPET: &[u8] = include_bytes!("../../../js-snippet/dist/t.js");
 /// Capture, API and pages: the `https` and `http` listeners.
 pub fn routes(app: App, protocol: &'static str) -> Router {
     let pages = views::routes().with_state(app.clone());
-    with_error_form(public_routes(app.clone(), protocol).merge(pages)).layer(middleware::from_fn_with_state(app, views::as_pages))
+    with_error_form(public_routes(app.clone(), protocol).merge(pages))
+        .layer(middleware::from_fn_with_state(app, views::as_pages))
 }
 
 /// Of them, what programs may rely on: what `GET /openapi.json` describes.
 pub fn public_routes(app: App, protocol: &'static str) -> Router {
-    let options = capture::Options { snippet: SNIPPET, protocol, ..capture::Options::default() };
+    let options = capture::Options {
+        snippet: SNIPPET,
+        protocol,
+        ..capture::Options::default()
+    };
     let capture = capture::router(collector::ServerCollector::new(app.clone()), options);
-    let rest = Router::new().route("/v1/enrol", post(enrol::enrol)).merge(api::routes()).with_state(app);
+    let rest = Router::new()
+        .route("/v1/enrol", post(enrol::enrol))
+        .merge(api::routes())
+        .with_state(app);
     capture.merge(rest)
 }
 
@@ -57,5 +65,10 @@ pub fn ops_routes(app: App) -> Router {
 
 /// The local socket of the commands.
 pub fn admin_routes(app: App) -> Router {
-    with_error_form(Router::new().route("/admin", post(admin::serve)).route("/admin/ping", get(|| async { "trenza" })).with_state(app))
+    with_error_form(
+        Router::new()
+            .route("/admin", post(admin::serve))
+            .route("/admin/ping", get(|| async { "trenza" }))
+            .with_state(app),
+    )
 }

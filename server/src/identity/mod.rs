@@ -9,7 +9,9 @@ use trenza_shared::{
     store::{Direction, Overlay, StoreError, View, Writer},
 };
 
-use crate::tables::{COMPONENT_OF, COMPONENTS, ComponentRow, HOLDERS, NODES, NodeRow, PROFILES, ProfileRow};
+use crate::tables::{
+    COMPONENT_OF, COMPONENTS, ComponentRow, HOLDERS, NODES, NodeRow, PROFILES, ProfileRow,
+};
 
 /// The graph over an overlay: what is written is read back at once and committed by the caller.
 pub struct StoredGraph<'a, 'b>(pub &'a mut Overlay<'b>);
@@ -22,7 +24,10 @@ pub mod read {
     ///
     /// # Errors
     /// The store cannot be read.
-    pub fn node(view: &(impl View + ?Sized), fingerprint: &Fingerprint) -> Result<Option<Node>, StoreError> {
+    pub fn node(
+        view: &(impl View + ?Sized),
+        fingerprint: &Fingerprint,
+    ) -> Result<Option<Node>, StoreError> {
         Ok(NODES.get(view, fingerprint)?.map(|row| row.0))
     }
 
@@ -30,12 +35,22 @@ pub mod read {
     ///
     /// # Errors
     /// The store cannot be read.
-    pub fn holders(view: &(impl View + ?Sized), key: &Identifier, after: Option<&Fingerprint>, max: usize) -> Result<Vec<Fingerprint>, StoreError> {
+    pub fn holders(
+        view: &(impl View + ?Sized),
+        key: &Identifier,
+        after: Option<&Fingerprint>,
+        max: usize,
+    ) -> Result<Vec<Fingerprint>, StoreError> {
         let hash = key_hash(key);
         let rows = match after {
             None => HOLDERS.scan_prefix(view, &hash, Direction::Forward, max)?,
             Some(after) => {
-                let mut rows = HOLDERS.scan_prefix_from(view, &hash, &(hash, *after), max.saturating_add(1))?;
+                let mut rows = HOLDERS.scan_prefix_from(
+                    view,
+                    &hash,
+                    &(hash, *after),
+                    max.saturating_add(1),
+                )?;
                 rows.retain(|((_, holder), ())| holder != after);
                 rows.truncate(max);
                 rows
@@ -48,16 +63,24 @@ pub mod read {
     ///
     /// # Errors
     /// The store cannot be read.
-    pub fn component_of(view: &(impl View + ?Sized), member: &Fingerprint) -> Result<Option<Fingerprint>, StoreError> {
+    pub fn component_of(
+        view: &(impl View + ?Sized),
+        member: &Fingerprint,
+    ) -> Result<Option<Fingerprint>, StoreError> {
         let bytes = COMPONENT_OF.get(view, member)?;
-        Ok(bytes.and_then(|bytes| <[u8; 16]>::try_from(bytes.as_slice()).ok()).map(Fingerprint))
+        Ok(bytes
+            .and_then(|bytes| <[u8; 16]>::try_from(bytes.as_slice()).ok())
+            .map(Fingerprint))
     }
 
     /// A component.
     ///
     /// # Errors
     /// The store cannot be read.
-    pub fn component(view: &(impl View + ?Sized), id: &Fingerprint) -> Result<Option<Component>, StoreError> {
+    pub fn component(
+        view: &(impl View + ?Sized),
+        id: &Fingerprint,
+    ) -> Result<Option<Component>, StoreError> {
         Ok(COMPONENTS.get(view, id)?.map(|row| row.0))
     }
 }
@@ -84,7 +107,12 @@ impl<'b> Graph for StoredGraph<'_, 'b> {
         Ok(())
     }
 
-    fn holders(&self, key: &Identifier, after: Option<&Fingerprint>, max: usize) -> Result<Vec<Fingerprint>, StoreError> {
+    fn holders(
+        &self,
+        key: &Identifier,
+        after: Option<&Fingerprint>,
+        max: usize,
+    ) -> Result<Vec<Fingerprint>, StoreError> {
         read::holders(&*self.0, key, after, max)
     }
 
@@ -93,7 +121,10 @@ impl<'b> Graph for StoredGraph<'_, 'b> {
     }
 
     fn profile(&self, key: &Identifier) -> Result<KeyProfile, StoreError> {
-        Ok(PROFILES.get(&*self.0, &key_hash(key))?.map(|row| row.0).unwrap_or_default())
+        Ok(PROFILES
+            .get(&*self.0, &key_hash(key))?
+            .map(|row| row.0)
+            .unwrap_or_default())
     }
 
     fn put_profile(&mut self, key: &Identifier, profile: &KeyProfile) -> Result<(), StoreError> {
@@ -104,8 +135,16 @@ impl<'b> Graph for StoredGraph<'_, 'b> {
         read::component_of(&*self.0, member)
     }
 
-    fn put_component_of(&mut self, member: &Fingerprint, component: &Fingerprint) -> Result<(), StoreError> {
-        self.0.put_raw(COMPONENT_OF.space(), member.0.to_vec(), component.0.to_vec());
+    fn put_component_of(
+        &mut self,
+        member: &Fingerprint,
+        component: &Fingerprint,
+    ) -> Result<(), StoreError> {
+        self.0.put_raw(
+            COMPONENT_OF.space(),
+            member.0.to_vec(),
+            component.0.to_vec(),
+        );
         Ok(())
     }
 

@@ -35,13 +35,30 @@ impl Arrival {
     /// Entries that the server itself took in or imported.
     pub fn own(received_ms: i64, hop: Hop, entries: &[Entry]) -> Self {
         let count = u32::try_from(entries.len()).unwrap_or(u32::MAX);
-        Self { received_ms, hop, count, run: Run::pack(entries), links: None }
+        Self {
+            received_ms,
+            hop,
+            count,
+            run: Run::pack(entries),
+            links: None,
+        }
     }
 
     /// A frame whose chain was checked.
     pub fn frame(received_ms: i64, frame: Frame) -> Self {
-        let hop = Hop::Agent { agent: frame.agent, epoch: frame.epoch, lane: frame.lane, first: frame.first };
-        Self { received_ms, hop, count: frame.count, run: frame.run, links: Some((frame.previous, frame.head)) }
+        let hop = Hop::Agent {
+            agent: frame.agent,
+            epoch: frame.epoch,
+            lane: frame.lane,
+            first: frame.first,
+        };
+        Self {
+            received_ms,
+            hop,
+            count: frame.count,
+            run: frame.run,
+            links: Some((frame.previous, frame.head)),
+        }
     }
 }
 
@@ -70,12 +87,24 @@ pub struct LaneRowAt {
 impl LaneRowAt {
     /// As told to the agent. Without a backup or a second node, stored counts as archived.
     pub fn have(self, epoch: Epoch, lane: Lane) -> LaneHave {
-        LaneHave { epoch, lane, acked: self.seq, hash: self.hash, archived: self.seq }
+        LaneHave {
+            epoch,
+            lane,
+            acked: self.seq,
+            hash: self.hash,
+            archived: self.seq,
+        }
     }
 }
 
 /// How a frame stands to what is there: a pure decision.
-pub fn place(at: LaneRowAt, first: Seq, last: Seq, previous: ChainHash, head: ChainHash) -> Option<Placed> {
+pub fn place(
+    at: LaneRowAt,
+    first: Seq,
+    last: Seq,
+    previous: ChainHash,
+    head: ChainHash,
+) -> Option<Placed> {
     if last < at.seq || (last == at.seq && head == at.hash) {
         return Some(Placed::Known(at));
     }
@@ -108,10 +137,23 @@ impl Log {
     /// # Errors
     /// The store cannot be read.
     pub fn open(store: Arc<dyn Store>) -> Result<(Self, std::thread::JoinHandle<()>), StoreError> {
-        let end = LOG.scan(&*store, None, None, Direction::Back, 1)?.pop().map_or(0, |(number, _)| number);
+        let end = LOG
+            .scan(&*store, None, None, Direction::Back, 1)?
+            .pop()
+            .map_or(0, |(number, _)| number);
         let (told, last) = watch::channel(end);
-        let (commits, thread) = GroupCommit::start("log", Writer { store, next: end + 1, told })
-            .map_err(|error| StoreError::Io { doing: "start of the log's thread", detail: error.to_string() })?;
+        let (commits, thread) = GroupCommit::start(
+            "log",
+            Writer {
+                store,
+                next: end + 1,
+                told,
+            },
+        )
+        .map_err(|error| StoreError::Io {
+            doing: "start of the log's thread",
+            detail: error.to_string(),
+        })?;
         Ok((Self { commits, last }, thread))
     }
 
@@ -155,7 +197,16 @@ impl Writer {
         let mut lanes: BTreeMap<(AgentId, Epoch, Lane), LaneRowAt> = BTreeMap::new();
         let mut placed = Vec::with_capacity(items.len());
         for arrival in items {
-            if let (Hop::Agent { agent, epoch, lane, first }, Some((previous, head))) = (&arrival.hop, arrival.links) {
+            if let (
+                Hop::Agent {
+                    agent,
+                    epoch,
+                    lane,
+                    first,
+                },
+                Some((previous, head)),
+            ) = (&arrival.hop, arrival.links)
+            {
                 let key = (*agent, *epoch, *lane);
                 let at = match lanes.get(&key) {
                     Some(at) => *at,
@@ -166,10 +217,28 @@ impl Writer {
                     placed.push(other);
                     continue;
                 }
-                lanes.insert(key, LaneRowAt { seq: last, hash: head });
-                LANES.put(&mut batch, &key, &LaneRow { seq: last, hash: head })?;
+                lanes.insert(
+                    key,
+                    LaneRowAt {
+                        seq: last,
+                        hash: head,
+                    },
+                );
+                LANES.put(
+                    &mut batch,
+                    &key,
+                    &LaneRow {
+                        seq: last,
+                        hash: head,
+                    },
+                )?;
             }
-            let row = RecordRow { received_ms: arrival.received_ms, hop: arrival.hop, count: arrival.count, run: arrival.run };
+            let row = RecordRow {
+                received_ms: arrival.received_ms,
+                hop: arrival.hop,
+                count: arrival.count,
+                run: arrival.run,
+            };
             LOG.put(&mut batch, &next, &row)?;
             placed.push(Placed::Stored(next));
             next += 1;
@@ -186,7 +255,16 @@ impl Writer {
 /// # Errors
 /// The store cannot be read.
 pub fn lane_end(store: &dyn Store, key: &(AgentId, Epoch, Lane)) -> Result<LaneRowAt, StoreError> {
-    Ok(LANES.get(store, key)?.map_or(LaneRowAt { seq: 0, hash: CHAIN_START }, |row| LaneRowAt { seq: row.seq, hash: row.hash }))
+    Ok(LANES.get(store, key)?.map_or(
+        LaneRowAt {
+            seq: 0,
+            hash: CHAIN_START,
+        },
+        |row| LaneRowAt {
+            seq: row.seq,
+            hash: row.hash,
+        },
+    ))
 }
 
 #[cfg(test)]
@@ -196,7 +274,10 @@ mod tests {
     #[test]
     fn a_frame_is_stored_known_a_gap_or_a_fork() {
         let h = |byte| ChainHash([byte; 32]);
-        let at = LaneRowAt { seq: 10, hash: h(10) };
+        let at = LaneRowAt {
+            seq: 10,
+            hash: h(10),
+        };
         assert_eq!(place(at, 11, 12, h(10), h(12)), None);
         assert_eq!(place(at, 9, 10, h(8), h(10)), Some(Placed::Known(at)));
         assert_eq!(place(at, 1, 4, h(0), h(4)), Some(Placed::Known(at)));

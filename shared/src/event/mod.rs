@@ -15,7 +15,13 @@ pub const EVENT_DEPTH_MAX: usize = 64;
 pub const MESSAGE_ID_BYTES_MAX: usize = 512;
 
 /// Members that a transport may change on a retry: they are no part of the content.
-const TRANSPORT_MEMBERS: [&str; 5] = ["sentAt", "receivedAt", "writeKey", "_metadata", "retryCount"];
+const TRANSPORT_MEMBERS: [&str; 5] = [
+    "sentAt",
+    "receivedAt",
+    "writeKey",
+    "_metadata",
+    "retryCount",
+];
 
 /// What happened, by the Segment spec.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
@@ -37,7 +43,14 @@ pub enum EventType {
 
 impl EventType {
     /// Every type.
-    pub const ALL: [Self; 6] = [Self::Track, Self::Identify, Self::Page, Self::Screen, Self::Group, Self::Alias];
+    pub const ALL: [Self; 6] = [
+        Self::Track,
+        Self::Identify,
+        Self::Page,
+        Self::Screen,
+        Self::Group,
+        Self::Alias,
+    ];
 
     /// The text of the `type` member and of the path.
     pub fn name(self) -> &'static str {
@@ -61,7 +74,9 @@ impl EventType {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BadEvent {
     /// Longer than [`EVENT_BYTES_MAX`].
-    #[error("event has {bytes} bytes, the limit is {EVENT_BYTES_MAX}; send large content by reference")]
+    #[error(
+        "event has {bytes} bytes, the limit is {EVENT_BYTES_MAX}; send large content by reference"
+    )]
     TooLarge {
         /// What it has.
         bytes: usize,
@@ -90,7 +105,9 @@ pub enum BadEvent {
         path: &'static str,
     },
     /// Neither `userId`, nor `anonymousId`, nor any other identifier.
-    #[error("event names nobody: give userId, anonymousId, or an identifier in traits or context.externalIds")]
+    #[error(
+        "event names nobody: give userId, anonymousId, or an identifier in traits or context.externalIds"
+    )]
     NoId,
     /// A `messageId` that is too long or no text.
     #[error("messageId must be a text of 1 to {MESSAGE_ID_BYTES_MAX} bytes")]
@@ -156,11 +173,15 @@ impl Event {
                 path
             }
             (Some(Value::String(name)), path) => {
-                let kind = EventType::from_name(name).ok_or_else(|| BadEvent::UnknownType(shortened(name)))?;
+                let kind = EventType::from_name(name)
+                    .ok_or_else(|| BadEvent::UnknownType(shortened(name)))?;
                 if let Some(path) = path
                     && path != kind
                 {
-                    return Err(BadEvent::TypeContradictsPath { body: shortened(name), path: path.name() });
+                    return Err(BadEvent::TypeContradictsPath {
+                        body: shortened(name),
+                        path: path.name(),
+                    });
                 }
                 kind
             }
@@ -195,11 +216,21 @@ impl Event {
             Some(Value::String(own)) if own.len() <= MESSAGE_ID_BYTES_MAX => own.clone(),
             Some(_) => return Err(BadEvent::BadMessageId),
         };
-        let text = if changed { Value::Object(body.clone()).to_string() } else { raw.trim().to_owned() };
+        let text = if changed {
+            Value::Object(body.clone()).to_string()
+        } else {
+            raw.trim().to_owned()
+        };
         if text.len() > EVENT_BYTES_MAX {
             return Err(BadEvent::TooLarge { bytes: text.len() });
         }
-        Ok(Self { id: content_id(&body), message_id, kind, body, text })
+        Ok(Self {
+            id: content_id(&body),
+            message_id,
+            kind,
+            body,
+            text,
+        })
     }
 
     /// Reads an event back from its stored text.
@@ -208,9 +239,23 @@ impl Event {
     /// The text is not one that [`Event::take`] made.
     pub fn stored(text: String) -> Result<Self, BadEvent> {
         let body = parse(&text)?;
-        let kind = body.get("type").and_then(Value::as_str).and_then(EventType::from_name).ok_or(BadEvent::NoType)?;
-        let message_id = body.get("messageId").and_then(Value::as_str).ok_or(BadEvent::BadMessageId)?.to_owned();
-        Ok(Self { id: content_id(&body), message_id, kind, body, text })
+        let kind = body
+            .get("type")
+            .and_then(Value::as_str)
+            .and_then(EventType::from_name)
+            .ok_or(BadEvent::NoType)?;
+        let message_id = body
+            .get("messageId")
+            .and_then(Value::as_str)
+            .ok_or(BadEvent::BadMessageId)?
+            .to_owned();
+        Ok(Self {
+            id: content_id(&body),
+            message_id,
+            kind,
+            body,
+            text,
+        })
     }
 
     /// The member at a path of names, as text.
@@ -225,20 +270,27 @@ impl Event {
 
     /// The client's own time of the event, as text: `originalTimestamp`, else `timestamp`.
     pub fn client_time(&self) -> Option<&str> {
-        ["originalTimestamp", "timestamp"].into_iter().find_map(|name| self.text_at(&[name]))
+        ["originalTimestamp", "timestamp"]
+            .into_iter()
+            .find_map(|name| self.text_at(&[name]))
     }
 }
 
 /// The value at a path of names.
 pub fn at<'a>(body: &'a Map<String, Value>, path: &[&str]) -> Option<&'a Value> {
     let (first, rest) = path.split_first()?;
-    rest.iter().try_fold(body.get(*first)?, |value, name| value.get(name))
+    rest.iter()
+        .try_fold(body.get(*first)?, |value, name| value.get(name))
 }
 
 /// BLAKE3 of the canonical form without what a transport may change.
 fn content_id(body: &Map<String, Value>) -> EventId {
     let mut form = String::with_capacity(512);
-    canonical::write_object(body.iter().filter(|(name, _)| !TRANSPORT_MEMBERS.contains(&name.as_str())), &mut form);
+    canonical::write_object(
+        body.iter()
+            .filter(|(name, _)| !TRANSPORT_MEMBERS.contains(&name.as_str())),
+        &mut form,
+    );
     EventId(*blake3::hash(form.as_bytes()).as_bytes())
 }
 
@@ -289,7 +341,15 @@ fn merge_under(own: &mut Map<String, Value>, root: &Map<String, Value>) {
 }
 
 /// The names under which identifiers of a person stand in traits.
-pub const IDENTIFIER_TRAITS: [&str; 7] = ["email", "phone", "nationalId", "loyaltyId", "badgeId", "accountId", "userId"];
+pub const IDENTIFIER_TRAITS: [&str; 7] = [
+    "email",
+    "phone",
+    "nationalId",
+    "loyaltyId",
+    "badgeId",
+    "accountId",
+    "userId",
+];
 
 fn names_somebody(body: &Map<String, Value>) -> bool {
     let present = |value: Option<&Value>| match value {
@@ -297,12 +357,20 @@ fn names_somebody(body: &Map<String, Value>) -> bool {
         Some(Value::Number(_)) => true,
         _ => false,
     };
-    let in_traits = |path: &[&str]| at(body, path).is_some_and(|traits| IDENTIFIER_TRAITS.iter().any(|name| present(traits.get(name))));
+    let in_traits = |path: &[&str]| {
+        at(body, path).is_some_and(|traits| {
+            IDENTIFIER_TRAITS
+                .iter()
+                .any(|name| present(traits.get(name)))
+        })
+    };
     present(body.get("userId"))
         || present(body.get("anonymousId"))
         || in_traits(&["traits"])
         || in_traits(&["context", "traits"])
-        || at(body, &["context", "externalIds"]).and_then(Value::as_array).is_some_and(|ids| ids.iter().any(|id| present(id.get("id"))))
+        || at(body, &["context", "externalIds"])
+            .and_then(Value::as_array)
+            .is_some_and(|ids| ids.iter().any(|id| present(id.get("id"))))
 }
 
 fn shortened(text: &str) -> String {

@@ -5,7 +5,13 @@ use proptest::prelude::*;
 use super::*;
 
 fn take(raw: &str) -> Result<Event, BadEvent> {
-    Event::take(raw, Taking { fresh_message_id: "fresh", ..Taking::default() })
+    Event::take(
+        raw,
+        Taking {
+            fresh_message_id: "fresh",
+            ..Taking::default()
+        },
+    )
 }
 
 #[test]
@@ -41,19 +47,33 @@ fn an_event_without_message_id_gets_one() {
 
 #[test]
 fn a_root_context_goes_under_the_events_own() {
-    let root: Map<String, Value> = serde_json::from_str(r#"{"locale":"es","page":{"url":"u","title":"t"}}"#).unwrap();
+    let root: Map<String, Value> =
+        serde_json::from_str(r#"{"locale":"es","page":{"url":"u","title":"t"}}"#).unwrap();
     let event = Event::take(
         r#"{"type":"page","userId":"a","messageId":"m","context":{"page":{"title":"own"}}}"#,
-        Taking { root_context: Some(&root), ..Taking::default() },
+        Taking {
+            root_context: Some(&root),
+            ..Taking::default()
+        },
     )
     .unwrap();
-    assert_eq!(Value::Object(event.body)["context"], serde_json::json!({"page":{"title":"own","url":"u"},"locale":"es"}));
+    assert_eq!(
+        Value::Object(event.body)["context"],
+        serde_json::json!({"page":{"title":"own","url":"u"},"locale":"es"})
+    );
 }
 
 #[test]
 fn every_refusal_has_its_reason() {
-    let deep = format!(r#"{{"type":"page","userId":"a","x":{}{}}}"#, "[".repeat(64), "]".repeat(64));
-    let long = format!(r#"{{"type":"page","userId":"{}"}}"#, "x".repeat(EVENT_BYTES_MAX));
+    let deep = format!(
+        r#"{{"type":"page","userId":"a","x":{}{}}}"#,
+        "[".repeat(64),
+        "]".repeat(64)
+    );
+    let long = format!(
+        r#"{{"type":"page","userId":"{}"}}"#,
+        "x".repeat(EVENT_BYTES_MAX)
+    );
     for (raw, code) in [
         ("[]", "not_an_object"),
         ("{", "not_json"),
@@ -61,13 +81,27 @@ fn every_refusal_has_its_reason() {
         (r#"{"type":"dance","userId":"a"}"#, "unknown_type"),
         (r#"{"type":7,"userId":"a"}"#, "unknown_type"),
         (r#"{"type":"page","userId":null,"anonymousId":""}"#, "no_id"),
-        (r#"{"type":"page","userId":"a","messageId":7}"#, "bad_message_id"),
+        (
+            r#"{"type":"page","userId":"a","messageId":7}"#,
+            "bad_message_id",
+        ),
         (&deep, "event_too_deep"),
         (&long, "event_too_large"),
     ] {
-        assert_eq!(take(raw).unwrap_err().code(), code, "{}", &raw[..raw.len().min(80)]);
+        assert_eq!(
+            take(raw).unwrap_err().code(),
+            code,
+            "{}",
+            &raw[..raw.len().min(80)]
+        );
     }
-    let contradicting = Event::take(r#"{"type":"page","userId":"a"}"#, Taking { path_type: Some(EventType::Track), ..Taking::default() });
+    let contradicting = Event::take(
+        r#"{"type":"page","userId":"a"}"#,
+        Taking {
+            path_type: Some(EventType::Track),
+            ..Taking::default()
+        },
+    );
     assert_eq!(contradicting.unwrap_err().code(), "type_contradicts_path");
 }
 

@@ -35,7 +35,10 @@ pub struct Pace {
 impl Default for Pace {
     /// 4 KiB in 10 s: half of what the slowest mobile networks manage.
     fn default() -> Self {
-        Self { bytes_min: 4096, window: Duration::from_secs(10) }
+        Self {
+            bytes_min: 4096,
+            window: Duration::from_secs(10),
+        }
     }
 }
 
@@ -68,9 +71,13 @@ impl From<BodyError> for HttpError {
     fn from(error: BodyError) -> Self {
         match error {
             BodyError::TooLarge { bytes_max } => Self::too_large(bytes_max),
-            BodyError::TooSlow { .. } => Self::unavailable("body_too_slow", error.to_string(), SLOW_RETRY_S)
-                .hint("send it again, in smaller parts if the network is slow"),
-            BodyError::Broken { .. } => Self::bad_request("body_broken", error.to_string()).hint("send it again"),
+            BodyError::TooSlow { .. } => {
+                Self::unavailable("body_too_slow", error.to_string(), SLOW_RETRY_S)
+                    .hint("send it again, in smaller parts if the network is slow")
+            }
+            BodyError::Broken { .. } => {
+                Self::bad_request("body_broken", error.to_string()).hint("send it again")
+            }
         }
     }
 }
@@ -79,8 +86,16 @@ impl From<BodyError> for HttpError {
 ///
 /// # Errors
 /// [`BodyError`], which turns into an answer by `?`.
-pub async fn read(headers: &HeaderMap, body: Body, bytes_max: usize, pace: Pace) -> Result<Bytes, BodyError> {
-    let announced = headers.get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()).and_then(|v| v.parse::<u64>().ok());
+pub async fn read(
+    headers: &HeaderMap,
+    body: Body,
+    bytes_max: usize,
+    pace: Pace,
+) -> Result<Bytes, BodyError> {
+    let announced = headers
+        .get(header::CONTENT_LENGTH)
+        .and_then(|v| v.to_str().ok())
+        .and_then(|v| v.parse::<u64>().ok());
     let mut body = body;
     if announced.is_some_and(|bytes| bytes > bytes_max as u64) {
         if announced.is_some_and(|bytes| bytes <= REFUSED_BYTES_MAX) {
@@ -100,9 +115,16 @@ pub async fn read(headers: &HeaderMap, body: Body, bytes_max: usize, pace: Pace)
             (window_end, window_bytes) = (Instant::now() + pace.window, 0);
             continue;
         };
-        let Some(frame) = frame else { return Ok(whole.into()) };
-        let frame = frame.map_err(|error| BodyError::Broken { bytes: whole.len(), cause: error.to_string() })?;
-        let Ok(data) = frame.into_data() else { continue };
+        let Some(frame) = frame else {
+            return Ok(whole.into());
+        };
+        let frame = frame.map_err(|error| BodyError::Broken {
+            bytes: whole.len(),
+            cause: error.to_string(),
+        })?;
+        let Ok(data) = frame.into_data() else {
+            continue;
+        };
         if whole.len() + data.len() > bytes_max {
             discard(body).await;
             return Err(BodyError::TooLarge { bytes_max });
@@ -130,7 +152,10 @@ mod tests {
     use futures_util::{StreamExt, stream};
     use std::convert::Infallible;
 
-    const PACE: Pace = Pace { bytes_min: 10, window: Duration::from_secs(10) };
+    const PACE: Pace = Pace {
+        bytes_min: 10,
+        window: Duration::from_secs(10),
+    };
 
     /// A body that gives `bytes` every `seconds`, `times` times.
     fn drip(bytes: usize, seconds: u64, times: usize) -> Body {
@@ -142,14 +167,18 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_steady_body_may_take_as_long_as_it_needs() {
-        let body = read(&HeaderMap::new(), drip(10, 3, 100), 1000, PACE).await.unwrap();
+        let body = read(&HeaderMap::new(), drip(10, 3, 100), 1000, PACE)
+            .await
+            .unwrap();
         assert_eq!(body.len(), 1000);
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_body_that_drips_is_refused_after_one_window() {
         let start = Instant::now();
-        let error = read(&HeaderMap::new(), drip(1, 3, 1000), 1000, PACE).await.unwrap_err();
+        let error = read(&HeaderMap::new(), drip(1, 3, 1000), 1000, PACE)
+            .await
+            .unwrap_err();
         assert_eq!(error, BodyError::TooSlow { bytes: 3 });
         assert_eq!(start.elapsed(), PACE.window);
         assert_eq!(HttpError::from(error).status, 503);
@@ -157,17 +186,29 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_body_over_the_limit_is_refused_announced_or_not() {
-        let error = read(&HeaderMap::new(), Body::from(vec![0; 11]), 10, PACE).await.unwrap_err();
+        let error = read(&HeaderMap::new(), Body::from(vec![0; 11]), 10, PACE)
+            .await
+            .unwrap_err();
         assert_eq!(error, BodyError::TooLarge { bytes_max: 10 });
-        let headers = [(header::CONTENT_LENGTH, "11".parse().unwrap())].into_iter().collect();
-        let error = read(&headers, drip(1, 3600, 11), 10, PACE).await.unwrap_err();
+        let headers = [(header::CONTENT_LENGTH, "11".parse().unwrap())]
+            .into_iter()
+            .collect();
+        let error = read(&headers, drip(1, 3600, 11), 10, PACE)
+            .await
+            .unwrap_err();
         assert_eq!(HttpError::from(error).status, 413);
     }
 
     #[tokio::test]
     async fn a_body_that_breaks_off_says_so() {
-        let broken = Body::from_stream(stream::iter([Ok("abc"), Err(std::io::Error::other("reset"))]));
+        let broken = Body::from_stream(stream::iter([
+            Ok("abc"),
+            Err(std::io::Error::other("reset")),
+        ]));
         let error = read(&HeaderMap::new(), broken, 10, PACE).await.unwrap_err();
-        assert!(matches!(error, BodyError::Broken { bytes: 3, .. }), "{error}");
+        assert!(
+            matches!(error, BodyError::Broken { bytes: 3, .. }),
+            "{error}"
+        );
     }
 }

@@ -41,8 +41,13 @@ impl Drain {
 }
 
 /// Serves one connection until the peer, the limits or `drain` end it.
-pub(super) async fn run<IO>(io: IO, peer: Option<Peer>, router: Router, limits: &Limits, mut drain: Drain)
-where
+pub(super) async fn run<IO>(
+    io: IO,
+    peer: Option<Peer>,
+    router: Router,
+    limits: &Limits,
+    mut drain: Drain,
+) where
     IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let use_of = Arc::new(Use::new());
@@ -57,7 +62,9 @@ where
             let mut router = router.clone();
             async move {
                 let response = router.call(request).await?;
-                Ok::<_, std::convert::Infallible>(response.map(|body| Tracked { body, _busy: busy }))
+                Ok::<_, std::convert::Infallible>(
+                    response.map(|body| Tracked { body, _busy: busy }),
+                )
             }
         })
     };
@@ -124,7 +131,11 @@ struct UseState {
 
 impl Use {
     fn new() -> Self {
-        Self(Mutex::new(UseState { in_flight: 0, idle_since: Instant::now(), ever: false }))
+        Self(Mutex::new(UseState {
+            in_flight: 0,
+            idle_since: Instant::now(),
+            ever: false,
+        }))
     }
 
     fn with<T>(&self, f: impl FnOnce(&mut UseState) -> T) -> T {
@@ -172,7 +183,10 @@ impl HttpBody for Tracked {
     type Data = Bytes;
     type Error = axum::Error;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         Pin::new(&mut self.body).poll_frame(cx)
     }
 
@@ -194,29 +208,50 @@ struct StallGuard<IO> {
 
 impl<IO> StallGuard<IO> {
     fn new(io: IO, limit: Duration) -> Self {
-        Self { io, limit, waiting: None }
+        Self {
+            io,
+            limit,
+            waiting: None,
+        }
     }
 
     /// Passes on what a write said, and starts or stops the watch.
-    fn watch<T>(&mut self, cx: &mut Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+    fn watch<T>(
+        &mut self,
+        cx: &mut Context<'_>,
+        written: Poll<io::Result<T>>,
+    ) -> Poll<io::Result<T>> {
         if written.is_ready() {
             self.waiting = None;
             return written;
         }
-        let waiting = self.waiting.get_or_insert_with(|| Box::pin(sleep(self.limit)));
+        let waiting = self
+            .waiting
+            .get_or_insert_with(|| Box::pin(sleep(self.limit)));
         ready!(waiting.as_mut().poll(cx));
-        Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the peer reads nothing")))
+        Poll::Ready(Err(io::Error::new(
+            io::ErrorKind::TimedOut,
+            "the peer reads nothing",
+        )))
     }
 }
 
 impl<IO: AsyncRead + Unpin> AsyncRead for StallGuard<IO> {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         Pin::new(&mut self.io).poll_read(cx, buf)
     }
 }
 
 impl<IO: AsyncWrite + Unpin> AsyncWrite for StallGuard<IO> {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.io).poll_write(cx, buf);
         self.watch(cx, written)
     }
@@ -244,4 +279,3 @@ impl<IO: AsyncWrite + Unpin> AsyncWrite for StallGuard<IO> {
         self.io.is_write_vectored()
     }
 }
-

@@ -51,7 +51,14 @@ impl HttpError {
     /// An error with a status, a stable code and a sentence.
     pub fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
         let (message, hint) = (message.into(), String::new());
-        Self { status, code, message, hint, log: None, retry_after_s: None }
+        Self {
+            status,
+            code,
+            message,
+            hint,
+            log: None,
+            retry_after_s: None,
+        }
     }
 
     /// Says what to do.
@@ -100,7 +107,8 @@ impl HttpError {
     /// 413: a body over `bytes_max`.
     pub fn too_large(bytes_max: usize) -> Self {
         let message = format!("the body is larger than {bytes_max} bytes");
-        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", message).hint("send it in smaller parts")
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", message)
+            .hint("send it in smaller parts")
     }
 
     /// 429: too much for now.
@@ -110,9 +118,13 @@ impl HttpError {
 
     /// 500: our fault; the cause goes to the log alone.
     pub fn internal(cause: impl std::fmt::Display) -> Self {
-        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "something failed on this side")
-            .hint("try again; if it stays, tell the administrator, who finds the cause in the log")
-            .log(cause)
+        Self::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "internal",
+            "something failed on this side",
+        )
+        .hint("try again; if it stays, tell the administrator, who finds the cause in the log")
+        .log(cause)
     }
 
     /// 503: not now, but the same request later.
@@ -123,13 +135,24 @@ impl HttpError {
     /// The body that a client gets.
     pub fn body(&self) -> ErrorBody {
         let (code, message, hint) = (self.code.into(), self.message.clone(), self.hint.clone());
-        ErrorBody { success: false, code, message, hint }
+        ErrorBody {
+            success: false,
+            code,
+            message,
+            hint,
+        }
     }
 }
 
 impl std::fmt::Display for HttpError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} {}: {}", self.status.as_u16(), self.code, self.message)
+        write!(
+            f,
+            "{} {}: {}",
+            self.status.as_u16(),
+            self.code,
+            self.message
+        )
     }
 }
 
@@ -165,14 +188,16 @@ pub fn with_error_form<S: Clone + Send + Sync + 'static>(router: Router<S>) -> R
 /// Answers 404 in the one form.
 pub async fn unknown_route(uri: Uri) -> HttpError {
     let path: String = uri.path().chars().take(200).collect();
-    HttpError::not_found(format!("there is nothing at {path}")).hint("check the path; GET /openapi.json lists the API")
+    HttpError::not_found(format!("there is nothing at {path}"))
+        .hint("check the path; GET /openapi.json lists the API")
 }
 
 /// Answers 405 in the one form; the router adds `Allow`.
 pub async fn wrong_method(method: Method, uri: Uri) -> HttpError {
     let path: String = uri.path().chars().take(200).collect();
     let message = format!("{path} does not answer to {method}");
-    HttpError::new(StatusCode::METHOD_NOT_ALLOWED, "wrong_method", message).hint("the Allow header names the methods it has")
+    HttpError::new(StatusCode::METHOD_NOT_ALLOWED, "wrong_method", message)
+        .hint("the Allow header names the methods it has")
 }
 
 /// Turns a panic of a handler into a logged 500, so that one request fails and not its whole connection.
@@ -181,7 +206,11 @@ pub async fn catch_panic(request: Request, next: Next) -> Response {
     // The handler's state is shared through its own locks only; what it left half done is dropped with it.
     match AssertUnwindSafe(next.run(request)).catch_unwind().await {
         Ok(response) => response,
-        Err(panic) => HttpError::internal(format_args!("panic in {method} {path}: {}", panic_text(&*panic))).into_response(),
+        Err(panic) => HttpError::internal(format_args!(
+            "panic in {method} {path}: {}",
+            panic_text(&*panic)
+        ))
+        .into_response(),
     }
 }
 
@@ -201,12 +230,21 @@ mod tests {
     use tower::ServiceExt;
 
     async fn ask(method: &str, path: &str) -> (Response<()>, ErrorBody) {
-        let router = Router::new().route("/here", get(|| async { "ok" })).route("/panic", get(panics));
-        let request = Request::builder().method(method).uri(path).body(Body::empty()).unwrap();
+        let router = Router::new()
+            .route("/here", get(|| async { "ok" }))
+            .route("/panic", get(panics));
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .body(Body::empty())
+            .unwrap();
         let response = with_error_form(router).oneshot(request).await.unwrap();
         let (parts, body) = response.into_parts();
         let bytes = body.collect().await.unwrap().to_bytes();
-        (Response::from_parts(parts, ()), serde_json::from_slice(&bytes).unwrap())
+        (
+            Response::from_parts(parts, ()),
+            serde_json::from_slice(&bytes).unwrap(),
+        )
     }
 
     async fn panics() -> &'static str {

@@ -51,11 +51,18 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Json<T> {
             Ok(axum::Json(value)) => Ok(Self(value)),
             Err(JsonRejection::MissingJsonContentType(_)) => {
                 let message = "the body is not marked as JSON";
-                Err(HttpError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "not_json", message).hint("send Content-Type: application/json"))
+                Err(
+                    HttpError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "not_json", message)
+                        .hint("send Content-Type: application/json"),
+                )
             }
             Err(error) if error.status() == StatusCode::PAYLOAD_TOO_LARGE => {
                 let message = "the body is larger than this route accepts";
-                Err(HttpError::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", message))
+                Err(HttpError::new(
+                    StatusCode::PAYLOAD_TOO_LARGE,
+                    "too_large",
+                    message,
+                ))
             }
             Err(error) => Err(HttpError::bad_request("bad_json", error.body_text())),
         }
@@ -71,7 +78,9 @@ mod tests {
 
     #[tokio::test]
     async fn what_does_not_parse_is_refused_in_the_one_form() {
-        let handler = |Path(_): Path<u8>, Query(_): Query<Vec<(String, u8)>>, Json(_): Json<u8>| async { "ok" };
+        let handler = |Path(_): Path<u8>, Query(_): Query<Vec<(String, u8)>>, Json(_): Json<u8>| async {
+            "ok"
+        };
         let router = Router::new().route("/n/{n}", post(handler));
         let cases = [
             ("/n/1?a=1", "application/json", "1", 200, None),
@@ -81,7 +90,10 @@ mod tests {
             ("/n/1", "application/json", "{", 400, Some("bad_json")),
         ];
         for (uri, kind, body, status, code) in cases {
-            let request = Request::post(uri).header("content-type", kind).body(Body::from(body)).unwrap();
+            let request = Request::post(uri)
+                .header("content-type", kind)
+                .body(Body::from(body))
+                .unwrap();
             let answer = router.clone().oneshot(request).await.unwrap();
             assert_eq!(answer.status(), status, "{uri}");
             let bytes = answer.into_body().collect().await.unwrap().to_bytes();

@@ -86,7 +86,9 @@ pub struct Peer {
 #[derive(Debug, thiserror::Error)]
 pub enum ListenError {
     /// The address is taken or not ours.
-    #[error("cannot listen on {addr}: {cause}; is another instance running, or is the address wrong in [listen]?")]
+    #[error(
+        "cannot listen on {addr}: {cause}; is another instance running, or is the address wrong in [listen]?"
+    )]
     Tcp {
         /// The address.
         addr: SocketAddr,
@@ -138,11 +140,22 @@ impl Listener {
     ///
     /// # Errors
     /// [`ListenError::Tcp`].
-    pub async fn bind(addr: SocketAddr, tls: Option<Arc<ServerConfig>>, limits: Limits) -> Result<Self, ListenError> {
+    pub async fn bind(
+        addr: SocketAddr,
+        tls: Option<Arc<ServerConfig>>,
+        limits: Limits,
+    ) -> Result<Self, ListenError> {
         let failed = |cause| ListenError::Tcp { addr, cause };
         let tcp = TcpListener::bind(addr).await.map_err(failed)?;
         let addr = tcp.local_addr().map_err(failed)?;
-        Ok(Self { socket: Socket::Tcp(tcp), addr, terms: Terms { tls: tls.map(TlsAcceptor::from), limits: Arc::new(limits) } })
+        Ok(Self {
+            socket: Socket::Tcp(tcp),
+            addr,
+            terms: Terms {
+                tls: tls.map(TlsAcceptor::from),
+                limits: Arc::new(limits),
+            },
+        })
     }
 
     /// Makes a local socket that only its owner may use. A stale file is replaced, a live one is not.
@@ -150,16 +163,28 @@ impl Listener {
     /// # Errors
     /// [`ListenError::UnixInUse`], [`ListenError::Unix`].
     pub async fn bind_unix(path: &Path, limits: Limits) -> Result<Self, ListenError> {
-        let failed = |cause| ListenError::Unix { path: path.to_owned(), cause };
+        let failed = |cause| ListenError::Unix {
+            path: path.to_owned(),
+            cause,
+        };
         if path.exists() {
             if UnixStream::connect(path).await.is_ok() {
-                return Err(ListenError::UnixInUse { path: path.to_owned() });
+                return Err(ListenError::UnixInUse {
+                    path: path.to_owned(),
+                });
             }
             std::fs::remove_file(path).map_err(failed)?;
         }
         let unix = bind_private(path).map_err(failed)?;
         let addr = SocketAddr::from(([0, 0, 0, 0], 0));
-        Ok(Self { socket: Socket::Unix(unix, path.to_owned()), addr, terms: Terms { tls: None, limits: Arc::new(limits) } })
+        Ok(Self {
+            socket: Socket::Unix(unix, path.to_owned()),
+            addr,
+            terms: Terms {
+                tls: None,
+                limits: Arc::new(limits),
+            },
+        })
     }
 
     /// The address that is really bound.
@@ -169,13 +194,20 @@ impl Listener {
 
     /// The listener as a URL, for the ready line.
     pub fn url(&self) -> String {
-        let scheme = if self.terms.tls.is_some() { "https" } else { "http" };
+        let scheme = if self.terms.tls.is_some() {
+            "https"
+        } else {
+            "http"
+        };
         format!("{scheme}://{}", self.addr)
     }
 
     async fn accept(&self) -> io::Result<Stream> {
         match &self.socket {
-            Socket::Tcp(tcp) => tcp.accept().await.map(|(stream, addr)| Stream::Tcp(stream, addr)),
+            Socket::Tcp(tcp) => tcp
+                .accept()
+                .await
+                .map(|(stream, addr)| Stream::Tcp(stream, addr)),
             Socket::Unix(unix, _) => unix.accept().await.map(|(stream, _)| Stream::Unix(stream)),
         }
     }
@@ -185,7 +217,10 @@ impl Listener {
 /// is no moment in which another user could connect.
 fn bind_private(path: &Path) -> io::Result<UnixListener> {
     use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
-    let parent = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let parent = path
+        .parent()
+        .filter(|dir| !dir.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
     let dir = parent.join(format!(".{}", std::process::id()));
     let inside = dir.join("s");
     let _ = std::fs::remove_file(&inside);
@@ -222,7 +257,11 @@ pub async fn serve(listener: Listener, router: Router, shutdown: impl Future<Out
                     metrics::counter!("trenza_connections_refused_total").increment(1);
                     continue;
                 };
-                let (terms, router, drain) = (listener.terms.clone(), router.clone(), Drain(draining.clone()));
+                let (terms, router, drain) = (
+                    listener.terms.clone(),
+                    router.clone(),
+                    Drain(draining.clone()),
+                );
                 connections.spawn(async move {
                     let _permit = permit;
                     connection(&terms, stream, router, drain).await;
@@ -247,9 +286,15 @@ pub async fn serve(listener: Listener, router: Router, shutdown: impl Future<Out
     // Closing the socket first: new connections are refused instead of waiting in its queue.
     drop(listener);
     let _ = drain.send(true);
-    let finished = timeout(limit, async { while connections.join_next().await.is_some() {} }).await;
+    let finished = timeout(limit, async {
+        while connections.join_next().await.is_some() {}
+    })
+    .await;
     if finished.is_err() {
-        tracing::warn!(connections = connections.len(), "stopped with requests in flight");
+        tracing::warn!(
+            connections = connections.len(),
+            "stopped with requests in flight"
+        );
         connections.shutdown().await;
     }
 }
@@ -261,7 +306,12 @@ async fn connection(terms: &Terms, stream: Stream, router: Router, drain: Drain)
         Stream::Tcp(tcp, addr) => {
             // Answers are small and latency matters more than packets.
             let _ = tcp.set_nodelay(true);
-            let mut peer = Peer { addr, tls: false, client_cert: None, client_cert_expires_ms: None };
+            let mut peer = Peer {
+                addr,
+                tls: false,
+                client_cert: None,
+                client_cert_expires_ms: None,
+            };
             let Some(acceptor) = &terms.tls else {
                 return connection::run(tcp, Some(peer), router, limits, drain).await;
             };
@@ -285,7 +335,10 @@ async fn connection(terms: &Terms, stream: Stream, router: Router, drain: Drain)
 
 fn is_of_peer(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
-    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted)
+    matches!(
+        error.kind(),
+        ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted
+    )
 }
 
 /// Serves a local socket; [`Listener::bind_unix`] and [`serve`] in one.
@@ -297,6 +350,11 @@ pub async fn serve_unix(
     router: Router,
     shutdown: impl Future<Output = ()> + Send,
 ) -> Result<(), ListenError> {
-    serve(Listener::bind_unix(path, Limits::default()).await?, router, shutdown).await;
+    serve(
+        Listener::bind_unix(path, Limits::default()).await?,
+        router,
+        shutdown,
+    )
+    .await;
     Ok(())
 }

@@ -65,7 +65,10 @@ pub struct TlsTime {
 impl TlsTime {
     /// Reads `clock`; `floor_ms` is a time that has surely passed, in UTC milliseconds.
     pub fn new(clock: Arc<dyn Clock>, floor_ms: i64) -> Arc<Self> {
-        Arc::new(Self { clock, floor_ms: AtomicI64::new(floor_ms) })
+        Arc::new(Self {
+            clock,
+            floor_ms: AtomicI64::new(floor_ms),
+        })
     }
 
     /// Remembers a time that an authenticated server told; an earlier one changes nothing.
@@ -88,7 +91,10 @@ impl TlsTime {
             done => return done,
         };
         let retried = match check(unix_time(self.floor_ms())) {
-            Err(Error::InvalidCertificate(CertificateError::NotValidYetContext { not_before, .. })) => check(not_before),
+            Err(Error::InvalidCertificate(CertificateError::NotValidYetContext {
+                not_before,
+                ..
+            })) => check(not_before),
             done => done,
         };
         // What the device's own clock said is the more useful message.
@@ -98,7 +104,11 @@ impl TlsTime {
 
 impl fmt::Debug for TlsTime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "TlsTime(floor {})", crate::clock::format_ms(self.floor_ms()))
+        write!(
+            f,
+            "TlsTime(floor {})",
+            crate::clock::format_ms(self.floor_ms())
+        )
     }
 }
 
@@ -112,7 +122,9 @@ fn is_about_time(error: &Error) -> bool {
     use CertificateError::{Expired, ExpiredContext, NotValidYet, NotValidYetContext};
     matches!(
         error,
-        Error::InvalidCertificate(Expired | ExpiredContext { .. } | NotValidYet | NotValidYetContext { .. })
+        Error::InvalidCertificate(
+            Expired | ExpiredContext { .. } | NotValidYet | NotValidYetContext { .. }
+        )
     )
 }
 
@@ -168,7 +180,10 @@ pub fn agents_server_config(
     let inner = WebPkiClientVerifier::builder_with_provider(roots(ca)?, provider())
         .build()
         .map_err(|error| TlsError::BadCa(error.to_string()))?;
-    let verifier = AgentVerifier { inner, expired_grace: Duration::from_millis(expired_grace_ms) };
+    let verifier = AgentVerifier {
+        inner,
+        expired_grace: Duration::from_millis(expired_grace_ms),
+    };
     let mut config = ServerConfig::builder_with_details(provider(), Arc::new(WallTime(clock)))
         .with_protocol_versions(&[&TLS13])?
         .with_client_cert_verifier(Arc::new(verifier))
@@ -180,7 +195,9 @@ pub fn agents_server_config(
 
 fn roots(ca: &CertificateDer<'static>) -> Result<Arc<RootCertStore>, TlsError> {
     let mut roots = RootCertStore::empty();
-    roots.add(ca.clone()).map_err(|error| TlsError::BadCa(error.to_string()))?;
+    roots
+        .add(ca.clone())
+        .map_err(|error| TlsError::BadCa(error.to_string()))?;
     Ok(Arc::new(roots))
 }
 
@@ -203,8 +220,10 @@ impl ClientCertVerifier for AgentVerifier {
         now: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
         match self.inner.verify_client_cert(leaf, others, now) {
-            Err(Error::InvalidCertificate(CertificateError::ExpiredContext { not_after, .. }))
-                if now.as_secs().saturating_sub(not_after.as_secs()) < self.expired_grace.as_secs() =>
+            Err(Error::InvalidCertificate(CertificateError::ExpiredContext {
+                not_after, ..
+            })) if now.as_secs().saturating_sub(not_after.as_secs())
+                < self.expired_grace.as_secs() =>
             {
                 self.inner.verify_client_cert(leaf, others, not_after)
             }
@@ -246,17 +265,26 @@ pub struct Trust {
 impl Trust {
     /// A certificate of exactly this CA.
     pub fn ca(der: CertificateDer<'static>) -> Self {
-        Self { ca: Some(der), ..Self::default() }
+        Self {
+            ca: Some(der),
+            ..Self::default()
+        }
     }
 
     /// A chain that holds the CA with this fingerprint and is signed by it: for enrolment, when nothing else is known.
     pub fn ca_fingerprint(sha256: [u8; 32]) -> Self {
-        Self { ca_fingerprint: Some(sha256), ..Self::default() }
+        Self {
+            ca_fingerprint: Some(sha256),
+            ..Self::default()
+        }
     }
 
     /// A certificate that the system's roots accept.
     pub fn system_roots() -> Self {
-        Self { system_roots: true, ..Self::default() }
+        Self {
+            system_roots: true,
+            ..Self::default()
+        }
     }
 
     /// This, or what the system's roots accept: for a web certificate that may have been replaced by a public one.
@@ -339,9 +367,15 @@ struct PinnedVerifier {
 
 impl PinnedVerifier {
     /// A verifier for the CA with the pinned fingerprint, when the chain holds it.
-    fn presented(&self, others: &[CertificateDer<'_>]) -> Option<(Arc<WebPkiServerVerifier>, CertificateDer<'static>)> {
+    fn presented(
+        &self,
+        others: &[CertificateDer<'_>],
+    ) -> Option<(Arc<WebPkiServerVerifier>, CertificateDer<'static>)> {
         let pinned = self.ca_fingerprint?;
-        let ca = others.iter().take(CHAIN_CERTS_MAX).find(|cert| cert_fingerprint(cert) == pinned)?;
+        let ca = others
+            .iter()
+            .take(CHAIN_CERTS_MAX)
+            .find(|cert| cert_fingerprint(cert) == pinned)?;
         let ca = ca.clone().into_owned();
         Some((root_verifier(roots(&ca).ok()?).ok()?, ca))
     }
@@ -358,7 +392,10 @@ impl ServerCertVerifier for PinnedVerifier {
     ) -> Result<ServerCertVerified, Error> {
         let mut first_error = None;
         if let Some((verifier, ca)) = self.presented(others) {
-            match self.time.judge(|now| verifier.verify_server_cert(leaf, others, name, ocsp, now)) {
+            match self
+                .time
+                .judge(|now| verifier.verify_server_cert(leaf, others, name, ocsp, now))
+            {
                 Ok(done) => {
                     self.seen.0.get_or_init(|| ca);
                     return Ok(done);
@@ -367,7 +404,10 @@ impl ServerCertVerifier for PinnedVerifier {
             }
         }
         for verifier in &self.verifiers {
-            match self.time.judge(|now| verifier.verify_server_cert(leaf, others, name, ocsp, now)) {
+            match self
+                .time
+                .judge(|now| verifier.verify_server_cert(leaf, others, name, ocsp, now))
+            {
                 Ok(done) => return Ok(done),
                 Err(error) => first_error = first_error.or(Some(error)),
             }
@@ -381,7 +421,12 @@ impl ServerCertVerifier for PinnedVerifier {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        rustls::crypto::verify_tls12_signature(message, cert, dss, &self.provider.signature_verification_algorithms)
+        rustls::crypto::verify_tls12_signature(
+            message,
+            cert,
+            dss,
+            &self.provider.signature_verification_algorithms,
+        )
     }
 
     fn verify_tls13_signature(
@@ -390,10 +435,17 @@ impl ServerCertVerifier for PinnedVerifier {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        rustls::crypto::verify_tls13_signature(message, cert, dss, &self.provider.signature_verification_algorithms)
+        rustls::crypto::verify_tls13_signature(
+            message,
+            cert,
+            dss,
+            &self.provider.signature_verification_algorithms,
+        )
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider.signature_verification_algorithms.supported_schemes()
+        self.provider
+            .signature_verification_algorithms
+            .supported_schemes()
     }
 }

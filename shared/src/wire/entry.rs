@@ -66,7 +66,10 @@ impl Entry {
         let mut personal = Vec::with_capacity(text.len() + 1);
         personal.push(SCHEME_CLEAR);
         personal.extend_from_slice(text.as_bytes());
-        Self { open: open.to_bytes(), personal }
+        Self {
+            open: open.to_bytes(),
+            personal,
+        }
     }
 
     /// The event's JSON text.
@@ -77,8 +80,13 @@ impl Entry {
         const WHAT: &str = "personal part of an entry";
         match self.personal.split_first() {
             None => Err(WireError::Empty { what: WHAT }),
-            Some((&SCHEME_CLEAR, text)) => std::str::from_utf8(text).map_err(|error| WireError::malformed(WHAT, error)),
-            Some((&version, _)) => Err(WireError::UnknownVersion { what: WHAT, version }),
+            Some((&SCHEME_CLEAR, text)) => {
+                std::str::from_utf8(text).map_err(|error| WireError::malformed(WHAT, error))
+            }
+            Some((&version, _)) => Err(WireError::UnknownVersion {
+                what: WHAT,
+                version,
+            }),
         }
     }
 
@@ -130,7 +138,10 @@ pub fn chain(previous: &ChainHash, key: &SaltKey, seq: Seq, entry: &Entry) -> Ch
     payload.update(&key.salt(seq)).update(&entry.personal);
     let mut link = blake3::Hasher::new();
     let length = u32::try_from(entry.open.len()).unwrap_or(u32::MAX);
-    link.update(&previous.0).update(&length.to_be_bytes()).update(&entry.open).update(payload.finalize().as_bytes());
+    link.update(&previous.0)
+        .update(&length.to_be_bytes())
+        .update(&entry.open)
+        .update(payload.finalize().as_bytes());
     ChainHash(*link.finalize().as_bytes())
 }
 
@@ -141,7 +152,14 @@ mod tests {
     use super::*;
 
     fn sample() -> Entry {
-        let open = Open { what: What::Event(EventType::Track), captured_ms: 1_773_480_000_000, boottime_ms: 5, offset_min: 60, key: "wk_1".into(), unverified: false };
+        let open = Open {
+            what: What::Event(EventType::Track),
+            captured_ms: 1_773_480_000_000,
+            boottime_ms: 5,
+            offset_min: 60,
+            key: "wk_1".into(),
+            unverified: false,
+        };
         Entry::clear(&open, r#"{"type":"track","userId":"u","messageId":"m"}"#)
     }
 
@@ -149,9 +167,15 @@ mod tests {
     fn version_one_is_frozen() {
         let entry = sample();
         assert_eq!(crate::id::to_hex(&entry.open), FROZEN_OPEN);
-        assert_eq!(Open::from_bytes(&entry.open).unwrap().to_bytes(), entry.open);
+        assert_eq!(
+            Open::from_bytes(&entry.open).unwrap().to_bytes(),
+            entry.open
+        );
         let key = SaltRoot([7; 32]).block_key(1, Lane::Visits, 1);
-        assert_eq!(chain(&CHAIN_START, &key, 1, &entry).to_string(), FROZEN_CHAIN);
+        assert_eq!(
+            chain(&CHAIN_START, &key, 1, &entry).to_string(),
+            FROZEN_CHAIN
+        );
     }
     const FROZEN_OPEN: &str = "0186a47768617481a56576656e74a5747261636bab63617074757265645f6d73cf0000019ceba53a00ab626f6f7474696d655f6d7305aa6f66667365745f6d696e3ca36b6579a4776b5f31aa756e7665726966696564c2";
     const FROZEN_CHAIN: &str = "h_a0f3cb054fe8a0ac13c205a6b7cecef93b61e94fd25ffca7451a181777a85376";
@@ -163,7 +187,11 @@ mod tests {
         let whole = chain(&CHAIN_START, &key, 1, &entry);
         for at in 0..entry.bytes() {
             let mut other = entry.clone();
-            if at < other.open.len() { other.open[at] ^= 1 } else { other.personal[at - entry.open.len()] ^= 1 }
+            if at < other.open.len() {
+                other.open[at] ^= 1
+            } else {
+                other.personal[at - entry.open.len()] ^= 1
+            }
             assert_ne!(chain(&CHAIN_START, &key, 1, &other), whole);
         }
         let mut moved = entry.clone();

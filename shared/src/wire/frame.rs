@@ -27,7 +27,8 @@ pub struct Run(#[serde(with = "serde_bytes")] pub Vec<u8>);
 impl Run {
     /// Packs entries.
     pub fn pack(entries: &[Entry]) -> Self {
-        let raw = rmp_serde::to_vec(entries).expect("writing MessagePack of plain data to memory cannot fail");
+        let raw = rmp_serde::to_vec(entries)
+            .expect("writing MessagePack of plain data to memory cannot fail");
         if raw.len() >= PACK_BYTES_MIN
             && let Ok(packed) = zstd::bulk::compress(&raw, ZSTD_LEVEL)
             && packed.len() + 4 < raw.len()
@@ -53,15 +54,23 @@ impl Run {
             None => Err(WireError::Empty { what: WHAT }),
             Some((0, raw)) => rmp_serde::from_slice(raw).map_err(|error| malformed(&error)),
             Some((1, rest)) => {
-                let (length, packed) = rest.split_first_chunk::<4>().ok_or_else(|| malformed(&"no length"))?;
+                let (length, packed) = rest
+                    .split_first_chunk::<4>()
+                    .ok_or_else(|| malformed(&"no length"))?;
                 let length = u32::from_be_bytes(*length) as usize;
                 if length > RUN_BYTES_MAX {
-                    return Err(malformed(&format_args!("says it holds {length} bytes, the limit is {RUN_BYTES_MAX}")));
+                    return Err(malformed(&format_args!(
+                        "says it holds {length} bytes, the limit is {RUN_BYTES_MAX}"
+                    )));
                 }
-                let raw = zstd::bulk::decompress(packed, length).map_err(|error| malformed(&error))?;
+                let raw =
+                    zstd::bulk::decompress(packed, length).map_err(|error| malformed(&error))?;
                 rmp_serde::from_slice(&raw).map_err(|error| malformed(&error))
             }
-            Some((&version, _)) => Err(WireError::UnknownVersion { what: WHAT, version }),
+            Some((&version, _)) => Err(WireError::UnknownVersion {
+                what: WHAT,
+                version,
+            }),
         }
     }
 }
@@ -100,7 +109,9 @@ pub enum BadFrame {
     #[error(transparent)]
     Wire(#[from] WireError),
     /// Another number of entries than it says.
-    #[error("frame says {said} entries and holds {held}; an entry per frame at least, {FRAME_EVENTS_MAX} at most")]
+    #[error(
+        "frame says {said} entries and holds {held}; an entry per frame at least, {FRAME_EVENTS_MAX} at most"
+    )]
     Count {
         /// What the header says.
         said: u32,
@@ -116,7 +127,9 @@ pub enum BadFrame {
         count: u32,
     },
     /// An edited byte somewhere between first and last.
-    #[error("the entries {first} to {last} do not lead from the frame's previous hash to its head: a byte was changed")]
+    #[error(
+        "the entries {first} to {last} do not lead from the frame's previous hash to its head: a byte was changed"
+    )]
     Chain {
         /// First sequence number.
         first: Seq,
@@ -127,14 +140,33 @@ pub enum BadFrame {
 
 impl Frame {
     /// Makes a frame of entries that follow `previous`. `entries` is not empty and lies within one salt block.
-    pub fn seal(agent: AgentId, epoch: Epoch, lane: Lane, first: Seq, previous: ChainHash, salt_key: SaltKey, entries: &[Entry]) -> Self {
+    pub fn seal(
+        agent: AgentId,
+        epoch: Epoch,
+        lane: Lane,
+        first: Seq,
+        previous: ChainHash,
+        salt_key: SaltKey,
+        entries: &[Entry],
+    ) -> Self {
         let head = chain_over(previous, &salt_key, first, entries);
-        Self { agent, epoch, lane, first, count: u32::try_from(entries.len()).unwrap_or(u32::MAX), previous, head, salt_key, run: Run::pack(entries) }
+        Self {
+            agent,
+            epoch,
+            lane,
+            first,
+            count: u32::try_from(entries.len()).unwrap_or(u32::MAX),
+            previous,
+            head,
+            salt_key,
+            run: Run::pack(entries),
+        }
     }
 
     /// Sequence number of the last entry.
     pub fn last(&self) -> Seq {
-        self.first.saturating_add(u64::from(self.count).saturating_sub(1))
+        self.first
+            .saturating_add(u64::from(self.count).saturating_sub(1))
     }
 
     /// Unpacks and checks every link of the chain.
@@ -143,14 +175,26 @@ impl Frame {
     /// What is wrong, and where.
     pub fn open(&self) -> Result<Vec<Entry>, BadFrame> {
         let entries = self.run.unpack()?;
-        if entries.is_empty() || entries.len() > FRAME_EVENTS_MAX || entries.len() != self.count as usize {
-            return Err(BadFrame::Count { said: self.count, held: entries.len() });
+        if entries.is_empty()
+            || entries.len() > FRAME_EVENTS_MAX
+            || entries.len() != self.count as usize
+        {
+            return Err(BadFrame::Count {
+                said: self.count,
+                held: entries.len(),
+            });
         }
         if self.first == 0 || entry::block_of(self.first) != entry::block_of(self.last()) {
-            return Err(BadFrame::Block { first: self.first, count: self.count });
+            return Err(BadFrame::Block {
+                first: self.first,
+                count: self.count,
+            });
         }
         if chain_over(self.previous, &self.salt_key, self.first, &entries) != self.head {
-            return Err(BadFrame::Chain { first: self.first, last: self.last() });
+            return Err(BadFrame::Chain {
+                first: self.first,
+                last: self.last(),
+            });
         }
         Ok(entries)
     }
@@ -158,7 +202,12 @@ impl Frame {
 
 /// The chain after `entries`, the first of which has the number `first`; all lie within one salt block.
 pub fn chain_over(previous: ChainHash, key: &SaltKey, first: Seq, entries: &[Entry]) -> ChainHash {
-    entries.iter().zip(first..).fold(previous, |hash, (entry, seq)| entry::chain(&hash, key, seq, entry))
+    entries
+        .iter()
+        .zip(first..)
+        .fold(previous, |hash, (entry, seq)| {
+            entry::chain(&hash, key, seq, entry)
+        })
 }
 
 #[cfg(test)]
@@ -169,9 +218,23 @@ mod tests {
     use crate::wire::entry::{CHAIN_START, SaltRoot};
 
     fn frame(texts: &[String]) -> Frame {
-        let entries: Vec<Entry> = texts.iter().map(|text| Entry { open: vec![1, 2], personal: text.clone().into_bytes() }).collect();
+        let entries: Vec<Entry> = texts
+            .iter()
+            .map(|text| Entry {
+                open: vec![1, 2],
+                personal: text.clone().into_bytes(),
+            })
+            .collect();
         let key = SaltRoot([3; 32]).block_key(1, Lane::Visits, 1);
-        Frame::seal(AgentId([9; 16]), 1, Lane::Visits, 1, CHAIN_START, key, &entries)
+        Frame::seal(
+            AgentId([9; 16]),
+            1,
+            Lane::Visits,
+            1,
+            CHAIN_START,
+            key,
+            &entries,
+        )
     }
 
     #[test]
@@ -179,17 +242,29 @@ mod tests {
         let good = frame(&["a".into(), "b".into()]);
         let mut entries = good.open().unwrap();
         entries[1].personal[0] ^= 1;
-        let edited = Frame { run: Run::pack(&entries), ..good.clone() };
+        let edited = Frame {
+            run: Run::pack(&entries),
+            ..good.clone()
+        };
         assert_eq!(edited.open(), Err(BadFrame::Chain { first: 1, last: 2 }));
         let miscounted = Frame { count: 3, ..good };
-        assert!(matches!(miscounted.open(), Err(BadFrame::Count { said: 3, held: 2 })));
+        assert!(matches!(
+            miscounted.open(),
+            Err(BadFrame::Count { said: 3, held: 2 })
+        ));
     }
 
     #[test]
     fn a_run_that_claims_to_be_huge_is_refused_before_it_is_inflated() {
         let mut bytes = vec![1];
         bytes.extend_from_slice(&u32::MAX.to_be_bytes());
-        assert!(Run(bytes).unpack().unwrap_err().to_string().contains("limit"));
+        assert!(
+            Run(bytes)
+                .unpack()
+                .unwrap_err()
+                .to_string()
+                .contains("limit")
+        );
     }
 
     proptest! {

@@ -38,7 +38,10 @@ pub enum WireError {
 impl WireError {
     /// A value that decodes but cannot be.
     pub fn malformed(what: &'static str, reason: impl ToString) -> Self {
-        Self::Malformed { what, reason: reason.to_string() }
+        Self::Malformed {
+            what,
+            reason: reason.to_string(),
+        }
     }
 }
 
@@ -52,7 +55,8 @@ pub trait Shape: Serialize + DeserializeOwned {
     /// The version byte and the named MessagePack.
     fn to_bytes(&self) -> Vec<u8> {
         let mut out = vec![Self::VERSION];
-        rmp_serde::encode::write_named(&mut out, self).expect("writing MessagePack of plain data to memory cannot fail");
+        rmp_serde::encode::write_named(&mut out, self)
+            .expect("writing MessagePack of plain data to memory cannot fail");
         out
     }
 
@@ -63,8 +67,13 @@ pub trait Shape: Serialize + DeserializeOwned {
     fn from_bytes(bytes: &[u8]) -> Result<Self, WireError> {
         match bytes.split_first() {
             None => Err(WireError::Empty { what: Self::WHAT }),
-            Some((&version, body)) if version == Self::VERSION => rmp_serde::from_slice(body).map_err(|error| WireError::malformed(Self::WHAT, error)),
-            Some((&version, _)) => Err(WireError::UnknownVersion { what: Self::WHAT, version }),
+            Some((&version, body)) if version == Self::VERSION => {
+                rmp_serde::from_slice(body).map_err(|error| WireError::malformed(Self::WHAT, error))
+            }
+            Some((&version, _)) => Err(WireError::UnknownVersion {
+                what: Self::WHAT,
+                version,
+            }),
         }
     }
 }

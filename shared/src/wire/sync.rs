@@ -120,7 +120,13 @@ mod tests {
 
     #[test]
     fn nothing_new_costs_little() {
-        let have = LaneHave { epoch: 1, lane: Lane::Visits, acked: 37_000, hash: ChainHash([1; 32]), archived: 37_000 };
+        let have = LaneHave {
+            epoch: 1,
+            lane: Lane::Visits,
+            acked: 37_000,
+            hash: ChainHash([1; 32]),
+            archived: 37_000,
+        };
         assert!(Ack::Stored(have).to_bytes().len() < 120);
     }
 }

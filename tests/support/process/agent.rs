@@ -29,11 +29,19 @@ impl Agent {
     /// # Errors
     /// It did not get ready.
     pub fn start(&mut self) -> anyhow::Result<()> {
-        let running = Running::start(&bin("trenza-agent")?, &self.config(), &self.env, &self.dir.join("agent.log"))?;
+        let running = Running::start(
+            &bin("trenza-agent")?,
+            &self.config(),
+            &self.env,
+            &self.dir.join("agent.log"),
+        )?;
         for (key, name) in [("HTTP", "http"), ("OPS", "ops")] {
             let url = running.url(name);
-            let (_, addr) = url.split_once("://").with_context(|| format!("no {name} in {}", running.ready))?;
-            self.env.insert(format!("TRENZA_LISTEN__{key}"), addr.to_owned());
+            let (_, addr) = url
+                .split_once("://")
+                .with_context(|| format!("no {name} in {}", running.ready))?;
+            self.env
+                .insert(format!("TRENZA_LISTEN__{key}"), addr.to_owned());
         }
         self.running = Some(running);
         Ok(())
@@ -52,7 +60,9 @@ impl Agent {
     /// # Errors
     /// It did not stop, or not well.
     pub fn stop(&mut self) -> anyhow::Result<()> {
-        let Some(running) = self.running.take() else { return Ok(()) };
+        let Some(running) = self.running.take() else {
+            return Ok(());
+        };
         let status = running.stop()?;
         ensure!(status.success(), "the agent ended with {status}");
         Ok(())
@@ -71,8 +81,16 @@ impl Agent {
     /// # Errors
     /// The command failed.
     pub fn status(&self) -> anyhow::Result<Value> {
-        let output = Command::new(bin("trenza-agent")?).args(["status", "--json", "--config"]).arg(self.config()).envs(&self.env).output()?;
-        ensure!(output.status.success(), "status: {}", String::from_utf8_lossy(&output.stderr));
+        let output = Command::new(bin("trenza-agent")?)
+            .args(["status", "--json", "--config"])
+            .arg(self.config())
+            .envs(&self.env)
+            .output()?;
+        ensure!(
+            output.status.success(),
+            "status: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
         Ok(serde_json::from_slice(&output.stdout)?)
     }
 
@@ -82,9 +100,18 @@ impl Agent {
     /// `agent.toml` cannot be read.
     pub fn write_key(&self) -> anyhow::Result<String> {
         let text = std::fs::read_to_string(self.config())?;
-        let line = text.lines().find(|line| line.trim_start().starts_with("write_key")).context("agent.toml has a write_key")?;
+        let line = text
+            .lines()
+            .find(|line| line.trim_start().starts_with("write_key"))
+            .context("agent.toml has a write_key")?;
         let (_, value) = line.split_once('=').context("write_key has a value")?;
-        Ok(value.split('#').next().unwrap_or_default().trim().trim_matches('"').to_owned())
+        Ok(value
+            .split('#')
+            .next()
+            .unwrap_or_default()
+            .trim()
+            .trim_matches('"')
+            .to_owned())
     }
 
     /// Waits until the server has everything.
@@ -96,7 +123,10 @@ impl Agent {
         let http = Http::new(None)?;
         until("the agent has nothing waiting", || async {
             let status = http.get(&url).await?;
-            ensure!(status["waiting"] == 0 && status["head_seq"] == status["acked_seq"], "{status}");
+            ensure!(
+                status["waiting"] == 0 && status["head_seq"] == status["acked_seq"],
+                "{status}"
+            );
             Ok(status)
         })
         .await

@@ -40,7 +40,11 @@ pub fn bin(name: &str) -> anyhow::Result<PathBuf> {
         }
     };
     let path = dir.join(name);
-    ensure!(path.exists(), "{} is not built; run: cargo build -p {name}", path.display());
+    ensure!(
+        path.exists(),
+        "{} is not built; run: cargo build -p {name}",
+        path.display()
+    );
     Ok(path)
 }
 
@@ -48,12 +52,17 @@ pub fn bin(name: &str) -> anyhow::Result<PathBuf> {
 ///
 /// # Errors
 /// It did not come true within [`PATIENCE`].
-pub async fn until<T, F: Future<Output = anyhow::Result<T>>>(what: &str, mut look: impl FnMut() -> F) -> anyhow::Result<T> {
+pub async fn until<T, F: Future<Output = anyhow::Result<T>>>(
+    what: &str,
+    mut look: impl FnMut() -> F,
+) -> anyhow::Result<T> {
     let start = Instant::now();
     loop {
         match look().await {
             Ok(found) => return Ok(found),
-            Err(error) if start.elapsed() > PATIENCE => return Err(error.context(format!("waited {PATIENCE:?} for: {what}"))),
+            Err(error) if start.elapsed() > PATIENCE => {
+                return Err(error.context(format!("waited {PATIENCE:?} for: {what}")));
+            }
             Err(_) => tokio::time::sleep(LOOK).await,
         }
     }
@@ -68,8 +77,16 @@ pub struct Running {
 }
 
 impl Running {
-    fn start(program: &Path, config: &Path, env: &BTreeMap<String, String>, log: &Path) -> anyhow::Result<Self> {
-        let log = std::fs::OpenOptions::new().create(true).append(true).open(log)?;
+    fn start(
+        program: &Path,
+        config: &Path,
+        env: &BTreeMap<String, String>,
+        log: &Path,
+    ) -> anyhow::Result<Self> {
+        let log = std::fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(log)?;
         let mut child = Command::new(program)
             .args(["run".as_ref(), "--config".as_ref(), config.as_os_str()])
             .envs(env)
@@ -92,7 +109,10 @@ impl Running {
             Ok(ready) => Ok(Self { child, ready }),
             Err(_) => {
                 let status = child.wait()?;
-                bail!("{} ended before it was ready ({status}): {line}", program.display())
+                bail!(
+                    "{} ended before it was ready ({status}): {line}",
+                    program.display()
+                )
             }
         }
     }
@@ -122,7 +142,9 @@ impl Running {
     /// # Errors
     /// It did not stop within [`PATIENCE`].
     pub fn stop(mut self) -> anyhow::Result<ExitStatus> {
-        let asked = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status()?;
+        let asked = Command::new("kill")
+            .args(["-TERM", &self.child.id().to_string()])
+            .status()?;
         ensure!(asked.success(), "kill -TERM failed");
         let start = Instant::now();
         while start.elapsed() < PATIENCE {

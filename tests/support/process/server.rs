@@ -31,8 +31,17 @@ impl Server {
     /// # Errors
     /// `init` failed.
     pub fn init(dir: &Path, id_key: Option<&str>) -> anyhow::Result<Self> {
-        let output = Command::new(bin("trenza-server")?).arg("init").arg("--dir").arg(dir).arg("--json").output()?;
-        ensure!(output.status.success(), "init: {}", String::from_utf8_lossy(&output.stderr));
+        let output = Command::new(bin("trenza-server")?)
+            .arg("init")
+            .arg("--dir")
+            .arg(dir)
+            .arg("--json")
+            .output()?;
+        ensure!(
+            output.status.success(),
+            "init: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
         let init = serde_json::from_slice(&output.stdout)?;
         let mut env = BTreeMap::new();
         for name in ["HTTPS", "HTTP", "AGENTS", "OPS"] {
@@ -41,7 +50,12 @@ impl Server {
         if let Some(key) = id_key {
             env.insert("TRENZA_IDENTITY__ID_KEY".into(), key.into());
         }
-        Ok(Self { dir: dir.to_owned(), init, env, running: None })
+        Ok(Self {
+            dir: dir.to_owned(),
+            init,
+            env,
+            running: None,
+        })
     }
 
     /// The settings file.
@@ -54,11 +68,24 @@ impl Server {
     /// # Errors
     /// It did not get ready.
     pub fn start(&mut self) -> anyhow::Result<()> {
-        let running = Running::start(&bin("trenza-server")?, &self.config(), &self.env, &self.dir.join("server.log"))?;
-        for (key, name) in [("HTTPS", "https"), ("HTTP", "http"), ("AGENTS", "agents"), ("OPS", "ops")] {
+        let running = Running::start(
+            &bin("trenza-server")?,
+            &self.config(),
+            &self.env,
+            &self.dir.join("server.log"),
+        )?;
+        for (key, name) in [
+            ("HTTPS", "https"),
+            ("HTTP", "http"),
+            ("AGENTS", "agents"),
+            ("OPS", "ops"),
+        ] {
             let url = running.url(name);
-            let (_, addr) = url.split_once("://").with_context(|| format!("no {name} in {}", running.ready))?;
-            self.env.insert(format!("TRENZA_LISTEN__{key}"), addr.to_owned());
+            let (_, addr) = url
+                .split_once("://")
+                .with_context(|| format!("no {name} in {}", running.ready))?;
+            self.env
+                .insert(format!("TRENZA_LISTEN__{key}"), addr.to_owned());
         }
         self.running = Some(running);
         Ok(())
@@ -77,7 +104,9 @@ impl Server {
     /// # Errors
     /// It did not stop, or not well.
     pub fn stop(&mut self) -> anyhow::Result<()> {
-        let Some(running) = self.running.take() else { return Ok(()) };
+        let Some(running) = self.running.take() else {
+            return Ok(());
+        };
         let status = running.stop()?;
         ensure!(status.success(), "the server ended with {status}");
         Ok(())
@@ -95,9 +124,17 @@ impl Server {
     ///
     /// # Errors
     /// The command cannot be started.
-    pub fn command<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> anyhow::Result<Output> {
+    pub fn command<S: AsRef<OsStr>>(
+        &self,
+        args: impl IntoIterator<Item = S>,
+    ) -> anyhow::Result<Output> {
         let mut command = Command::new(bin("trenza-server")?);
-        command.args(args).arg("--config").arg(self.config()).envs(&self.env).stdin(Stdio::null());
+        command
+            .args(args)
+            .arg("--config")
+            .arg(self.config())
+            .envs(&self.env)
+            .stdin(Stdio::null());
         Ok(command.output()?)
     }
 
@@ -105,9 +142,17 @@ impl Server {
     ///
     /// # Errors
     /// The command failed.
-    pub fn must<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> anyhow::Result<Vec<u8>> {
+    pub fn must<S: AsRef<OsStr>>(
+        &self,
+        args: impl IntoIterator<Item = S>,
+    ) -> anyhow::Result<Vec<u8>> {
         let output = self.command(args)?;
-        ensure!(output.status.success(), "{}: {}", output.status, String::from_utf8_lossy(&output.stderr));
+        ensure!(
+            output.status.success(),
+            "{}: {}",
+            output.status,
+            String::from_utf8_lossy(&output.stderr)
+        );
         Ok(output.stdout)
     }
 
@@ -121,7 +166,10 @@ impl Server {
 
     /// The write key of the first source.
     pub fn write_key(&self) -> String {
-        self.init["write_key"].as_str().unwrap_or_default().to_owned()
+        self.init["write_key"]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned()
     }
 
     /// Waits until an event is in its customer.
@@ -144,14 +192,38 @@ impl Server {
     /// # Errors
     /// A command failed.
     pub fn enrol(&self, touchpoint: &str, dir: &Path) -> anyhow::Result<Agent> {
-        let invite: Value = serde_json::from_slice(&self.must(["agent", "invite", "--touchpoint", touchpoint, "--json"])?)?;
+        let invite: Value = serde_json::from_slice(&self.must([
+            "agent",
+            "invite",
+            "--touchpoint",
+            touchpoint,
+            "--json",
+        ])?)?;
         let text = |name: &str| invite[name].as_str().unwrap_or_default().to_owned();
         let output = Command::new(bin("trenza-agent")?)
-            .args(["enrol", "--server", &text("server"), "--code", &text("code"), "--ca-fingerprint", &text("ca_fingerprint"), "--dir"])
+            .args([
+                "enrol",
+                "--server",
+                &text("server"),
+                "--code",
+                &text("code"),
+                "--ca-fingerprint",
+                &text("ca_fingerprint"),
+                "--dir",
+            ])
             .arg(dir)
             .output()?;
-        ensure!(output.status.success(), "enrol: {}", String::from_utf8_lossy(&output.stderr));
-        let env = ["HTTP", "OPS"].map(|name| (format!("TRENZA_LISTEN__{name}"), "127.0.0.1:0".to_owned()));
-        Ok(Agent { dir: dir.to_owned(), env: env.into(), running: None })
+        ensure!(
+            output.status.success(),
+            "enrol: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        let env = ["HTTP", "OPS"]
+            .map(|name| (format!("TRENZA_LISTEN__{name}"), "127.0.0.1:0".to_owned()));
+        Ok(Agent {
+            dir: dir.to_owned(),
+            env: env.into(),
+            running: None,
+        })
     }
 }

@@ -55,7 +55,9 @@ impl Default for ClientLimits {
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
     /// The URL is none, or not one that can be called.
-    #[error("{place:?} is not a URL to call; it must begin with http:// or https:// and name a host")]
+    #[error(
+        "{place:?} is not a URL to call; it must begin with http:// or https:// and name a host"
+    )]
     BadUrl {
         /// What was given.
         place: String,
@@ -69,7 +71,9 @@ pub enum ClientError {
         cause: String,
     },
     /// The server's certificate is not one that we trust for this name and time.
-    #[error("{place} is not the server that this device trusts: {cause}; check the address, the CA fingerprint and the clock")]
+    #[error(
+        "{place} is not the server that this device trusts: {cause}; check the address, the CA fingerprint and the clock"
+    )]
     Untrusted {
         /// Where.
         place: String,
@@ -124,12 +128,22 @@ pub struct Response {
 impl Response {
     /// The body of an error in the one form; `None` for anything else.
     pub fn error(&self) -> Option<ErrorBody> {
-        if self.status.is_success() { None } else { serde_json::from_slice(&self.body).ok() }
+        if self.status.is_success() {
+            None
+        } else {
+            serde_json::from_slice(&self.body).ok()
+        }
     }
 
     /// When to come back, in seconds, as the server asked.
     pub fn retry_after_s(&self) -> Option<u64> {
-        self.headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()
+        self.headers
+            .get(header::RETRY_AFTER)?
+            .to_str()
+            .ok()?
+            .trim()
+            .parse()
+            .ok()
     }
 }
 
@@ -142,7 +156,9 @@ pub struct Client {
 
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Client").field("limits", &self.limits).finish_non_exhaustive()
+        f.debug_struct("Client")
+            .field("limits", &self.limits)
+            .finish_non_exhaustive()
     }
 }
 
@@ -154,8 +170,11 @@ impl Client {
         tcp.set_nodelay(true);
         tcp.set_connect_timeout(Some(limits.connect));
         tcp.set_keepalive(Some(limits.ping));
-        let connector =
-            HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_all_versions().wrap_connector(tcp);
+        let connector = HttpsConnectorBuilder::new()
+            .with_tls_config(tls)
+            .https_or_http()
+            .enable_all_versions()
+            .wrap_connector(tcp);
         let inner = legacy::Client::builder(TokioExecutor::new())
             .timer(TokioTimer::new())
             .pool_timer(TokioTimer::new())
@@ -170,8 +189,14 @@ impl Client {
     ///
     /// # Errors
     /// [`ClientError`] when there is no whole answer; an answer with an error status is an answer.
-    pub async fn post(&self, url: &str, headers: HeaderMap, body: impl Into<Bytes>) -> Result<Response, ClientError> {
-        self.send(Method::POST, url, headers, body.into(), self.limits.request).await
+    pub async fn post(
+        &self,
+        url: &str,
+        headers: HeaderMap,
+        body: impl Into<Bytes>,
+    ) -> Result<Response, ClientError> {
+        self.send(Method::POST, url, headers, body.into(), self.limits.request)
+            .await
     }
 
     /// Reads the whole answer.
@@ -179,7 +204,8 @@ impl Client {
     /// # Errors
     /// As [`Client::post`].
     pub async fn get(&self, url: &str, headers: HeaderMap) -> Result<Response, ClientError> {
-        self.send(Method::GET, url, headers, Bytes::new(), self.limits.request).await
+        self.send(Method::GET, url, headers, Bytes::new(), self.limits.request)
+            .await
     }
 
     /// Any method, with its own limit of time: for calls that the server holds on purpose.
@@ -195,20 +221,37 @@ impl Client {
         limit: Duration,
     ) -> Result<Response, ClientError> {
         let place = place(url);
-        let bad = || ClientError::BadUrl { place: place.clone() };
+        let bad = || ClientError::BadUrl {
+            place: place.clone(),
+        };
         let uri: Uri = url.parse().map_err(|_| bad())?;
         if uri.host().is_none() || !matches!(uri.scheme_str(), Some("http" | "https")) {
             return Err(bad());
         }
         let mut request = Request::new(Full::new(body));
-        (*request.method_mut(), *request.uri_mut(), *request.headers_mut()) = (method, uri, headers);
+        (
+            *request.method_mut(),
+            *request.uri_mut(),
+            *request.headers_mut(),
+        ) = (method, uri, headers);
         let call = async {
-            let answer = self.inner.request(request).await.map_err(|error| unanswered(&place, &error))?;
+            let answer = self
+                .inner
+                .request(request)
+                .await
+                .map_err(|error| unanswered(&place, &error))?;
             let (head, body) = answer.into_parts();
             let body = read_limited(body, self.limits.response_bytes_max, &place).await?;
-            Ok(Response { status: head.status, headers: head.headers, body })
+            Ok(Response {
+                status: head.status,
+                headers: head.headers,
+                body,
+            })
         };
-        let late = |_| ClientError::TimedOut { place: place.clone(), limit_s: limit.as_secs() };
+        let late = |_| ClientError::TimedOut {
+            place: place.clone(),
+            limit_s: limit.as_secs(),
+        };
         timeout(limit, call).await.map_err(late)?
     }
 }
@@ -216,8 +259,14 @@ impl Client {
 async fn read_limited(body: Incoming, bytes_max: usize, place: &str) -> Result<Bytes, ClientError> {
     match Limited::new(body, bytes_max).collect().await {
         Ok(whole) => Ok(whole.to_bytes()),
-        Err(error) if error.is::<LengthLimitError>() => Err(ClientError::TooLarge { place: place.into(), bytes_max }),
-        Err(error) => Err(ClientError::Broken { place: place.into(), cause: chain(&*error) }),
+        Err(error) if error.is::<LengthLimitError>() => Err(ClientError::TooLarge {
+            place: place.into(),
+            bytes_max,
+        }),
+        Err(error) => Err(ClientError::Broken {
+            place: place.into(),
+            cause: chain(&*error),
+        }),
     }
 }
 
@@ -239,7 +288,9 @@ fn certificate_error(error: &(dyn std::error::Error + 'static)) -> bool {
         if let Some(rustls::Error::InvalidCertificate(_)) = error.downcast_ref() {
             return true;
         }
-        let io = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+        let io = error
+            .downcast_ref::<std::io::Error>()
+            .and_then(std::io::Error::get_ref);
         next = match io {
             Some(inner) => Some(inner),
             None => error.source(),
@@ -267,10 +318,23 @@ fn place(url: &str) -> String {
     match url.parse::<Uri>() {
         Ok(uri) if uri.scheme().is_some() => {
             let host = uri.host().unwrap_or_default();
-            let port = uri.port().map(|port| format!(":{port}")).unwrap_or_default();
-            format!("{}://{host}{port}{}", uri.scheme_str().unwrap_or_default(), uri.path())
+            let port = uri
+                .port()
+                .map(|port| format!(":{port}"))
+                .unwrap_or_default();
+            format!(
+                "{}://{host}{port}{}",
+                uri.scheme_str().unwrap_or_default(),
+                uri.path()
+            )
         }
-        _ => url.split(['?', '@']).next().unwrap_or_default().chars().take(80).collect(),
+        _ => url
+            .split(['?', '@'])
+            .next()
+            .unwrap_or_default()
+            .chars()
+            .take(80)
+            .collect(),
     }
 }
 
@@ -280,7 +344,10 @@ mod tests {
 
     #[test]
     fn a_shown_url_has_no_user_and_no_query() {
-        assert_eq!(place("https://ann:secret@host:8443/v1/enrol?code=secret"), "https://host:8443/v1/enrol");
+        assert_eq!(
+            place("https://ann:secret@host:8443/v1/enrol?code=secret"),
+            "https://host:8443/v1/enrol"
+        );
         assert_eq!(place("not a url?code=secret"), "not a url");
     }
 }

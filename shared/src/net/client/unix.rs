@@ -38,21 +38,48 @@ impl UnixClient {
         body: impl Into<Bytes>,
     ) -> Result<UnixResponse, ClientError> {
         let place = format!("{} ({path})", self.path.display());
-        let uri: PathAndQuery = path.parse().map_err(|_| ClientError::BadUrl { place: path.into() })?;
-        let socket = UnixStream::connect(&self.path)
+        let uri: PathAndQuery = path
+            .parse()
+            .map_err(|_| ClientError::BadUrl { place: path.into() })?;
+        let socket =
+            UnixStream::connect(&self.path)
+                .await
+                .map_err(|cause| ClientError::NotRunning {
+                    path: self.path.clone(),
+                    cause,
+                })?;
+        let broken = |error: hyper::Error| ClientError::Broken {
+            place: place.clone(),
+            cause: chain(&error),
+        };
+        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(socket))
             .await
-            .map_err(|cause| ClientError::NotRunning { path: self.path.clone(), cause })?;
-        let broken = |error: hyper::Error| ClientError::Broken { place: place.clone(), cause: chain(&error) };
-        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(socket)).await.map_err(broken)?;
+            .map_err(broken)?;
         let driver = Driver(tokio::spawn(async move {
             // The caller sees the same failure in its answer.
             let _ = connection.await;
         }));
         let mut request = Request::new(Full::new(body.into()));
-        (*request.method_mut(), *request.uri_mut(), *request.headers_mut()) = (method, Uri::from(uri), headers);
-        request.headers_mut().insert(header::HOST, header::HeaderValue::from_static("localhost"));
-        let (head, body) = sender.send_request(request).await.map_err(broken)?.into_parts();
-        Ok(UnixResponse { status: head.status, headers: head.headers, body, place, _driver: driver })
+        (
+            *request.method_mut(),
+            *request.uri_mut(),
+            *request.headers_mut(),
+        ) = (method, Uri::from(uri), headers);
+        request
+            .headers_mut()
+            .insert(header::HOST, header::HeaderValue::from_static("localhost"));
+        let (head, body) = sender
+            .send_request(request)
+            .await
+            .map_err(broken)?
+            .into_parts();
+        Ok(UnixResponse {
+            status: head.status,
+            headers: head.headers,
+            body,
+            place,
+            _driver: driver,
+        })
     }
 
     /// [`UnixClient::send`] with `GET`.
@@ -60,16 +87,27 @@ impl UnixClient {
     /// # Errors
     /// The same.
     pub async fn get(&self, path: &str) -> Result<UnixResponse, ClientError> {
-        self.send(Method::GET, path, HeaderMap::new(), Bytes::new()).await
+        self.send(Method::GET, path, HeaderMap::new(), Bytes::new())
+            .await
     }
 
     /// [`UnixClient::send`] with `POST` and JSON.
     ///
     /// # Errors
     /// The same.
-    pub async fn post_json(&self, path: &str, body: impl Into<Bytes>) -> Result<UnixResponse, ClientError> {
+    pub async fn post_json(
+        &self,
+        path: &str,
+        body: impl Into<Bytes>,
+    ) -> Result<UnixResponse, ClientError> {
         let json = header::HeaderValue::from_static("application/json");
-        self.send(Method::POST, path, [(header::CONTENT_TYPE, json)].into_iter().collect(), body).await
+        self.send(
+            Method::POST,
+            path,
+            [(header::CONTENT_TYPE, json)].into_iter().collect(),
+            body,
+        )
+        .await
     }
 
     /// Where the socket is.
@@ -107,8 +145,10 @@ impl UnixResponse {
     /// [`ClientError::Broken`] when the program stops before the end.
     pub async fn chunk(&mut self) -> Result<Option<Bytes>, ClientError> {
         while let Some(frame) = self.body.frame().await {
-            let frame =
-                frame.map_err(|error| ClientError::Broken { place: self.place.clone(), cause: chain(&error) })?;
+            let frame = frame.map_err(|error| ClientError::Broken {
+                place: self.place.clone(),
+                cause: chain(&error),
+            })?;
             if let Ok(data) = frame.into_data() {
                 return Ok(Some(data));
             }
@@ -122,6 +162,10 @@ impl UnixResponse {
     /// [`ClientError::TooLarge`], [`ClientError::Broken`].
     pub async fn whole(self, bytes_max: usize) -> Result<Response, ClientError> {
         let body = read_limited(self.body, bytes_max, &self.place).await?;
-        Ok(Response { status: self.status, headers: self.headers, body })
+        Ok(Response {
+            status: self.status,
+            headers: self.headers,
+            body,
+        })
     }
 }

@@ -13,8 +13,9 @@ use std::{
 };
 
 use rcgen::{
-    BasicConstraints, CertificateParams, CertificateSigningRequestParams, DistinguishedName, DnType,
-    ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose, PublicKeyData, SanType, SerialNumber,
+    BasicConstraints, CertificateParams, CertificateSigningRequestParams, DistinguishedName,
+    DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose, PublicKeyData,
+    SanType, SerialNumber,
 };
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, pem::PemObject};
 
@@ -37,10 +38,14 @@ const SKEW_MS: i64 = DAY_MS;
 #[derive(Debug, thiserror::Error)]
 pub enum PkiError {
     /// The request cannot be signed: not PEM, a wrong self-signature, an unknown extension.
-    #[error("the certificate request is not acceptable: {0}; make it again with trenza-agent enrol")]
+    #[error(
+        "the certificate request is not acceptable: {0}; make it again with trenza-agent enrol"
+    )]
     BadRequest(String),
     /// The request's key is of a kind that is not issued.
-    #[error("the certificate request has a key that is not ECDSA P-256; make it again with trenza-agent enrol")]
+    #[error(
+        "the certificate request has a key that is not ECDSA P-256; make it again with trenza-agent enrol"
+    )]
     BadKeyKind,
     /// A stored PEM text cannot be read.
     #[error("the {what} is not readable as PEM: {cause}; restore it from a backup")]
@@ -73,7 +78,10 @@ pub fn cert_fingerprint(der: &[u8]) -> [u8; 32] {
 
 /// Reads a fingerprint as people paste it: 64 hexadecimal digits, colons, blanks and case ignored.
 pub fn parse_fingerprint(text: &str) -> Option<[u8; 32]> {
-    let digits: String = text.chars().filter(|c| !matches!(c, ':' | ' ' | '\t' | '\n')).collect();
+    let digits: String = text
+        .chars()
+        .filter(|c| !matches!(c, ':' | ' ' | '\t' | '\n'))
+        .collect();
     crate::id::from_hex(&digits)
 }
 
@@ -131,10 +139,17 @@ impl Ca {
         let (mut params, ..) = params(name, now_ms, CA_DAYS)?;
         // It signs leaves only: a path of length 0.
         params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
-        params.key_usages =
-            vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign, KeyUsagePurpose::DigitalSignature];
+        params.key_usages = vec![
+            KeyUsagePurpose::KeyCertSign,
+            KeyUsagePurpose::CrlSign,
+            KeyUsagePurpose::DigitalSignature,
+        ];
         let cert = params.self_signed(&key)?;
-        Ok(Self { der: cert.der().clone(), pem: cert.pem(), issuer: Issuer::new(params, key) })
+        Ok(Self {
+            der: cert.der().clone(),
+            pem: cert.pem(),
+            issuer: Issuer::new(params, key),
+        })
     }
 
     /// Reads a CA back from what [`Ca::cert_pem`] and [`Ca::key_pem`] gave.
@@ -142,12 +157,25 @@ impl Ca {
     /// # Errors
     /// [`PkiError::BadPem`] when either is not readable.
     pub fn from_pem(cert_pem: &str, key_pem: &str) -> Result<Self, PkiError> {
-        let bad = |what| move |error: rcgen::Error| PkiError::BadPem { what, cause: error.to_string() };
-        let der = CertificateDer::from_pem_slice(cert_pem.as_bytes())
-            .map_err(|error| PkiError::BadPem { what: "CA certificate", cause: error.to_string() })?;
+        let bad = |what| {
+            move |error: rcgen::Error| PkiError::BadPem {
+                what,
+                cause: error.to_string(),
+            }
+        };
+        let der = CertificateDer::from_pem_slice(cert_pem.as_bytes()).map_err(|error| {
+            PkiError::BadPem {
+                what: "CA certificate",
+                cause: error.to_string(),
+            }
+        })?;
         let key = KeyPair::from_pem(key_pem).map_err(bad("CA key"))?;
         let issuer = Issuer::from_ca_cert_der(&der, key).map_err(bad("CA certificate"))?;
-        Ok(Self { der, pem: cert_pem.to_owned(), issuer })
+        Ok(Self {
+            der,
+            pem: cert_pem.to_owned(),
+            issuer,
+        })
     }
 
     /// The CA's certificate.
@@ -174,10 +202,20 @@ impl Ca {
     ///
     /// # Errors
     /// [`PkiError::BadName`] for a name that is no DNS name.
-    pub fn issue_server(&self, names: &[String], ips: &[IpAddr], now_ms: i64, days: u32) -> Result<ServerCert, PkiError> {
+    pub fn issue_server(
+        &self,
+        names: &[String],
+        ips: &[IpAddr],
+        now_ms: i64,
+        days: u32,
+    ) -> Result<ServerCert, PkiError> {
         let key = KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256)?;
         let cert = self.sign_server(&key, names, ips, now_ms, days)?;
-        Ok(ServerCert { chain_pem: format!("{}{}", cert.pem, self.pem), key_pem: key.serialize_pem(), cert })
+        Ok(ServerCert {
+            chain_pem: format!("{}{}", cert.pem, self.pem),
+            key_pem: key.serialize_pem(),
+            cert,
+        })
     }
 
     /// Signs a device's listener certificate; the names come from the caller, never from the request.
@@ -200,7 +238,13 @@ impl Ca {
     ///
     /// # Errors
     /// [`PkiError::BadRequest`] and [`PkiError::BadKeyKind`] for requests that are not acceptable.
-    pub fn sign_agent(&self, csr_pem: &str, agent: AgentId, now_ms: i64, days: u32) -> Result<IssuedCert, PkiError> {
+    pub fn sign_agent(
+        &self,
+        csr_pem: &str,
+        agent: AgentId,
+        now_ms: i64,
+        days: u32,
+    ) -> Result<IssuedCert, PkiError> {
         let key = request_key(csr_pem)?;
         let (mut params, from, to) = params(&agent.to_string(), now_ms, days)?;
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
@@ -216,13 +260,21 @@ impl Ca {
         now_ms: i64,
         days: u32,
     ) -> Result<IssuedCert, PkiError> {
-        let title = names.first().cloned().or_else(|| ips.first().map(IpAddr::to_string));
-        let (mut params, from, to) = params(&title.unwrap_or_else(|| "trenza".into()), now_ms, days)?;
+        let title = names
+            .first()
+            .cloned()
+            .or_else(|| ips.first().map(IpAddr::to_string));
+        let (mut params, from, to) =
+            params(&title.unwrap_or_else(|| "trenza".into()), now_ms, days)?;
         for name in names {
             let bad = |_| PkiError::BadName(name.clone());
-            params.subject_alt_names.push(SanType::DnsName(name.as_str().try_into().map_err(bad)?));
+            params
+                .subject_alt_names
+                .push(SanType::DnsName(name.as_str().try_into().map_err(bad)?));
         }
-        params.subject_alt_names.extend(ips.iter().copied().map(SanType::IpAddress));
+        params
+            .subject_alt_names
+            .extend(ips.iter().copied().map(SanType::IpAddress));
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
         self.sign(params, key, from, to)
@@ -239,7 +291,13 @@ impl Ca {
         params.use_authority_key_identifier_extension = true;
         let cert = params.signed_by(key, &self.issuer)?;
         let (der, pem) = (cert.der().clone(), cert.pem());
-        Ok(IssuedCert { fingerprint: cert_fingerprint(&der), der, pem, not_before_ms, not_after_ms })
+        Ok(IssuedCert {
+            fingerprint: cert_fingerprint(&der),
+            der,
+            pem,
+            not_before_ms,
+            not_after_ms,
+        })
     }
 }
 
@@ -252,9 +310,12 @@ impl std::fmt::Debug for Ca {
 /// Reads a request and proves that its sender holds the key.
 fn request_key(csr_pem: &str) -> Result<rcgen::PublicKey, PkiError> {
     if csr_pem.len() > CSR_BYTES_MAX {
-        return Err(PkiError::BadRequest(format!("it is longer than {CSR_BYTES_MAX} bytes")));
+        return Err(PkiError::BadRequest(format!(
+            "it is longer than {CSR_BYTES_MAX} bytes"
+        )));
     }
-    let request = CertificateSigningRequestParams::from_pem(csr_pem).map_err(|e| PkiError::BadRequest(e.to_string()))?;
+    let request = CertificateSigningRequestParams::from_pem(csr_pem)
+        .map_err(|e| PkiError::BadRequest(e.to_string()))?;
     if request.public_key.algorithm() != &rcgen::PKCS_ECDSA_P256_SHA256 {
         return Err(PkiError::BadKeyKind);
     }
@@ -262,10 +323,17 @@ fn request_key(csr_pem: &str) -> Result<rcgen::PublicKey, PkiError> {
 }
 
 /// Parameters common to every certificate, and the validity in milliseconds.
-fn params(common_name: &str, now_ms: i64, days: u32) -> Result<(CertificateParams, i64, i64), PkiError> {
+fn params(
+    common_name: &str,
+    now_ms: i64,
+    days: u32,
+) -> Result<(CertificateParams, i64, i64), PkiError> {
     // Certificates count whole seconds.
     let now_ms = now_ms - now_ms.rem_euclid(1000);
-    let (from, to) = ((now_ms - SKEW_MS).max(0), (now_ms + i64::from(days) * DAY_MS).max(0));
+    let (from, to) = (
+        (now_ms - SKEW_MS).max(0),
+        (now_ms + i64::from(days) * DAY_MS).max(0),
+    );
     let at = |ms: i64| rcgen::date_time_ymd(1970, 1, 1) + Duration::from_millis(ms.unsigned_abs());
     let mut serial = [0u8; 16];
     getrandom::fill(&mut serial).map_err(|e| PkiError::Failed(e.to_string()))?;
@@ -300,7 +368,10 @@ impl DeviceKey {
     pub fn from_pem(pem: &str) -> Result<Self, PkiError> {
         KeyPair::from_pem(pem)
             .map(Self)
-            .map_err(|error| PkiError::BadPem { what: "device key", cause: error.to_string() })
+            .map_err(|error| PkiError::BadPem {
+                what: "device key",
+                cause: error.to_string(),
+            })
     }
 
     /// The key as PEM: write it with [`write_secret`].
@@ -335,11 +406,18 @@ impl std::fmt::Debug for DeviceKey {
 /// # Errors
 /// [`PkiError::BadPem`] when one is unreadable or there is none.
 pub fn read_chain(pem: &str) -> Result<Vec<CertificateDer<'static>>, PkiError> {
-    let bad = |cause: String| PkiError::BadPem { what: "certificate chain", cause };
+    let bad = |cause: String| PkiError::BadPem {
+        what: "certificate chain",
+        cause,
+    };
     let chain: Vec<_> = CertificateDer::pem_slice_iter(pem.as_bytes())
         .collect::<Result<_, _>>()
         .map_err(|error| bad(error.to_string()))?;
-    if chain.is_empty() { Err(bad("it holds no certificate".into())) } else { Ok(chain) }
+    if chain.is_empty() {
+        Err(bad("it holds no certificate".into()))
+    } else {
+        Ok(chain)
+    }
 }
 
 /// Reads a private key (PKCS#8, SEC1 or PKCS#1).
@@ -347,8 +425,10 @@ pub fn read_chain(pem: &str) -> Result<Vec<CertificateDer<'static>>, PkiError> {
 /// # Errors
 /// [`PkiError::BadPem`] when there is none.
 pub fn read_key(pem: &str) -> Result<PrivateKeyDer<'static>, PkiError> {
-    PrivateKeyDer::from_pem_slice(pem.as_bytes())
-        .map_err(|error| PkiError::BadPem { what: "private key", cause: error.to_string() })
+    PrivateKeyDer::from_pem_slice(pem.as_bytes()).map_err(|error| PkiError::BadPem {
+        what: "private key",
+        cause: error.to_string(),
+    })
 }
 
 /// Writes a new file that only its owner can read, and makes it durable. Never overwrites.
@@ -356,7 +436,11 @@ pub fn read_key(pem: &str) -> Result<PrivateKeyDer<'static>, PkiError> {
 /// # Errors
 /// [`io::ErrorKind::AlreadyExists`] when the file is there; else what the system says.
 pub fn write_secret(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)?;
     file.write_all(bytes)?;
     file.sync_all()?;
     match path.parent() {

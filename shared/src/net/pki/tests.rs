@@ -16,20 +16,35 @@ fn a_ca_survives_its_files_and_signs_the_same() {
     let ca = ca();
     let again = Ca::from_pem(ca.cert_pem(), &ca.key_pem()).unwrap();
     assert_eq!(again.fingerprint(), ca.fingerprint());
-    assert_eq!(parse_fingerprint(&ca.fingerprint()), Some(cert_fingerprint(ca.cert_der())));
-    let cert = again.issue_server(&["localhost".into()], &[], NOW, 1).unwrap();
+    assert_eq!(
+        parse_fingerprint(&ca.fingerprint()),
+        Some(cert_fingerprint(ca.cert_der()))
+    );
+    let cert = again
+        .issue_server(&["localhost".into()], &[], NOW, 1)
+        .unwrap();
     let (_, leaf) = parse_x509_certificate(&cert.cert.der).unwrap();
     let (_, root) = parse_x509_certificate(ca.cert_der()).unwrap();
     assert_eq!(leaf.issuer(), root.subject());
     assert!(leaf.verify_signature(Some(root.public_key())).is_ok());
-    assert_eq!(read_chain(&cert.chain_pem).unwrap(), [cert.cert.der, ca.cert_der().clone()]);
+    assert_eq!(
+        read_chain(&cert.chain_pem).unwrap(),
+        [cert.cert.der, ca.cert_der().clone()]
+    );
 }
 
 #[test]
 fn a_fingerprint_may_be_pasted_with_colons_and_capitals() {
     let text = ca().fingerprint();
-    let pairs: Vec<_> = text.as_bytes().chunks(2).map(|p| std::str::from_utf8(p).unwrap().to_uppercase()).collect();
-    assert_eq!(parse_fingerprint(&pairs.join(":")), parse_fingerprint(&text));
+    let pairs: Vec<_> = text
+        .as_bytes()
+        .chunks(2)
+        .map(|p| std::str::from_utf8(p).unwrap().to_uppercase())
+        .collect();
+    assert_eq!(
+        parse_fingerprint(&pairs.join(":")),
+        parse_fingerprint(&text)
+    );
     assert_eq!(parse_fingerprint("12:34"), None);
 }
 
@@ -37,8 +52,12 @@ fn a_fingerprint_may_be_pasted_with_colons_and_capitals() {
 fn a_request_with_forged_names_gets_only_its_agent_id() {
     let key = KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).unwrap();
     let mut forged = CertificateParams::new(vec!["server.example".to_owned()]).unwrap();
-    forged.distinguished_name.push(DnType::CommonName, "ag_ffffffffffffffffffffffffffffffff");
-    forged.distinguished_name.push(DnType::OrganizationName, "Administrators");
+    forged
+        .distinguished_name
+        .push(DnType::CommonName, "ag_ffffffffffffffffffffffffffffffff");
+    forged
+        .distinguished_name
+        .push(DnType::OrganizationName, "Administrators");
     forged.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     forged.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
     let csr = forged.serialize_request(&key).unwrap().pem().unwrap();
@@ -57,10 +76,16 @@ fn a_request_with_forged_names_gets_only_its_agent_id() {
 fn a_request_that_its_key_did_not_sign_is_refused() {
     let mine = DeviceKey::generate().unwrap().csr_pem().unwrap();
     // A character of the last line stands for a part of the signature's second number.
-    let end = mine.trim_end().trim_end_matches("-----END CERTIFICATE REQUEST-----").trim_end().len();
+    let end = mine
+        .trim_end()
+        .trim_end_matches("-----END CERTIFICATE REQUEST-----")
+        .trim_end()
+        .len();
     let mut forged = mine.clone().into_bytes();
     forged[end - 16] = if forged[end - 16] == b'A' { b'B' } else { b'A' };
-    let error = ca().sign_agent(str::from_utf8(&forged).unwrap(), AGENT, NOW, 30).unwrap_err();
+    let error = ca()
+        .sign_agent(str::from_utf8(&forged).unwrap(), AGENT, NOW, 30)
+        .unwrap_err();
     assert!(matches!(error, PkiError::BadRequest(_)), "{error}");
     assert!(ca().sign_agent("nonsense", AGENT, NOW, 30).is_err());
     assert!(ca().sign_agent(&mine.repeat(100), AGENT, NOW, 30).is_err());
@@ -79,8 +104,14 @@ fn a_secret_is_for_its_owner_only_and_never_overwritten() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("agent.key");
     write_secret(&path, b"one").unwrap();
-    assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
-    assert_eq!(write_secret(&path, b"two").unwrap_err().kind(), io::ErrorKind::AlreadyExists);
+    assert_eq!(
+        std::fs::metadata(&path).unwrap().permissions().mode() & 0o777,
+        0o600
+    );
+    assert_eq!(
+        write_secret(&path, b"two").unwrap_err().kind(),
+        io::ErrorKind::AlreadyExists
+    );
     assert_eq!(std::fs::read(&path).unwrap(), b"one");
 }
 

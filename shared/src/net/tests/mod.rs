@@ -53,13 +53,20 @@ struct Served {
 
 impl Served {
     async fn start(tls: Option<Arc<ServerConfig>>, router: Router, limits: Limits) -> Self {
-        let listener = Listener::bind((LOCAL, 0).into(), tls, limits).await.unwrap();
+        let listener = Listener::bind((LOCAL, 0).into(), tls, limits)
+            .await
+            .unwrap();
         let (addr, url) = (listener.local_addr(), listener.url());
         let (stop, stopped) = oneshot::channel::<()>();
         let done = tokio::spawn(serve(listener, with_error_form(router), async {
             let _ = stopped.await;
         }));
-        Self { addr, url, stop: Some(stop), done }
+        Self {
+            addr,
+            url,
+            stop: Some(stop),
+            done,
+        }
     }
 
     fn stop(&mut self) {
@@ -75,22 +82,43 @@ struct Site {
 
 impl Site {
     fn new() -> Self {
-        Self { ca: Ca::generate("Trenza test", NOW).unwrap(), clock: Arc::new(TestClock::at(NOW)) }
+        Self {
+            ca: Ca::generate("Trenza test", NOW).unwrap(),
+            clock: Arc::new(TestClock::at(NOW)),
+        }
     }
 
-    fn chain(&self) -> (Vec<CertificateDer<'static>>, rustls_pki_types::PrivateKeyDer<'static>) {
-        let cert = self.ca.issue_server(&["localhost".into()], &[LOCAL], NOW, 397).unwrap();
-        (read_chain(&cert.chain_pem).unwrap(), read_key(&cert.key_pem).unwrap())
+    fn chain(
+        &self,
+    ) -> (
+        Vec<CertificateDer<'static>>,
+        rustls_pki_types::PrivateKeyDer<'static>,
+    ) {
+        let cert = self
+            .ca
+            .issue_server(&["localhost".into()], &[LOCAL], NOW, 397)
+            .unwrap();
+        (
+            read_chain(&cert.chain_pem).unwrap(),
+            read_key(&cert.key_pem).unwrap(),
+        )
     }
 
     async fn web(&self) -> Served {
         let (chain, key) = self.chain();
-        Served::start(Some(web_server_config(chain, key, self.clock.clone()).unwrap()), whoami(), Limits::default()).await
+        Served::start(
+            Some(web_server_config(chain, key, self.clock.clone()).unwrap()),
+            whoami(),
+            Limits::default(),
+        )
+        .await
     }
 
     async fn agents(&self, grace_ms: u64) -> Served {
         let (chain, key) = self.chain();
-        let config = agents_server_config(chain, key, self.ca.cert_der(), grace_ms, self.clock.clone()).unwrap();
+        let config =
+            agents_server_config(chain, key, self.ca.cert_der(), grace_ms, self.clock.clone())
+                .unwrap();
         Served::start(Some(config), whoami(), Limits::default()).await
     }
 
@@ -100,7 +128,10 @@ impl Site {
 
     fn agent(&self, days: u32) -> (IssuedCert, Identity) {
         let key = DeviceKey::generate().unwrap();
-        let cert = self.ca.sign_agent(&key.csr_pem().unwrap(), AGENT, NOW, days).unwrap();
+        let cert = self
+            .ca
+            .sign_agent(&key.csr_pem().unwrap(), AGENT, NOW, days)
+            .unwrap();
         (cert.clone(), (vec![cert.der], key.to_der()))
     }
 }
@@ -110,7 +141,12 @@ fn whoami() -> Router {
     Router::new().route(
         "/whoami",
         get(|Extension(peer): Extension<Peer>| async move {
-            format!("{} {}", peer.client_cert.map_or("nobody".into(), |cert| to_hex(&cert)), peer.client_cert_expires_ms.unwrap_or(0))
+            format!(
+                "{} {}",
+                peer.client_cert
+                    .map_or("nobody".into(), |cert| to_hex(&cert)),
+                peer.client_cert_expires_ms.unwrap_or(0)
+            )
         }),
     )
 }
@@ -122,16 +158,26 @@ fn client_at(trust: Trust, identity: Option<Identity>, clock_ms: i64, floor_ms: 
 }
 
 async fn whoami_of(client: &Client, server: &Served) -> Result<String, ClientError> {
-    let answer = client.get(&format!("{}/whoami", server.url), HeaderMap::new()).await?;
+    let answer = client
+        .get(&format!("{}/whoami", server.url), HeaderMap::new())
+        .await?;
     assert_eq!(answer.status, StatusCode::OK);
     Ok(String::from_utf8(answer.body.to_vec()).unwrap())
 }
 
 #[tokio::test]
 async fn a_peer_that_sends_half_a_head_is_closed() {
-    let limits = Limits { head_read: Duration::from_millis(50), ..Limits::default() };
+    let limits = Limits {
+        head_read: Duration::from_millis(50),
+        ..Limits::default()
+    };
     let server = Served::start(None, whoami(), limits).await;
-    for bytes in ["", "G", "GET /whoami HTTP/1.1\r\nHost: x\r\nX-A: ", "PRI * HTTP/2.0\r\n\r\nSM"] {
+    for bytes in [
+        "",
+        "G",
+        "GET /whoami HTTP/1.1\r\nHost: x\r\nX-A: ",
+        "PRI * HTTP/2.0\r\n\r\nSM",
+    ] {
         let mut tcp = TcpStream::connect(server.addr).await.unwrap();
         tcp.write_all(bytes.as_bytes()).await.unwrap();
         let mut answer = Vec::new();
@@ -152,10 +198,17 @@ async fn a_body_of_100_mb_is_refused_before_it_is_read() {
     );
     let server = Served::start(None, router, Limits::default()).await;
     let mut tcp = TcpStream::connect(server.addr).await.unwrap();
-    tcp.write_all(b"POST /take HTTP/1.1\r\nHost: x\r\nContent-Length: 100000000\r\n\r\nonly the beginning").await.unwrap();
+    tcp.write_all(
+        b"POST /take HTTP/1.1\r\nHost: x\r\nContent-Length: 100000000\r\n\r\nonly the beginning",
+    )
+    .await
+    .unwrap();
     let mut answer = String::new();
     tcp.read_to_string(&mut answer).await.unwrap();
-    assert!(answer.starts_with("HTTP/1.1 413") && answer.contains("\"too_large\""), "{answer}");
+    assert!(
+        answer.starts_with("HTTP/1.1 413") && answer.contains("\"too_large\""),
+        "{answer}"
+    );
 }
 
 #[tokio::test]
@@ -196,7 +249,10 @@ async fn a_stop_does_not_wait_for_ever() {
             std::future::pending::<&str>().await
         }),
     );
-    let limits = Limits { drain: Duration::from_millis(50), ..Limits::default() };
+    let limits = Limits {
+        drain: Duration::from_millis(50),
+        ..Limits::default()
+    };
     let mut server = Served::start(None, router, limits).await;
     let client = client_at(Trust::default(), None, NOW, NOW);
     let url = format!("{}/stuck", server.url);
@@ -204,15 +260,24 @@ async fn a_stop_does_not_wait_for_ever() {
     started.notified().await;
     server.stop();
     server.done.await.unwrap();
-    assert!(matches!(call.await.unwrap(), Err(ClientError::Broken { .. })));
+    assert!(matches!(
+        call.await.unwrap(),
+        Err(ClientError::Broken { .. })
+    ));
 }
 
 #[tokio::test]
 async fn one_connection_too_many_is_closed_at_once() {
-    let limits = Limits { connections_max: 1, ..Limits::default() };
+    let limits = Limits {
+        connections_max: 1,
+        ..Limits::default()
+    };
     let server = Served::start(None, whoami(), limits).await;
     let mut first = TcpStream::connect(server.addr).await.unwrap();
-    first.write_all(b"GET /whoami HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+    first
+        .write_all(b"GET /whoami HTTP/1.1\r\nHost: x\r\n\r\n")
+        .await
+        .unwrap();
     let mut head = [0; 12];
     first.read_exact(&mut head).await.unwrap();
     assert_eq!(&head, b"HTTP/1.1 200");
@@ -224,25 +289,72 @@ async fn one_connection_too_many_is_closed_at_once() {
 async fn a_client_stops_at_its_limits() {
     let router = Router::new()
         .route("/big", get(|| async { Bytes::from(vec![0; 5000]) }))
-        .route("/never", get(|| async { std::future::pending::<&str>().await }));
-    let mut server = Served::start(None, router, Limits { drain: Duration::ZERO, ..Limits::default() }).await;
+        .route(
+            "/never",
+            get(|| async { std::future::pending::<&str>().await }),
+        );
+    let mut server = Served::start(
+        None,
+        router,
+        Limits {
+            drain: Duration::ZERO,
+            ..Limits::default()
+        },
+    )
+    .await;
     let clock: Arc<dyn Clock> = Arc::new(TestClock::at(NOW));
     let (tls, _) = client_config(Trust::default(), None, TlsTime::new(clock, NOW)).unwrap();
-    let limits = ClientLimits { response_bytes_max: 1000, ..ClientLimits::default() };
+    let limits = ClientLimits {
+        response_bytes_max: 1000,
+        ..ClientLimits::default()
+    };
     let client = Client::new(tls, limits);
-    let error = client.get(&format!("{}/big?key=secret", server.url), HeaderMap::new()).await.unwrap_err();
-    assert!(matches!(error, ClientError::TooLarge { bytes_max: 1000, .. }), "{error:?}");
+    let error = client
+        .get(&format!("{}/big?key=secret", server.url), HeaderMap::new())
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(
+            error,
+            ClientError::TooLarge {
+                bytes_max: 1000,
+                ..
+            }
+        ),
+        "{error:?}"
+    );
     assert!(!error.to_string().contains("secret"), "{error}");
     let url = format!("{}/never", server.url);
-    let error = client.send(Method::GET, &url, HeaderMap::new(), Bytes::new(), Duration::from_millis(20)).await.unwrap_err();
+    let error = client
+        .send(
+            Method::GET,
+            &url,
+            HeaderMap::new(),
+            Bytes::new(),
+            Duration::from_millis(20),
+        )
+        .await
+        .unwrap_err();
     assert!(matches!(error, ClientError::TimedOut { .. }), "{error:?}");
     server.stop();
     server.done.await.unwrap();
     let error = client.get(&url, HeaderMap::new()).await.unwrap_err();
-    assert!(matches!(error, ClientError::Unreachable { .. }), "{error:?}");
-    assert!(error.to_string().contains("is the server running"), "{error}");
+    assert!(
+        matches!(error, ClientError::Unreachable { .. }),
+        "{error:?}"
+    );
+    assert!(
+        error.to_string().contains("is the server running"),
+        "{error}"
+    );
     for url in ["", "localhost:80", "ftp://x/", "/path"] {
-        assert!(matches!(client.get(url, HeaderMap::new()).await, Err(ClientError::BadUrl { .. })), "{url}");
+        assert!(
+            matches!(
+                client.get(url, HeaderMap::new()).await,
+                Err(ClientError::BadUrl { .. })
+            ),
+            "{url}"
+        );
     }
 }
 
@@ -253,12 +365,23 @@ async fn the_local_socket_is_for_its_owner_and_streams() {
     // A program that was killed leaves its socket behind.
     drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
     let listener = Listener::bind_unix(&path, Limits::default()).await.unwrap();
-    assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
-    let pieces = || async { Body::from_stream(futures_util::stream::iter(["one\n", "two\n"].map(Ok::<_, std::io::Error>))) };
+    assert_eq!(
+        std::fs::metadata(&path).unwrap().permissions().mode() & 0o777,
+        0o600
+    );
+    let pieces = || async {
+        Body::from_stream(futures_util::stream::iter(
+            ["one\n", "two\n"].map(Ok::<_, std::io::Error>),
+        ))
+    };
     let (stop, stopped) = oneshot::channel::<()>();
-    let done = tokio::spawn(serve(listener, with_error_form(Router::new().route("/lines", get(pieces))), async {
-        let _ = stopped.await;
-    }));
+    let done = tokio::spawn(serve(
+        listener,
+        with_error_form(Router::new().route("/lines", get(pieces))),
+        async {
+            let _ = stopped.await;
+        },
+    ));
     let local = client::unix(&path);
     let mut answer = local.get("/lines").await.unwrap();
     let mut text = Vec::new();
@@ -266,7 +389,13 @@ async fn the_local_socket_is_for_its_owner_and_streams() {
         text.extend_from_slice(&chunk);
     }
     assert_eq!(text, b"one\ntwo\n");
-    let missing = local.post_json("/nothing", "{}").await.unwrap().whole(10_000).await.unwrap();
+    let missing = local
+        .post_json("/nothing", "{}")
+        .await
+        .unwrap()
+        .whole(10_000)
+        .await
+        .unwrap();
     assert_eq!(missing.error().unwrap().code, "not_found");
     let second = Listener::bind_unix(&path, Limits::default()).await;
     assert!(matches!(second, Err(ListenError::UnixInUse { .. })));

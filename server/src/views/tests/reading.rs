@@ -237,3 +237,37 @@ async fn errors_are_pages_for_people_and_json_for_programs() {
     );
     server.close().await;
 }
+
+#[tokio::test]
+async fn a_long_line_of_life_comes_in_pages_from_either_end() {
+    let server = Server::start().await;
+    let event = |n: u32| {
+        serde_json::json!({"type": "track", "event": format!("Visit {n:03}."), "userId": "u-1", "anonymousId": format!("a-{}", n % 3), "messageId": format!("m{n}"),
+            "timestamp": format!("2026-03-{:02}T{:02}:00:00Z", 1 + n / 24, n % 24)})
+    };
+    server
+        .capture(
+            crate::testing::WEB,
+            &(0..100).map(event).collect::<Vec<_>>(),
+        )
+        .await;
+    let browser = Browser::of(&server, Role::Steward).await;
+    let record = browser.record("u-1").await;
+    for (order, expected) in [
+        ("newest", (0..100).rev().collect::<Vec<u32>>()),
+        ("oldest", (0..100).collect()),
+    ] {
+        let (mut seen, mut path) = (Vec::new(), format!("{record}?order={order}"));
+        for _ in 0..5 {
+            let page = browser.get(&path).await.text;
+            let visits = page.split("<strong>Visit ").skip(1);
+            seen.extend(visits.map(|rest| rest[..3].parse::<u32>().unwrap()));
+            let next = super::between(&page, "&amp;after=", "#line");
+            let Some(next) = next else { break };
+            path = format!("{record}?order={order}&after={next}");
+        }
+        assert_eq!(seen, expected, "{order}");
+    }
+    drop(browser);
+    server.close().await;
+}

@@ -1,0 +1,101 @@
+//! That nothing is missing, and what is.
+
+use trenza_shared::{
+    id::{AgentId, BootId, ChainHash, Lane},
+    store::{Batch, Durable},
+    wire::sync::{Hello, LaneHead},
+};
+
+use super::{Browser, Role, Server};
+use crate::tables::{AgentRow, AgentState, CONTACTS, ContactRow, LANES, LaneRow};
+
+/// A tablet that captured up to 852 and of which 840 are here; its clock is three hours ahead, and a copy of it exists.
+fn tablet(server: &Server, oldest: u64, state: AgentState) -> AgentId {
+    let (agent, hash) = (AgentId([4; 16]), ChainHash([9; 32]));
+    let now_ms = server.app.clock.wall_ms();
+    let row = AgentRow {
+        touchpoint: "Tablet-4".into(),
+        country: "ES".into(),
+        zone: "Europe/Madrid".into(),
+        write_key: "wk_4".into(),
+        enrolled_ms: 0,
+        state,
+    };
+    let head = LaneHead {
+        epoch: 2,
+        lane: Lane::Visits,
+        seq: 852,
+        hash,
+        oldest,
+    };
+    let hello = Hello {
+        agent,
+        program: "0.1.0".into(),
+        epoch: 2,
+        lanes: vec![head],
+        waiting: 12,
+        boot: BootId([0; 16]),
+        boottime_ms: 5,
+        wall_ms: now_ms + 3 * 3_600_000,
+        clock_offset_ms: None,
+        disk_free_bytes: 7_400_000_000,
+    };
+    let contact = ContactRow {
+        at_ms: now_ms - 180_000,
+        hello,
+        fork: Some("epoch 2".into()),
+    };
+    let mut batch = Batch::new();
+    CONTACTS.put(&mut batch, &agent, &contact).unwrap();
+    LANES
+        .put(
+            &mut batch,
+            &(agent, 2, Lane::Visits),
+            &LaneRow { seq: 840, hash },
+        )
+        .unwrap();
+    server.app.store.commit(batch, Durable::Yes).unwrap();
+    server
+        .app
+        .registry
+        .put_agent(&agent, &row, Batch::new())
+        .unwrap();
+    agent
+}
+
+#[tokio::test]
+async fn the_fleet_says_which_numbers_are_missing_and_whether_they_can_still_come() {
+    let server = Server::start().await;
+    let browser = Browser::of(&server, Role::Admin).await;
+    tablet(&server, 1, AgentState::Active);
+    let page = browser.get("/es/fleet").await.text;
+    for text in [
+        "Faltan 12 visitas (nº 841–852) de Tablet-4: siguen en el dispositivo y llegarán.",
+        "3 h adelantado",
+        "hace 3 min",
+        "7.4 GB",
+        "Hay dos copias de este agente",
+        "Vida 2 de su registro",
+        "Huecos: 12",
+    ] {
+        assert!(page.contains(text), "{text} not in {page}");
+    }
+    tablet(&server, 850, AgentState::Active);
+    let page = browser.get("/en/fleet").await.text;
+    for text in [
+        "Missing: 9 visits (no. 841–849) of Tablet-4: they are no longer on the device: they were lost.",
+        "Missing: 3 visits (no. 850–852) of Tablet-4: they are still on the device and will arrive.",
+    ] {
+        assert!(page.contains(text), "{text} not in {page}");
+    }
+    tablet(&server, 1, AgentState::Revoked);
+    assert!(
+        browser
+            .get("/en/fleet")
+            .await
+            .text
+            .contains("which can no longer send them")
+    );
+    drop(browser);
+    server.close().await;
+}

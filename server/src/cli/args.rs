@@ -1,5 +1,8 @@
 //! What can be typed. The doc comments are the help.
 
+// Help is read in a terminal, where a URL in brackets would be noise.
+#![allow(rustdoc::bare_urls)]
+
 use std::path::PathBuf;
 
 use trenza_shared::id::AgentId;

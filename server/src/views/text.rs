@@ -2,6 +2,9 @@
 //!
 //! Owns the languages and the phrases. A phrase has no default: one that lacks a language does not compile.
 
+// Phrases are their own documentation and no Markdown.
+#![allow(rustdoc::bare_urls, rustdoc::invalid_html_tags)]
+
 use trenza_shared::identifier::Kind;
 
 /// A language of the pages.

@@ -5,8 +5,8 @@
 //! stores a merge; never links by a name alone.
 //!
 //! In reading order: an event's [`Payload`] is a [`Node`]; [`Rules`] say what its values may prove; a [`KeyProfile`] finds the
-//! values that are everybody's; [`Decisions`] are what people said; [`resolve`] groups; [`insert`] and [`decide`] keep the
-//! groups up to date over a [`Graph`]; [`why`] explains.
+//! values that are everybody's; [`Decisions`] are what people said; [`resolve()`] groups; [`insert`] and [`decide`] keep the
+//! groups up to date over a [`Graph`]; [`why()`] explains.
 
 pub mod change;
 mod cluster;

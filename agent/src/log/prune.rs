@@ -16,7 +16,7 @@ const STEP_CHUNKS_MAX: usize = 16;
 const FORGET_STEP_MAX: usize = 2_000;
 
 /// Deletes chunks of a lane that lie wholly up to `archived` and were taken in before `before_ms`; returns how many.
-/// [`STEP_CHUNKS_MAX`] means that there may be more.
+/// `STEP_CHUNKS_MAX` means that there may be more.
 ///
 /// The last chunk of a lane always stays: it is where the lane's head is kept.
 ///

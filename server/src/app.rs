@@ -96,8 +96,10 @@ impl App {
             write_buffers_bytes_max: config.store.write_buffer_mib << 22,
             ..RocksOptions::default()
         };
-        let store: Arc<dyn Store> = Arc::new(RocksStore::open(&dir, &spaces(), options)?);
-        Self::over(config, store, Arc::new(SystemClock))
+        let rocks = Arc::new(RocksStore::open(&dir, &spaces(), options)?);
+        let running = Self::over(config, rocks.clone(), Arc::new(SystemClock))?;
+        tokio::spawn(mend(rocks, running.stop.subscribe()));
+        Ok(running)
     }
 
     /// The same over any store and clock.
@@ -393,6 +395,35 @@ pub fn random<const N: usize>() -> [u8; N] {
     out
 }
 
+/// How often the store's health is looked at.
+const MEND_EVERY: Duration = Duration::from_secs(1);
+
+/// Opens the store again after an error of the disk, for as long as the program runs.
+async fn mend(rocks: Arc<RocksStore>, mut stop: watch::Receiver<bool>) {
+    loop {
+        tokio::select! {
+            _ = stop.wait_for(|stop| *stop) => return,
+            () = tokio::time::sleep(MEND_EVERY) => {}
+        }
+        let rocks = rocks.clone();
+        let mended = tokio::task::spawn_blocking(move || {
+            let error = rocks.health().err()?;
+            Some((error, rocks.reopen()))
+        });
+        match mended.await {
+            Ok(None) => {}
+            Ok(Some((error, Ok(())))) => warn!(%error, "the store had failed and was opened again"),
+            Ok(Some((error, Err(again)))) => {
+                warn!(%error, error.again = %again, "the store failed and cannot be opened yet")
+            }
+            Err(error) => warn!(%error, "looking after the store ended badly"),
+        }
+    }
+}
+
+/// How long a write and an fsync may take before the program is not ready.
+const PROBE_WAIT_MAX: Duration = Duration::from_secs(4);
+
 /// Readiness: a write and an fsync.
 ///
 /// # Errors
@@ -405,8 +436,9 @@ pub async fn write_probe(app: &App) -> Result<(), String> {
         META.put(&mut batch, &(), &MetaRow { generation })?;
         store.commit(batch, Durable::Yes)
     });
-    probe
+    tokio::time::timeout(PROBE_WAIT_MAX, probe)
         .await
+        .map_err(|_| format!("a write took longer than {PROBE_WAIT_MAX:?}"))?
         .map_err(|error| error.to_string())?
         .map_err(|error| error.to_string())
 }

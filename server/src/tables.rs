@@ -34,6 +34,17 @@ pub enum Hop {
     },
 }
 
+impl Hop {
+    /// Short name, for metrics.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Own => "own",
+            Self::Import(_) => "import",
+            Self::Agent { .. } => "agent",
+        }
+    }
+}
+
 /// One durable step of the server's log: the entries of a request, of a frame, of a chunk of an import.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct RecordRow {

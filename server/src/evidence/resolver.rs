@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use metrics::gauge;
 use tokio::sync::{mpsc, oneshot, watch};
 use tracing::{error, info};
 use trenza_shared::{
@@ -27,7 +28,7 @@ const ENTRIES_MAX: u32 = 4_000;
 /// Most commands that wait.
 const COMMANDS_MAX: usize = 64;
 /// Pause after a store error, before the step is tried again.
-const RETRY: Duration = Duration::from_secs(1);
+const RETRY: Duration = Duration::from_millis(250);
 
 /// Why a decision was not carried out.
 #[derive(Debug, thiserror::Error)]
@@ -118,6 +119,8 @@ struct Loop {
     clock: Arc<dyn Clock>,
     told: watch::Sender<u64>,
     told_decisions: watch::Sender<Arc<Decisions>>,
+    /// A commit failed, of which nobody knows what it left behind: memory must be read anew.
+    unsure: bool,
 }
 
 /// Reads every decision.
@@ -151,6 +154,7 @@ pub fn run(
         clock,
         told,
         told_decisions,
+        unsure: false,
     };
     Ok((
         Resolver {
@@ -218,6 +222,7 @@ async fn blocking_result<T: Send + 'static>(
 impl Loop {
     /// Applies the next records.
     fn step(&mut self) -> Result<(), StoreError> {
+        self.settle()?;
         let applied = *self.told.borrow();
         let mut records = next_records(&*self.store, applied, RECORDS_MAX)?;
         let mut entries = 0;
@@ -246,8 +251,9 @@ impl Loop {
             self.tell(&mut batch, &fed)?;
             FED.put(&mut batch, &(), &last)?;
         }
-        self.store.commit(batch, Durable::Later)?;
+        self.commit(batch, Durable::Later)?;
         self.told.send_replace(last);
+        gauge!("trenza_server_applied_record").set(last as f64);
         Ok(())
     }
 
@@ -290,7 +296,28 @@ impl Loop {
         }
     }
 
+    fn commit(&mut self, batch: Batch, durable: Durable) -> Result<(), StoreError> {
+        let result = self.store.commit(batch, durable);
+        self.unsure |= result.is_err();
+        result
+    }
+
+    /// After a failed commit, believes the store alone: what was reported as failed may be there all the same, and applying a
+    /// record twice would count its events twice.
+    fn settle(&mut self) -> Result<(), StoreError> {
+        if self.unsure {
+            self.decisions = load_decisions(&*self.store)?;
+            self.told_decisions
+                .send_replace(Arc::new(self.decisions.clone()));
+            self.told
+                .send_replace(APPLIED.get(&*self.store, &())?.unwrap_or(0));
+            self.unsure = false;
+        }
+        Ok(())
+    }
+
     fn decide(&mut self, decision: Decision, preview: bool) -> Result<Outcome, DecideError> {
+        self.settle()?;
         let store = self.store.clone();
         let mut overlay = Overlay::new(&*store);
         let unwrap = |error| match error {
@@ -313,10 +340,65 @@ impl Loop {
         let mut batch = overlay.into_batch();
         DECISIONS.put(&mut batch, &decision.id, &DecisionRow(decision.clone()))?;
         self.tell(&mut batch, &self.applier.feed(&outcome.changes))?;
-        self.store.commit(batch, Durable::Yes)?;
+        self.commit(batch, Durable::Yes)?;
         self.decisions = decisions;
         self.told_decisions
             .send_replace(Arc::new(self.decisions.clone()));
         Ok(outcome)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use axum::{body::Body, http::Request};
+    use serde_json::json;
+    use trenza_shared::store::{Fault, FaultyStore};
+
+    use crate::{
+        evidence::replay,
+        tables::Role,
+        testing::{Server, WEB},
+    };
+
+    /// A commit that was reported as failed may be there all the same; its records must not be applied again.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn records_are_applied_once_when_commits_fail_and_are_there() {
+        let store = Arc::new(FaultyStore::new(0, Fault::Refused));
+        let server = Server::over(store.clone()).await;
+        for number in 0..12 {
+            let event = json!({"type": "track", "event": "Visit", "userId": "u-1", "messageId": format!("m-{number}")});
+            let body = json!({"batch": [event]}).to_string();
+            // Every other commit fails from here on: the log's or the resolver's.
+            store.fail_every(2, Fault::AppliedButReported);
+            let post = || {
+                Request::post("/v1/batch")
+                    .header("x-write-key", WEB)
+                    .body(Body::from(body.clone()))
+                    .unwrap()
+            };
+            let first = server.send(post()).await;
+            store.fail_every(0, Fault::Refused);
+            if first.status != 200 {
+                assert_eq!(server.send(post()).await.status, 200);
+            }
+        }
+        let last = json!({"type": "identify", "userId": "u-1", "messageId": "last"});
+        server.capture(WEB, &[last]).await;
+        let found = server
+            .get(Role::Admin, "/v1/customers?identifier=userId:u-1")
+            .await;
+        assert_eq!(
+            found.json["customers"][0]["counters"]["events"], 13,
+            "{}",
+            found.text
+        );
+        let fresh = trenza_shared::store::MemStore::new();
+        let verified = trenza_shared::store::snapshot(&*store, |view| {
+            replay::verify_in(view, &server.app.applier, &fresh)
+        });
+        assert!(verified.unwrap().unwrap().difference.is_none());
+        server.close().await;
     }
 }

@@ -178,6 +178,13 @@ pub async fn frame(
         .append(Arrival::frame(received_ms, frame))
         .await
         .map_err(cannot_store)?;
+    let outcome = match placed {
+        Placed::Stored(_) => "stored",
+        Placed::Known(_) => "known",
+        Placed::Gap(_) => "gap",
+        Placed::Fork(_) => "fork",
+    };
+    metrics::counter!("trenza_server_frames_total", "outcome" => outcome).increment(1);
     Ok(msgpack(&match placed {
         Placed::Stored(_) => Ack::Stored(head),
         Placed::Known(at) => Ack::Stored(at.have(epoch, lane)),

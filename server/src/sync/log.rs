@@ -1,6 +1,8 @@
 //! The server's log: every record as received, in one order, durable before anybody is answered.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Instant};
+
+use metrics::{counter, histogram};
 
 use tokio::sync::watch;
 use trenza_shared::{
@@ -120,7 +122,8 @@ pub fn place(
 /// The one writer of the log.
 pub struct Writer {
     store: Arc<dyn Store>,
-    next: u64,
+    /// Number of the next record; none after a failed commit, of which nobody knows what it left behind.
+    next: Option<u64>,
     told: watch::Sender<u64>,
 }
 
@@ -137,16 +140,13 @@ impl Log {
     /// # Errors
     /// The store cannot be read.
     pub fn open(store: Arc<dyn Store>) -> Result<(Self, std::thread::JoinHandle<()>), StoreError> {
-        let end = LOG
-            .scan(&*store, None, None, Direction::Back, 1)?
-            .pop()
-            .map_or(0, |(number, _)| number);
+        let end = end(&*store)?;
         let (told, last) = watch::channel(end);
         let (commits, thread) = GroupCommit::start(
             "log",
             Writer {
                 store,
-                next: end + 1,
+                next: Some(end + 1),
                 told,
             },
         )
@@ -179,13 +179,19 @@ impl Committer for Writer {
 
     fn commit(&mut self, items: Vec<Arrival>) -> Vec<Result<Placed, StoreError>> {
         let count = items.len();
+        let started = Instant::now();
         match self.write(items) {
             Ok((placed, next)) => {
-                self.next = next;
+                self.next = Some(next);
                 self.told.send_replace(next - 1);
+                histogram!("trenza_server_commit_seconds").record(started.elapsed().as_secs_f64());
                 placed.into_iter().map(Ok).collect()
             }
-            Err(error) => (0..count).map(|_| Err(error.clone())).collect(),
+            Err(error) => {
+                self.next = None;
+                counter!("trenza_server_commits_failed_total").increment(1);
+                (0..count).map(|_| Err(error.clone())).collect()
+            }
         }
     }
 }
@@ -193,7 +199,10 @@ impl Committer for Writer {
 impl Writer {
     fn write(&self, items: Vec<Arrival>) -> Result<(Vec<Placed>, u64), StoreError> {
         let mut batch = Batch::new();
-        let mut next = self.next;
+        let mut next = match self.next {
+            Some(next) => next,
+            None => end(&*self.store)? + 1,
+        };
         let mut lanes: BTreeMap<(AgentId, Epoch, Lane), LaneRowAt> = BTreeMap::new();
         let mut placed = Vec::with_capacity(items.len());
         for arrival in items {
@@ -233,6 +242,7 @@ impl Writer {
                     },
                 )?;
             }
+            let (hop, count) = (arrival.hop.name(), arrival.count);
             let row = RecordRow {
                 received_ms: arrival.received_ms,
                 hop: arrival.hop,
@@ -240,6 +250,7 @@ impl Writer {
                 run: arrival.run,
             };
             LOG.put(&mut batch, &next, &row)?;
+            counter!("trenza_server_entries_total", "hop" => hop).increment(u64::from(count));
             placed.push(Placed::Stored(next));
             next += 1;
         }
@@ -248,6 +259,12 @@ impl Writer {
         }
         Ok((placed, next))
     }
+}
+
+/// The number of the last record; 0 of an empty log.
+fn end(store: &dyn Store) -> Result<u64, StoreError> {
+    let last = LOG.scan(store, None, None, Direction::Back, 1)?.pop();
+    Ok(last.map_or(0, |(number, _)| number))
 }
 
 /// Where a lane ends; an unknown one is empty.
@@ -269,6 +286,11 @@ pub fn lane_end(store: &dyn Store, key: &(AgentId, Epoch, Lane)) -> Result<LaneR
 
 #[cfg(test)]
 mod tests {
+    use trenza_shared::{
+        store::{Fault, FaultyStore},
+        wire::entry::SaltRoot,
+    };
+
     use super::*;
 
     #[test]
@@ -285,5 +307,53 @@ mod tests {
         assert_eq!(place(at, 11, 12, h(99), h(12)), Some(Placed::Fork(at)));
         assert_eq!(place(at, 13, 14, h(12), h(14)), Some(Placed::Gap(at)));
         assert_eq!(place(at, 9, 12, h(8), h(12)), Some(Placed::Gap(at)));
+    }
+
+    fn frame(first: u64, previous: ChainHash, text: &str) -> Frame {
+        let key = SaltRoot([1; 32]).block_key(1, Lane::Visits, first);
+        let entry = Entry {
+            open: vec![1],
+            personal: text.as_bytes().to_vec(),
+        };
+        Frame::seal(
+            AgentId([1; 16]),
+            1,
+            Lane::Visits,
+            first,
+            previous,
+            key,
+            &[entry],
+        )
+    }
+
+    /// A commit that was reported as failed may be there all the same. Writing over its record would lose a frame that its agent
+    /// is later told is stored.
+    #[tokio::test]
+    async fn a_commit_that_failed_and_is_there_is_never_written_over() {
+        let store = Arc::new(FaultyStore::new(1, Fault::AppliedButReported));
+        let (log, _thread) = Log::open(store.clone()).unwrap();
+        let one = frame(1, CHAIN_START, "one");
+        log.append(Arrival::frame(1, one.clone()))
+            .await
+            .unwrap_err();
+        store.fail_every(0, Fault::Refused);
+        let own = Arrival::own(
+            2,
+            Hop::Own,
+            &[Entry {
+                open: vec![1],
+                personal: b"two".to_vec(),
+            }],
+        );
+        assert_eq!(log.append(own).await.unwrap(), Placed::Stored(2));
+        let known = LaneRowAt {
+            seq: 1,
+            hash: one.head,
+        };
+        assert_eq!(
+            log.append(Arrival::frame(3, one.clone())).await.unwrap(),
+            Placed::Known(known)
+        );
+        assert_eq!(LOG.get(&*store, &1).unwrap().unwrap().run, one.run);
     }
 }

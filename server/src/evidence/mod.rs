@@ -4,10 +4,12 @@
 //! Everything written here is a function of the log and of the decisions, so that `replay` gives the same bytes.
 
 mod apply; // one record
+#[cfg(test)]
+mod order; // whatever the order
 pub mod replay; // the same again, to compare
-mod resolver;
+mod resolver; // the loop that follows the log
 mod stored; // reading back
-mod words; // the search index // the loop that follows the log
+mod words; // the search index
 
 pub use apply::{Applier, Fed};
 pub use resolver::{DecideError, Resolver, load_decisions, run};

@@ -128,6 +128,10 @@ impl<'b> Graph for StoredGraph<'_, 'b> {
     }
 
     fn put_profile(&mut self, key: &Identifier, profile: &KeyProfile) -> Result<(), StoreError> {
+        if *profile == KeyProfile::default() {
+            PROFILES.delete(self.0, &key_hash(key));
+            return Ok(());
+        }
         PROFILES.put(self.0, &key_hash(key), &ProfileRow(profile.clone()))
     }
 

@@ -9,6 +9,8 @@ mod customer;
 pub mod mask;
 mod render;
 #[cfg(test)]
+mod every_order;
+#[cfg(test)]
 mod tests;
 
 pub use bytes::{BadFragment, VERSION};

@@ -121,7 +121,10 @@ pub fn remove<G: Graph>(
         let was_hot = graph.profile(key)?.hot();
         let profile = profile_of(graph, key, rules)?;
         if was_hot && !profile.hot() {
-            touched.extend(holding(graph, &BTreeSet::from([key.clone()]))?);
+            // It links its holders again, and those of the values that people declared to be the same person's.
+            let partners = decisions.active().partners(key).cloned();
+            let again = partners.chain([key.clone()]).collect();
+            touched.extend(holding(graph, &again)?);
         }
         graph.put_profile(key, &profile)?;
     }

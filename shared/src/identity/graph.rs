@@ -53,7 +53,7 @@ pub trait Graph {
     /// # Errors
     /// Those of the store.
     fn profile(&self, key: &Identifier) -> Result<KeyProfile, Self::Error>;
-    /// Writes a profile.
+    /// Writes a profile. The default one is that of a value without a profile: it must leave nothing behind.
     ///
     /// # Errors
     /// Those of the store.
@@ -133,6 +133,9 @@ impl Graph for MemoryGraph {
     fn remove_holder(&mut self, key: &Identifier, holder: &Fingerprint) -> Result<(), Infallible> {
         if let Some(holders) = self.holders.get_mut(key) {
             holders.remove(holder);
+            if holders.is_empty() {
+                self.holders.remove(key);
+            }
         }
         Ok(())
     }
@@ -162,7 +165,11 @@ impl Graph for MemoryGraph {
     }
 
     fn put_profile(&mut self, key: &Identifier, profile: &KeyProfile) -> Result<(), Infallible> {
-        self.profiles.insert(key.clone(), profile.clone());
+        if *profile == KeyProfile::default() {
+            self.profiles.remove(key);
+        } else {
+            self.profiles.insert(key.clone(), profile.clone());
+        }
         Ok(())
     }
 

@@ -2,7 +2,10 @@
 //!
 //! Owns the canonical order of everything. Decides nothing.
 
-use std::{cmp::Reverse, collections::BTreeMap};
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, BTreeSet},
+};
 
 use super::{
     decisions::Active,
@@ -51,7 +54,7 @@ pub(super) struct Problem<'a> {
     pub keys: Vec<Key<'a>>,
     /// Per node, the positions of its keys, ascending.
     pub keys_of: Vec<Vec<u32>>,
-    /// Distinct full names.
+    /// Distinct full names, sorted.
     pub names: Vec<Person>,
     /// Per node, the position of its full name.
     pub name_of: Vec<Option<u32>>,
@@ -125,25 +128,25 @@ impl<'a> Problem<'a> {
             .map(|at| at as u32)
     }
 
-    /// Names count by given names and surnames alone; the other person fields of a node play no part here.
+    /// Names count by given names and surnames alone; the other person fields of a node play no part here. They are numbered in
+    /// their own order, not in that of the nodes: which of a person's names an answer shows must not depend on strangers.
     fn intern_names(&mut self) {
-        let mut known: BTreeMap<(&[String], &[String]), u32> = BTreeMap::new();
-        for node in &self.nodes {
+        let key = |node: &&'a Node| {
             let person = &node.payload.person;
-            let name = person.name_key().map(|_| {
-                *known
-                    .entry((&person.given, &person.surnames))
-                    .or_insert_with(|| {
-                        self.names.push(Person {
-                            given: person.given.clone(),
-                            surnames: person.surnames.clone(),
-                            ..Person::default()
-                        });
-                        (self.names.len() - 1) as u32
-                    })
-            });
-            self.name_of.push(name);
-        }
+            let named = person.name_key().is_some();
+            named.then_some((person.given.as_slice(), person.surnames.as_slice()))
+        };
+        let of_nodes: Vec<Option<(&[String], &[String])>> = self.nodes.iter().map(key).collect();
+        let known: BTreeSet<_> = of_nodes.iter().flatten().copied().collect();
+        let known: BTreeMap<_, u32> = known.into_iter().zip(0..).collect();
+        let name = |(given, surnames): &(&[String], &[String])| Person {
+            given: given.to_vec(),
+            surnames: surnames.to_vec(),
+            ..Person::default()
+        };
+        self.names = known.keys().map(name).collect();
+        let at = |name: Option<_>| name.and_then(|name| known.get(&name).copied());
+        self.name_of = of_nodes.into_iter().map(at).collect();
     }
 
     /// Brings in the decisions about identifiers that are held here.

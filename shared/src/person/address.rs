@@ -3,6 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::fold::{field, fold};
+use crate::canonical;
 
 /// The parts of an address, folded.
 #[derive(Default)]
@@ -43,7 +44,8 @@ impl Address {
 fn text(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => Some(text.clone()),
-        Value::Number(number) => Some(number.to_string()),
+        // `28001` and `28001.0` are one content, so they must be one code.
+        number @ Value::Number(_) => Some(canonical::to_string(number)),
         _ => None,
     }
 }

@@ -125,8 +125,10 @@ fn folded_name(raw: &str) -> Option<String> {
     if text.contains('ª') {
         text = Cow::Owned(text.replace(".ª", "ª"));
     }
-    let folded = fold(&text);
-    (!NOBODY.contains(&folded.as_str())).then_some(folded)
+    let mut folded = fold(&text);
+    // Some signs, as that of a full-width keyboard, are apostrophes only once they are folded.
+    folded.retain(|c| !is_apostrophe(c));
+    (!NOBODY.contains(&folded.trim())).then_some(folded)
 }
 
 /// One folded field, if there is something in it.

@@ -359,6 +359,24 @@ proptest! {
     }
 }
 
+#[test]
+fn an_apostrophe_is_one_in_whatever_form_it_comes() {
+    for name in ["O'Brien", "O’Brien", "O＇Brien", "OʼBrien"] {
+        assert_eq!(named(name, "García").given, ["obrien"], "{name}");
+    }
+    assert_eq!(named("ŉ", "García").given, ["n"]);
+    assert!(named("＇ null", "García").given.is_empty());
+}
+
+#[test]
+fn a_postal_code_is_one_however_its_number_is_written() {
+    let code = |text: &str| person(&serde_json::from_str(text).unwrap()).postal_code;
+    let written = code(r#"{"address":{"postalCode":28001.0}}"#);
+    assert_eq!(written.as_deref(), Some("28001"));
+    assert_eq!(written, code(r#"{"address":{"postalCode":28001}}"#));
+    assert_eq!(written, code(r#"{"address":{"postalCode":"28001"}}"#));
+}
+
 /// Not a law but a figure: run with `--ignored --nocapture`.
 #[test]
 #[ignore = "prints how long a comparison takes"]

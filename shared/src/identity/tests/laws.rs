@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-fn nodes() -> impl Strategy<Value = Vec<Node>> {
+pub(super) fn nodes() -> impl Strategy<Value = Vec<Node>> {
     let value = prop_oneof![
         (0..3u8).prop_map(|n| format!("dni:{n}")),
         (0..3u8).prop_map(|n| format!("card:{n}")),
@@ -20,7 +20,7 @@ fn nodes() -> impl Strategy<Value = Vec<Node>> {
     prop::collection::vec(one, 1..24)
 }
 
-fn decisions() -> impl Strategy<Value = Vec<Decision>> {
+pub(super) fn decisions() -> impl Strategy<Value = Vec<Decision>> {
     let one = (0..3u8, 0..5u8, 0..5u8).prop_filter_map("two subjects", |(kind, a, b)| {
         let kind = [
             DecisionKind::Same,

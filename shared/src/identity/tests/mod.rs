@@ -1,5 +1,9 @@
 //! Laws and stories of identity resolution.
 
+mod answers;
+mod frozen;
+mod gone;
+mod hostile;
 mod laws;
 mod stories;
 

@@ -1,0 +1,122 @@
+//! Nodes that go again, and times that change: as if they had never been.
+
+use proptest::prelude::*;
+
+use super::{
+    laws::{decisions, nodes},
+    *,
+};
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 256, ..ProptestConfig::default() })]
+
+    #[test]
+    fn what_is_removed_was_never_there(nodes in nodes(), taken in decisions(), cap in 1..5usize, gone in any::<u32>()) {
+        let rules = Rules { cap, ..Rules::default() };
+        let decisions = Decisions::of(taken);
+        let mut graph = grown(&nodes, &decisions, &rules);
+        let all: Vec<Node> = graph.nodes().cloned().collect();
+        let of = |left: bool| all.iter().enumerate().filter(move |(at, _)| (gone >> at & 1 == 0) == left).map(|(_, node)| node.clone());
+        let (left, leave): (Vec<Node>, Vec<Node>) = (of(true).collect(), of(false).collect());
+        for node in leave {
+            let before = graph.components();
+            let outcome = remove(&mut graph, &node.fingerprint, &decisions, &rules).unwrap();
+            let known: Vec<Node> = graph.nodes().cloned().collect();
+            prop_assert_eq!(graph.components(), full(&known, &decisions, &rules));
+            prop_assert!(outcome == Outcome::default() || before != graph.components());
+        }
+        prop_assert_eq!(graph, grown(&left, &decisions, &rules));
+    }
+
+    #[test]
+    fn a_changed_time_is_as_if_it_had_been_so_from_the_beginning(nodes in nodes(), taken in decisions(), at in any::<prop::sample::Index>(), day in 0..900i64) {
+        let (rules, decisions) = (Rules::default(), Decisions::of(taken));
+        let mut graph = grown(&nodes, &decisions, &rules);
+        let mut known: Vec<Node> = graph.nodes().cloned().collect();
+        let at = at.index(known.len());
+        known[at].first_at_ms = day;
+        retime(&mut graph, known[at].clone(), &decisions, &rules).unwrap();
+        prop_assert_eq!(graph, grown(&known, &decisions, &rules));
+    }
+}
+
+#[test]
+fn a_value_that_is_no_longer_hot_links_its_decided_partners_again() {
+    let rules = Rules {
+        cap: 2,
+        ..Rules::default()
+    };
+    let same = decided(DecisionKind::Same, &["phone:p", "card:c"], &[]);
+    let decisions = Decisions::of([same]);
+    let some = [
+        node("phone:p email:1", "", 1),
+        node("phone:p email:2", "", 2),
+        node("card:c", "", 3),
+    ];
+    let third = node("phone:p email:3", "", 4);
+    let before = grown(&some, &decisions, &rules);
+    assert_eq!(before.components().len(), 1);
+    let mut graph = before.clone();
+    insert(&mut graph, third.clone(), &decisions, &rules).unwrap();
+    assert_eq!(graph.components().len(), 4);
+    remove(&mut graph, &third.fingerprint, &decisions, &rules).unwrap();
+    assert_eq!(graph.components(), before.components());
+    assert_eq!(graph, before);
+}
+
+#[test]
+fn nothing_is_left_of_the_only_holder_of_a_value() {
+    let (decisions, rules) = (Decisions::default(), Rules::default());
+    let mut graph = MemoryGraph::default();
+    let one = node("phone:p email:1", "ana lopez", 1);
+    insert(&mut graph, one.clone(), &decisions, &rules).unwrap();
+    remove(&mut graph, &one.fingerprint, &decisions, &rules).unwrap();
+    assert_eq!(graph, MemoryGraph::default());
+    let nothing = remove(&mut graph, &one.fingerprint, &decisions, &rules).unwrap();
+    assert_eq!(nothing, Outcome::default());
+}
+
+#[test]
+fn the_words_of_a_contradiction_do_not_depend_on_who_else_has_the_name() {
+    let same = decided(DecisionKind::Same, &["email:a", "email:b"], &[]);
+    let decisions = Decisions::of([same]);
+    let trio = [
+        node("email:a card:1", "ana lopez", 1),
+        node("email:b", "luis perez", 2),
+        node("card:1 email:c", "eva gil", 3),
+    ];
+    let least = trio[0].fingerprint.min(trio[1].fingerprint);
+    // Somebody else of either name, who stands before all of them.
+    for name in ["ana lopez", "luis perez"] {
+        let stranger = (0..)
+            .map(|n| node(&format!("email:x{n}"), name, 4))
+            .find(|node| node.fingerprint < least);
+        let mut nodes: Vec<Node> = stranger.into_iter().collect();
+        nodes.extend(trio.iter().cloned());
+        grown(&nodes, &decisions, &Rules::default());
+    }
+}
+
+#[test]
+fn an_earlier_first_time_changes_the_seed_and_is_told() {
+    let (decisions, rules) = (Decisions::default(), Rules::default());
+    let (one, other) = (node("email:a", "", 5), node("email:a phone:p", "", 7));
+    let mut graph = grown(&[one.clone(), other.clone()], &decisions, &rules);
+    assert_eq!(graph.components()[0].groups[0].seed, one.fingerprint);
+    let at = |day: i64| Node {
+        first_at_ms: day * 86_400_000,
+        ..other.clone()
+    };
+    let outcome = insert(&mut graph, at(2), &decisions, &rules).unwrap();
+    let (was, is) = (one.fingerprint, other.fingerprint);
+    assert_eq!(outcome.changes, [Change::Reseeded { from: was, to: is }]);
+    assert_eq!(outcome.gone, [was]);
+    assert_eq!(graph.components()[0].groups[0].seed, is);
+    let later = insert(&mut graph, at(3), &decisions, &rules).unwrap();
+    assert_eq!(later, Outcome::default());
+    let back = retime(&mut graph, at(7), &decisions, &rules).unwrap();
+    assert_eq!(back.changes, [Change::Reseeded { from: is, to: was }]);
+    // Of equal times the smaller hash is the seed.
+    retime(&mut graph, at(5), &decisions, &rules).unwrap();
+    assert_eq!(graph.components()[0].groups[0].seed, was.min(is));
+}

@@ -19,20 +19,18 @@ use trenza_shared::{
 };
 
 use super::{
-    stored::{load_fragment, message_key, seed_of, stored_event},
+    stored::{join_origin, load_fragment, message_key, seed_of, stored_event},
     words::words,
 };
 use crate::{
     identity::StoredGraph,
     registry::Registry,
     tables::{
-        APPLIED, EVENTS, EventRow, FRAGMENTS, Hop, IDS, LOG, MESSAGES, OriginRow, Position,
-        REJECTED, RecordRow, RejectedRow, TIMELINE, WORDS,
+        APPLIED, EVENTS, EventRow, FRAGMENTS, Hop, IDS, MESSAGES, OriginRow, Position, REJECTED,
+        RecordRow, RejectedRow, TIMELINE, WORDS,
     },
 };
 
-/// Most different takings-in kept of one event; of more, the earliest.
-const ORIGINS_MAX: usize = 16;
 /// What is to be told in the change feed.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Fed {
@@ -146,10 +144,18 @@ impl Step<'_, '_> {
             Hop::Agent { agent, .. } => Some(*agent),
             Hop::Own | Hop::Import(_) => None,
         };
-        let entries = record.run.unpack().map_err(|error| StoreError::Corrupt {
-            space: LOG.space().0.into(),
-            detail: format!("record {number}: {error}"),
-        })?;
+        // One record that cannot be read must not keep the others waiting: it is kept apart, and its number says where it is.
+        let entries = match record.run.unpack() {
+            Ok(entries) => entries,
+            Err(error) => {
+                tracing::error!(log.record = number, %error, "a record of the log cannot be read");
+                let position = Position {
+                    record: number,
+                    index: 0,
+                };
+                return self.reject(position, unreadable(&error));
+            }
+        };
         for (entry, index) in entries.iter().zip(0..) {
             let position = Position {
                 record: number,
@@ -169,11 +175,6 @@ impl Step<'_, '_> {
         entry: &Entry,
         agent: Option<trenza_shared::id::AgentId>,
     ) -> Result<Result<(), RejectedRow>, StoreError> {
-        let unreadable = |error: &dyn ToString| RejectedRow {
-            code: "unreadable".into(),
-            reason: error.to_string(),
-            message_id: None,
-        };
         let open = match Open::from_bytes(&entry.open) {
             Ok(open) => open,
             Err(error) => return Ok(Err(unreadable(&error))),
@@ -471,21 +472,16 @@ impl Step<'_, '_> {
     }
 }
 
+fn unreadable(error: &dyn ToString) -> RejectedRow {
+    RejectedRow {
+        code: "unreadable".into(),
+        reason: error.to_string(),
+        message_id: None,
+    }
+}
+
 /// Events folded at a time when a fragment is folded again.
 const REFOLD_PAGE: usize = 256;
-
-/// Joins a taking-in: per key and agent the earliest, sorted, at most [`ORIGINS_MAX`] earliest.
-fn join_origin(origins: &mut Vec<OriginRow>, one: OriginRow) {
-    match origins
-        .iter_mut()
-        .find(|row| row.key == one.key && row.agent == one.agent)
-    {
-        Some(row) => row.captured_ms = row.captured_ms.min(one.captured_ms),
-        None => origins.push(one),
-    }
-    origins.sort_unstable();
-    origins.truncate(ORIGINS_MAX);
-}
 
 fn timeline_key(fingerprint: &Fingerprint, said: &Observation) -> Vec<u8> {
     use trenza_shared::store::Key;

@@ -10,8 +10,11 @@ use trenza_shared::{
 
 use crate::{
     identity::read,
-    tables::{EVENTS, EventRow, FRAGMENTS, LOG, Position, RecordRow},
+    tables::{EVENTS, EventRow, FRAGMENTS, LOG, OriginRow, Position, RecordRow},
 };
+
+/// Most different takings-in kept of one event; of more, the earliest.
+const ORIGINS_MAX: usize = 16;
 
 /// The seed of the customer that a fingerprint belongs to.
 ///
@@ -116,4 +119,17 @@ pub fn next_records(
     max: usize,
 ) -> Result<Vec<(u64, RecordRow)>, StoreError> {
     LOG.scan(view, Some(&(applied + 1)), None, Direction::Forward, max)
+}
+
+/// Joins a taking-in: per key and agent the earliest, sorted, at most [`ORIGINS_MAX`] earliest.
+pub fn join_origin(origins: &mut Vec<OriginRow>, one: OriginRow) {
+    match origins
+        .iter_mut()
+        .find(|row| row.key == one.key && row.agent == one.agent)
+    {
+        Some(row) => row.captured_ms = row.captured_ms.min(one.captured_ms),
+        None => origins.push(one),
+    }
+    origins.sort_unstable();
+    origins.truncate(ORIGINS_MAX);
 }

@@ -6,10 +6,10 @@
 
 mod bytes;
 mod customer;
-pub mod mask;
-mod render;
 #[cfg(test)]
 mod every_order;
+pub mod mask;
+mod render;
 #[cfg(test)]
 mod tests;
 

@@ -12,8 +12,10 @@ use crate::id::{AgentId, ChainHash, Epoch, Lane, Seq};
 pub const FRAME_EVENTS_MAX: usize = 1_000;
 /// Most raw bytes of a frame's entries, unless it holds a single one.
 pub const FRAME_BYTES_MAX: usize = 256 * 1024;
-/// Most raw bytes that one packed run may inflate to: a full request of capture.
-pub const RUN_BYTES_MAX: usize = 12 * 1024 * 1024;
+/// Most raw bytes that a frame's run may inflate to: its entries and their packing, or a single largest entry.
+pub const FRAME_RAW_BYTES_MAX: usize = 1024 * 1024;
+/// Most raw bytes that any packed run may inflate to: a full request of capture with its shared context in every event.
+pub const RUN_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Level of zstd: x6.7 on frames of a thousand.
 const ZSTD_LEVEL: i32 = 3;
 /// Below this, compression costs more than it saves. Unit: bytes.
@@ -48,6 +50,14 @@ impl Run {
     /// # Errors
     /// Damaged, or larger than the limit.
     pub fn unpack(&self) -> Result<Vec<Entry>, WireError> {
+        self.unpack_within(RUN_BYTES_MAX)
+    }
+
+    /// Unpacks at most so many raw bytes.
+    ///
+    /// # Errors
+    /// Damaged, or larger than the limit.
+    pub fn unpack_within(&self, bytes_max: usize) -> Result<Vec<Entry>, WireError> {
         const WHAT: &str = "run of entries";
         let malformed = |reason: &dyn ToString| WireError::malformed(WHAT, reason.to_string());
         match self.0.split_first() {
@@ -58,9 +68,9 @@ impl Run {
                     .split_first_chunk::<4>()
                     .ok_or_else(|| malformed(&"no length"))?;
                 let length = u32::from_be_bytes(*length) as usize;
-                if length > RUN_BYTES_MAX {
+                if length > bytes_max {
                     return Err(malformed(&format_args!(
-                        "says it holds {length} bytes, the limit is {RUN_BYTES_MAX}"
+                        "says it holds {length} bytes, the limit is {bytes_max}"
                     )));
                 }
                 let raw =
@@ -174,7 +184,7 @@ impl Frame {
     /// # Errors
     /// What is wrong, and where.
     pub fn open(&self) -> Result<Vec<Entry>, BadFrame> {
-        let entries = self.run.unpack()?;
+        let entries = self.run.unpack_within(FRAME_RAW_BYTES_MAX)?;
         if entries.is_empty()
             || entries.len() > FRAME_EVENTS_MAX
             || entries.len() != self.count as usize

@@ -277,6 +277,17 @@ mod tests {
         );
     }
 
+    #[test]
+    fn the_largest_request_unpacks_as_a_run_and_never_as_a_frame() {
+        let entry = Entry {
+            open: vec![1],
+            personal: vec![b'x'; 20 * 1024],
+        };
+        let run = Run::pack(&vec![entry; 1_000]);
+        assert_eq!(run.unpack().unwrap().len(), 1_000);
+        assert!(run.unpack_within(FRAME_RAW_BYTES_MAX).is_err());
+    }
+
     proptest! {
         #[test]
         fn what_is_sealed_opens_again(texts in proptest::collection::vec(".{0,80}", 1..40)) {

@@ -337,3 +337,70 @@ fn two_texts_of_one_event_in_every_order() {
         ],
     );
 }
+
+/// Two histories of one set that are too many for every order.
+fn agree(one: &[Vec<Happening>], other: &[Vec<Happening>]) -> World {
+    let [left, right] = [one, other].map(|batches| {
+        let mut world = World::new();
+        for batch in batches {
+            world.take(&batch.iter().collect::<Vec<_>>());
+            world.assert_sound("after a batch");
+        }
+        world
+    });
+    assert_eq!(left.export(), right.export());
+    left.derived()
+        .assert_same(&right.derived(), "two histories");
+    left
+}
+
+#[test]
+fn an_event_taken_out_of_a_long_timeline_leaves_the_others_as_they_were() {
+    // More events of one fingerprint than are folded at a time.
+    let page = |n: i64| {
+        let text = format!(
+            r#"{{"type":"page","messageId":"p{n}","anonymousId":"v","properties":{{"topic":"t{}"}}}}"#,
+            n % 3
+        );
+        by(WEB, None, 5 * 86_400_000 + n / 2, &text)
+    };
+    let earlier = |n: i64| {
+        let text = format!(
+            r#"{{"type":"page","messageId":"p{n}","anonymousId":"v","properties":{{"topic":"t{}"}}}}"#,
+            n % 3
+        );
+        by(APP, None, 2 * 86_400_000 + n, &text)
+    };
+    let all: Vec<Happening> = (0..600).map(page).collect();
+    let moved: Vec<Happening> = [0, 255, 256, 257, 511, 512, 599].map(earlier).into();
+    let back: Vec<Happening> = all.iter().rev().cloned().collect();
+    let world = agree(
+        &[all.clone(), moved.clone()],
+        &[moved.iter().rev().cloned().collect(), back, all],
+    );
+    assert_eq!(lines(&world), 1);
+}
+
+#[test]
+fn an_event_taken_in_by_more_than_are_kept_keeps_the_same_ones() {
+    let text =
+        r#"{"type":"identify","messageId":"1","anonymousId":"v","traits":{"phone":"612345678"}}"#;
+    let hour = 3_600_000;
+    let taken = |n: u8| {
+        let key = [WEB, APP, CORE][usize::from(n % 3)];
+        by(
+            key,
+            Some(AgentId([n % 30; 16])),
+            i64::from(n.wrapping_mul(37)) * hour,
+            text,
+        )
+    };
+    let one: Vec<Vec<Happening>> = (0..120).map(|n| vec![taken(n)]).collect();
+    let mut other: Vec<Vec<Happening>> = one.iter().rev().cloned().collect();
+    other.extend_from_within(40..60);
+    let world = agree(&one, &other);
+    assert_eq!(lines(&world), 1);
+    for id in world.shown_ids().iter().rev().take(8) {
+        assert!(world.leads(id), "{id}");
+    }
+}

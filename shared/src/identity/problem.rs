@@ -151,23 +151,6 @@ impl<'a> Problem<'a> {
 
     /// Brings in the decisions about identifiers that are held here.
     fn apply(&mut self, active: &Active) {
-        for ((one, other), id) in active.not_same() {
-            let (Some(one), Some(other)) = (self.key(one), self.key(other)) else {
-                continue;
-            };
-            let at = self.not_same.len() as u32;
-            for holder in &self.keys[one as usize].holders {
-                self.labels_of[*holder as usize].push((at, true));
-            }
-            for holder in &self.keys[other as usize].holders {
-                self.labels_of[*holder as usize].push((at, false));
-            }
-            self.not_same.push(NotSame {
-                one,
-                other,
-                id: *id,
-            });
-        }
         for ((one, other), id) in active.same() {
             let (Some(one), Some(other)) = (self.key(one), self.key(other)) else {
                 continue;
@@ -176,6 +159,32 @@ impl<'a> Problem<'a> {
             if links(one) && links(other) {
                 self.same.push((one, other, *id));
             }
+        }
+        // Two sides that nothing connects need no keeping apart, and must not show in the work on either: what is resolved together
+        // is a matter of the moment.
+        let part = self.connected();
+        for ((one, other), id) in active.not_same() {
+            let (Some(one), Some(other)) = (self.key(one), self.key(other)) else {
+                continue;
+            };
+            let at = self.not_same.len() as u32;
+            let sides = [one, other].map(|key| &self.keys[key as usize].holders);
+            let parts = sides.map(|holders| -> BTreeSet<u32> {
+                holders.iter().map(|node| part[*node as usize]).collect()
+            });
+            for (holders, first) in sides.into_iter().zip([true, false]) {
+                for holder in holders {
+                    let of = part[*holder as usize];
+                    if parts.iter().all(|parts| parts.contains(&of)) {
+                        self.labels_of[*holder as usize].push((at, first));
+                    }
+                }
+            }
+            self.not_same.push(NotSame {
+                one,
+                other,
+                id: *id,
+            });
         }
     }
 
@@ -217,6 +226,31 @@ impl<'a> Problem<'a> {
         }
     }
 
+    /// Per node, the smallest node it is connected to by keys that may link and by decisions, whatever became of them.
+    pub fn connected(&self) -> Vec<u32> {
+        let mut parent: Vec<u32> = (0..self.nodes.len() as u32).collect();
+        let mut join = |one: u32, other: u32| {
+            let (one, other) = (find(&mut parent, one), find(&mut parent, other));
+            parent[one.max(other) as usize] = one.min(other);
+        };
+        for key in &self.keys {
+            if key.joins() {
+                for pair in key.holders.windows(2) {
+                    join(pair[0], pair[1]);
+                }
+            }
+        }
+        for (one, other, _) in &self.same {
+            let first = |key: &u32| self.keys[*key as usize].holders.first().copied();
+            if let (Some(one), Some(other)) = (first(one), first(other)) {
+                join(one, other);
+            }
+        }
+        (0..parent.len() as u32)
+            .map(|node| find(&mut parent, node))
+            .collect()
+    }
+
     fn rank(&mut self) {
         let mut tiers: BTreeMap<Tier, Vec<([u8; 16], u32)>> = BTreeMap::new();
         for (at, key) in self.keys.iter().enumerate() {
@@ -253,4 +287,13 @@ impl Key<'_> {
     pub fn constrains(&self) -> bool {
         self.rule.class == Class::Exclusive && self.off.is_none()
     }
+}
+
+fn find(parent: &mut [u32], node: u32) -> u32 {
+    let mut at = node;
+    while parent[at as usize] != at {
+        parent[at as usize] = parent[parent[at as usize] as usize];
+        at = parent[at as usize];
+    }
+    at
 }

@@ -6,7 +6,7 @@ impl Solver<'_> {
     /// The persons, by connected component.
     pub(super) fn components(&self) -> Vec<Component> {
         let seeds = self.seeds();
-        let part = self.connected();
+        let part = self.problem.connected();
         let mut groups: BTreeMap<u32, BTreeMap<u32, Vec<u32>>> = BTreeMap::new();
         for node in 0..self.problem.nodes.len() as u32 {
             let root = self.clusters.find(node);
@@ -51,31 +51,6 @@ impl Solver<'_> {
                     .get(&root)
                     .map_or(self.problem.nodes[at].fingerprint, |seed| seed.1)
             })
-            .collect()
-    }
-
-    /// Per node, the smallest node it is connected to by keys that may link and by decisions, whatever became of them.
-    fn connected(&self) -> Vec<u32> {
-        let mut parent: Vec<u32> = (0..self.problem.nodes.len() as u32).collect();
-        let mut join = |one: u32, other: u32| {
-            let (one, other) = (find(&mut parent, one), find(&mut parent, other));
-            parent[one.max(other) as usize] = one.min(other);
-        };
-        for key in &self.problem.keys {
-            if key.joins() {
-                for pair in key.holders.windows(2) {
-                    join(pair[0], pair[1]);
-                }
-            }
-        }
-        for (one, other, _) in &self.problem.same {
-            let first = |key: &u32| self.problem.keys[*key as usize].holders.first().copied();
-            if let (Some(one), Some(other)) = (first(one), first(other)) {
-                join(one, other);
-            }
-        }
-        (0..parent.len() as u32)
-            .map(|node| find(&mut parent, node))
             .collect()
     }
 
@@ -158,13 +133,4 @@ impl Solver<'_> {
         }
         out
     }
-}
-
-fn find(parent: &mut [u32], node: u32) -> u32 {
-    let mut at = node;
-    while parent[at as usize] != at {
-        parent[at as usize] = parent[parent[at as usize] as usize];
-        at = parent[at as usize];
-    }
-    at
 }

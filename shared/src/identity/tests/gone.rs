@@ -120,3 +120,25 @@ fn an_earlier_first_time_changes_the_seed_and_is_told() {
     retime(&mut graph, at(5), &decisions, &rules).unwrap();
     assert_eq!(graph.components()[0].groups[0].seed, was.min(is));
 }
+
+#[test]
+fn a_decision_about_a_stranger_does_not_show_in_a_group() {
+    // What is resolved together is a matter of the moment: it must not even change the words.
+    let not = decided(DecisionKind::NotSame, &["email:s", "phone:b"], &[]);
+    let decisions = Decisions::of([not]);
+    let rules = Rules {
+        cap: 1,
+        ..Rules::default()
+    };
+    let stranger = node("email:s", "", 9);
+    let names = ["ana lopez", "a lopez gil", "luis perez", ""];
+    for seed in 0..64 {
+        let mut nodes = vec![stranger.clone()];
+        nodes.extend((0..8).map(|n| {
+            let bits = (seed * 8 + n) * 2_654_435_761_u64 >> 7;
+            let ids = format!("email:{} card:{} phone:b", bits % 3, bits / 3 % 3);
+            node(&ids, names[(bits / 9 % 4) as usize], n as i64)
+        }));
+        grown(&nodes, &decisions, &rules);
+    }
+}

@@ -5,6 +5,7 @@
 
 use std::{
     fs, io,
+    os::unix::fs::DirBuilderExt as _,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -125,10 +126,15 @@ pub async fn enrol(
     if !invitation.server.starts_with("https://") {
         return Err(EnrolError::BadUrl(invitation.server.clone()));
     }
-    fs::create_dir_all(dir).map_err(|cause| EnrolError::Write {
-        path: dir.to_owned(),
-        cause,
-    })?;
+    // Keys and visits are for the program's own user alone.
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(dir)
+        .map_err(|cause| EnrolError::Write {
+            path: dir.to_owned(),
+            cause,
+        })?;
     for name in [files::KEY, files::CERT, files::CA, files::CONFIG] {
         let path = dir.join(name);
         if path.exists() {

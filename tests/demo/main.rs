@@ -14,6 +14,7 @@ use anyhow::Context as _;
 use clap::Parser;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::Value;
+use tokio::signal::unix::{SignalKind, signal};
 use trenza_tests::{
     day::{Day, INVESTOR_DNI, Options, Place, generate},
     http::Http,
@@ -47,7 +48,19 @@ const POST_EVENTS_MAX: usize = 200;
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
-    let cli = Cli::parse();
+    let mut terminate = signal(SignalKind::terminate())?;
+    // Whenever it is stopped, what it started goes with it: a dropped program is killed.
+    tokio::select! {
+        done = show(Cli::parse()) => done,
+        interrupted = tokio::signal::ctrl_c() => {
+            println!("\nStopped.");
+            Ok(interrupted?)
+        }
+        _ = terminate.recv() => Ok(()),
+    }
+}
+
+async fn show(cli: Cli) -> anyhow::Result<()> {
     if cli.dir.exists() {
         fs::remove_dir_all(&cli.dir)
             .with_context(|| format!("cannot empty {}", cli.dir.display()))?;
@@ -155,8 +168,7 @@ async fn main() -> anyhow::Result<()> {
     println!("  API token {}", text(&server.init["api_token"]));
     if !cli.once {
         println!("\nRunning until Ctrl-C.");
-        tokio::signal::ctrl_c().await?;
-        println!("\nStopping.");
+        std::future::pending::<()>().await;
     }
     shop.stop()?;
     fair.stop()?;

@@ -156,10 +156,15 @@ async fn import_file(
     say::answer(&serde_json::to_value(&report)?, json)?;
     if let Some(path) = &report.rejects {
         eprintln!(
-            "note: {} lines are no events; they are in {} with the reasons",
+            "note: lines that are no events: {}; they are in {} with the reasons",
             report.summary.rejected,
             path.display()
         );
+    }
+    let summary = &report.summary;
+    if summary.rejected > 0 && summary.rejected == summary.read {
+        // Nothing of the file was an event: whoever runs this in a script must see that it failed.
+        return Ok(ExitCode::FAILURE);
     }
     Ok(ExitCode::SUCCESS)
 }

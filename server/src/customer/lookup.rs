@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 
 use trenza_shared::{
-    identifier::{Identifier, Invalid, Place, parse_lookup},
+    identifier::{Identifier, Invalid, Kind, Place, RAW_BYTES_MAX, parse_lookup},
     identity::Group,
     store::{StoreError, View},
 };
@@ -62,6 +62,26 @@ impl Scopes {
             }
         }
         Ok(found)
+    }
+}
+
+impl Scopes {
+    /// What a text that somebody typed may be: `KIND:VALUE`, or a bare value of any kind.
+    pub fn guesses(&self, text: &str) -> Vec<Identifier> {
+        let text = text.trim();
+        if text.is_empty() || text.len() > RAW_BYTES_MAX {
+            return Vec::new();
+        }
+        let mut found = self.identifiers(text).unwrap_or_default();
+        for kind in Kind::ALL {
+            let named = format!("{}:{text}", kind.name());
+            for identifier in self.identifiers(&named).unwrap_or_default() {
+                if !found.contains(&identifier) {
+                    found.push(identifier);
+                }
+            }
+        }
+        found
     }
 }
 

@@ -8,7 +8,7 @@ use trenza_shared::{
     crdt::Claim,
     fragment::{Customer, mask},
     id::{CustomerId, to_hex},
-    identifier::{Identifier, Kind, RAW_BYTES_MAX},
+    identifier::Identifier,
     identity::key_hash,
     net::error::HttpError,
     store::{StoreError, View},
@@ -172,23 +172,7 @@ fn plain(t: Lang, value: Value) -> String {
 
 /// What a text that somebody typed may be: `KIND:VALUE`, or a bare value of any kind.
 pub fn guesses(app: &App, text: &str) -> Vec<Identifier> {
-    let text = text.trim();
-    if text.is_empty() || text.len() > RAW_BYTES_MAX {
-        return Vec::new();
-    }
-    let scopes = Scopes::of(&app.registry, &app.place());
-    let mut found = scopes.identifiers(text).unwrap_or_default();
-    for kind in Kind::ALL {
-        for identifier in scopes
-            .identifiers(&format!("{}:{text}", kind.name()))
-            .unwrap_or_default()
-        {
-            if !found.contains(&identifier) {
-                found.push(identifier);
-            }
-        }
-    }
-    found
+    Scopes::of(&app.registry, &app.place()).guesses(text)
 }
 
 /// A text cut to a number of characters, with a sign that it was.

@@ -391,24 +391,3 @@ fn every_reason_speaks_two_languages() {
         );
     }
 }
-
-/// Not a law but a figure: run with `--ignored --nocapture`.
-#[test]
-#[ignore = "prints how long a normal form takes"]
-fn how_long_a_normal_form_takes() {
-    for (kind, raw) in [
-        (Kind::Email, "Ana.Garcia@Example.com"),
-        (Kind::Phone, "600 11 12 22"),
-        (Kind::Phone, "+34600111222"),
-        (Kind::NationalId, "12345678Z"),
-        (Kind::UserId, "ana-1234567"),
-        (Kind::LoyaltyId, "ab-1234 5678"),
-    ] {
-        let _ = normalise(kind, raw, &at("ES"));
-        let begun = std::time::Instant::now();
-        for _ in 0..20_000 {
-            let _ = std::hint::black_box(normalise(kind, std::hint::black_box(raw), &at("ES")));
-        }
-        println!("{kind} {raw}: {} ns", begun.elapsed().as_nanos() / 20_000);
-    }
-}

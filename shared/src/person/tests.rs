@@ -376,29 +376,3 @@ fn a_postal_code_is_one_however_its_number_is_written() {
     assert_eq!(written, code(r#"{"address":{"postalCode":28001}}"#));
     assert_eq!(written, code(r#"{"address":{"postalCode":"28001"}}"#));
 }
-
-/// Not a law but a figure: run with `--ignored --nocapture`.
-#[test]
-#[ignore = "prints how long a comparison takes"]
-fn how_long_a_comparison_takes() {
-    for (one, other) in [
-        (
-            named("María", "García López"),
-            named("María", "García López"),
-        ),
-        (named("Paco", "García López"), named("Francisco", "López")),
-        (named("Ana", "García López"), named("Luis", "Pérez Gil")),
-    ] {
-        let begun = std::time::Instant::now();
-        for _ in 0..20_000 {
-            std::hint::black_box(one.names_compatible(std::hint::black_box(&other)));
-        }
-        println!("compare: {} ns", begun.elapsed().as_nanos() / 20_000);
-    }
-    let traits = json!({"firstName": "María", "lastName": "García López", "birthday": "1990-05-12", "address": {"city": "Madrid", "street": "C/ Mayor 1"}});
-    let begun = std::time::Instant::now();
-    for _ in 0..20_000 {
-        std::hint::black_box(person(&traits));
-    }
-    println!("read: {} ns", begun.elapsed().as_nanos() / 20_000);
-}

@@ -54,7 +54,7 @@ const NUMBER_CHARS_MAX: usize = 15;
 const DEPTH_MAX: usize = 8;
 
 /// The usual names of columns, folded, and where they go.
-const USUAL: [(&str, &str); 46] = [
+const USUAL: [(&str, &str); 66] = [
     ("email", "traits.email"),
     ("mail", "traits.email"),
     ("emailaddress", "traits.email"),
@@ -101,6 +101,26 @@ const USUAL: [(&str, &str); 46] = [
     ("originaltimestamp", "originalTimestamp"),
     ("type", "type"),
     ("event", "event"),
+    ("cuenta", "traits.accountId"),
+    ("numerodecuenta", "traits.accountId"),
+    ("accountnumber", "traits.accountId"),
+    ("tarjeta", "traits.loyaltyId"),
+    ("tarjetadefidelizacion", "traits.loyaltyId"),
+    ("loyaltycard", "traits.loyaltyId"),
+    ("acreditacion", "traits.badgeId"),
+    ("badge", "traits.badgeId"),
+    ("apellidos", "traits.lastName"),
+    ("surname", "traits.lastName"),
+    ("ciudad", "traits.address.city"),
+    ("localidad", "traits.address.city"),
+    ("city", "traits.address.city"),
+    ("provincia", "traits.address.state"),
+    ("state", "traits.address.state"),
+    ("calle", "traits.address.street"),
+    ("direccion", "traits.address.street"),
+    ("street", "traits.address.street"),
+    ("pais", "traits.address.country"),
+    ("country", "traits.address.country"),
 ];
 
 /// What a value becomes.

@@ -18,7 +18,7 @@ use super::{queried, read, readings};
 use crate::{
     app::App,
     customer::{
-        lookup,
+        lookup::{self, Scopes},
         record::{self, FOUND_MAX, Record},
         search, timeline as events,
         why::{self as explanation, Context, Side},
@@ -57,7 +57,16 @@ pub async fn find(
         (None, Some(text)) => {
             let text: String = text.chars().take(QUERY_CHARS_MAX).collect();
             read(&app, move |app, view| {
-                load(app, view, search::find(view, &text)?)
+                // A whole value first: whoever types one means it.
+                let guesses = Scopes::of(&app.registry, &app.place()).guesses(&text);
+                let mut groups = lookup::groups(view, &guesses)?;
+                for group in search::find(view, &text)? {
+                    if groups.iter().all(|known| known.seed != group.seed) {
+                        groups.push(group);
+                    }
+                }
+                groups.truncate(FOUND_MAX);
+                load(app, view, groups)
             })
             .await?
         }

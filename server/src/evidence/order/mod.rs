@@ -263,7 +263,7 @@ impl World {
 /// Rows by table; of events and ids what is a matter of the set.
 #[derive(PartialEq, Debug)]
 struct Derived {
-    rows: BTreeMap<&'static str, Vec<(Vec<u8>, Vec<u8>)>>,
+    rows: BTreeMap<&'static str, Vec<trenza_shared::store::Entry>>,
     events: BTreeMap<EventId, (Vec<OriginRow>, i64, Option<Fingerprint>)>,
     ids: BTreeMap<CustomerId, Fingerprint>,
 }

@@ -135,7 +135,7 @@ fn a_decision_about_a_stranger_does_not_show_in_a_group() {
     for seed in 0..64 {
         let mut nodes = vec![stranger.clone()];
         nodes.extend((0..8).map(|n| {
-            let bits = (seed * 8 + n) * 2_654_435_761_u64 >> 7;
+            let bits = ((seed * 8 + n) * 2_654_435_761_u64) >> 7;
             let ids = format!("email:{} card:{} phone:b", bits % 3, bits / 3 % 3);
             node(&ids, names[(bits / 9 % 4) as usize], n as i64)
         }));

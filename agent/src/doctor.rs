@@ -147,8 +147,9 @@ async fn server(config: &Config, dir: &Path, clock: Arc<dyn Clock>, server_ms: i
         Ok(client) => client,
         Err(problem) => return Check::new("server", false, problem),
     };
-    // Without a body it is no hello: it proves the way and the certificate, and changes nothing there.
-    match client.get(&url, http::HeaderMap::new()).await {
+    // An empty hello is refused, but only by who would have listened: it proves the way, the certificate and that the agent may
+    // speak, and changes nothing there.
+    match client.post(&url, http::HeaderMap::new(), Vec::new()).await {
         Ok(answer) if matches!(answer.status.as_u16(), 401 | 403) => {
             let why = answer
                 .error()

@@ -85,6 +85,12 @@ test("pages work with JavaScript switched off and the session is asked for", asy
   const page = await signedIn({ viewport: SIZES.desktop, javaScriptEnabled: false });
   await page.goto(`${place.server.http}/es/find?q=begona`);
   assert.ok((await page.textContent("main")).includes("Begoña"));
+  for (const spelling of ["612 345 678", "+34 612 34 56 78", "b-77", "BEGONA.MUNOZ@example.org"]) {
+    await page.goto(`${place.server.http}/es/find?q=${encodeURIComponent(spelling)}`);
+    assert.ok((await page.textContent("main")).includes("Begoña"), `found by ${spelling}`);
+    const { customers } = await place.api(`/v1/customers?q=${encodeURIComponent(spelling)}`);
+    assert.equal(customers.length, 1, `the API finds ${spelling} too`);
+  }
   await page.context().close();
   const stranger = await (await browser.newContext()).newPage();
   await stranger.goto(`${place.server.http}/es/find?q=begona`);

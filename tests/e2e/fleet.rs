@@ -98,6 +98,15 @@ async fn a_code_works_once_and_a_revoked_agent_keeps_its_visits() -> anyhow::Res
         Ok(())
     })
     .await?;
+    let doctor = std::process::Command::new(bin("trenza-agent")?)
+        .args(["doctor", "--config"])
+        .arg(agent.config())
+        .output()?;
+    ensure!(
+        doctor.status.code() == Some(1)
+            && String::from_utf8_lossy(&doctor.stdout).contains("revoked"),
+        "the doctor says that the agent was revoked: {doctor:?}"
+    );
     agent.stop()?;
     agent.start()?;
     let status = agent.status()?;

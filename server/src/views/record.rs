@@ -365,7 +365,7 @@ fn line(t: Lang, times: &Times, registry: &Registry, moment: &Moment, masked: bo
             .to_owned(),
     };
     let channel = moment.channel().unwrap_or_default();
-    let late = moment.received_ms.saturating_sub(moment.captured_ms()) > LATE_MS;
+    let late = moment.received_ms.saturating_sub(moment.row.at_ms) > LATE_MS;
     Line {
         icon: strip::icon(channel),
         channel: t.channel(channel).to_owned(),

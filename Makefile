@@ -44,7 +44,7 @@ snippet-tests:
 	cd js-snippet && npm ci --no-fund --no-audit && npm test
 
 browser-tests:
-	node --test tests/browser/
+	node --test --test-timeout=180000 tests/browser/
 
 bench: ## Benchmarks: a table, and target/bench/*.json
 	@.ci/install build

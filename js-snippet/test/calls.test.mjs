@@ -207,7 +207,8 @@ visit("nothing throws where storage, cookies, locks and randomUUID are forbidden
 visit("full storage keeps events in memory and leaving the page sends them", async ({ open, context }, collector) => {
   await context.addInitScript(() => { Storage.prototype.setItem = () => { throw new DOMException("full", "QuotaExceededError"); }; });
   const page = await open({ consent: "granted" });
-  await page.evaluate(() => { trenza.track("A"); setTimeout(() => { location.href = "about:blank"; }); });
+  await page.evaluate(() => { trenza.track("A"); });
+  await page.goto("about:blank");
   await collector.until((c) => c.names.includes("A"));
 });
 

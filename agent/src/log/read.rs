@@ -31,17 +31,7 @@ pub fn next_frame(
 ) -> Result<Option<Frame>, StoreError> {
     let from = acked + 1;
     // The chunk that holds `from` begins at it or before it.
-    let holding = LOG.scan(
-        view,
-        Some(&(epoch, lane, 0)),
-        Some(&(epoch, lane, from + 1)),
-        Direction::Back,
-        1,
-    )?;
-    let start = match holding.first() {
-        Some(((.., first), chunk)) if chunk.0.last() >= from => *first,
-        _ => from,
-    };
+    let start = holding(view, epoch, lane, from)?.map_or(from, |chunk| chunk.first);
     let mut frame: Option<(Frame, Vec<Entry>)> = None;
     let mut bytes = 0;
     let mut next = start;
@@ -106,6 +96,27 @@ pub fn next_frame(
     }))
 }
 
+/// The chunk that holds entry `seq`; none when that entry is not on the device.
+fn holding(
+    view: &dyn View,
+    epoch: Epoch,
+    lane: Lane,
+    seq: Seq,
+) -> Result<Option<Frame>, StoreError> {
+    let found = LOG.scan(
+        view,
+        Some(&(epoch, lane, 0)),
+        Some(&(epoch, lane, seq + 1)),
+        Direction::Back,
+        1,
+    )?;
+    Ok(found
+        .into_iter()
+        .next()
+        .map(|(_, ChunkRow(chunk))| chunk)
+        .filter(|chunk| chunk.last() >= seq))
+}
+
 /// The first sequence number of a lane that is still on the device; 0 when there is none.
 ///
 /// # Errors
@@ -125,18 +136,7 @@ pub fn hash_at(
     lane: Lane,
     seq: Seq,
 ) -> Result<Option<ChainHash>, StoreError> {
-    let holding = LOG.scan(
-        view,
-        Some(&(epoch, lane, 0)),
-        Some(&(epoch, lane, seq + 1)),
-        Direction::Back,
-        1,
-    )?;
-    let Some((_, ChunkRow(chunk))) = holding
-        .into_iter()
-        .next()
-        .filter(|(_, chunk)| chunk.0.last() >= seq)
-    else {
+    let Some(chunk) = holding(view, epoch, lane, seq)? else {
         return Ok(None);
     };
     let mut entries = chunk.run.unpack().map_err(|error| StoreError::Corrupt {
@@ -162,18 +162,7 @@ pub fn captured_ms(
     lane: Lane,
     seq: Seq,
 ) -> Result<Option<i64>, StoreError> {
-    let holding = LOG.scan(
-        view,
-        Some(&(epoch, lane, 0)),
-        Some(&(epoch, lane, seq + 1)),
-        Direction::Back,
-        1,
-    )?;
-    let Some((_, ChunkRow(chunk))) = holding
-        .into_iter()
-        .next()
-        .filter(|(_, chunk)| chunk.0.last() >= seq)
-    else {
+    let Some(chunk) = holding(view, epoch, lane, seq)? else {
         return Ok(None);
     };
     let Ok(entries) = chunk.run.unpack() else {

@@ -310,6 +310,7 @@ impl Sender {
             wall_ms: self.around.clock.wall_ms(),
             clock_offset_ms: told.clock_offset_ms,
             disk_free_bytes: (self.around.disk_free)(),
+            lineage: Vec::new(),
         })
     }
 

@@ -147,6 +147,7 @@ mod tests {
             acked,
             hash: ChainHash([0; 32]),
             archived: acked,
+            ..LaneHave::nothing(epoch, lane)
         }
     }
 

@@ -88,6 +88,7 @@ impl Fake {
             acked: seq,
             hash,
             archived: seq,
+            ..LaneHave::nothing(epoch, lane)
         }
     }
 

@@ -138,6 +138,7 @@ fn haves(app: &App, agent: &AgentId) -> Result<Vec<LaneHave>, HttpError> {
             acked: row.seq,
             hash: row.hash,
             archived: row.seq,
+            ..LaneHave::nothing(epoch, lane)
         })
         .collect())
 }
@@ -173,6 +174,7 @@ pub async fn frame(
         acked: frame.last(),
         hash: frame.head,
         archived: frame.last(),
+        ..LaneHave::nothing(epoch, lane)
     };
     let placed = app
         .append(Arrival::frame(received_ms, frame))

@@ -95,6 +95,7 @@ impl LaneRowAt {
             acked: self.seq,
             hash: self.hash,
             archived: self.seq,
+            ..LaneHave::nothing(epoch, lane)
         }
     }
 }

@@ -1,12 +1,57 @@
 //! What agent and server say to each other beside frames.
 
+use std::ops::RangeInclusive;
+
 use serde::{Deserialize, Serialize};
 
 use super::Shape;
-use crate::id::{AgentId, BootId, ChainHash, Epoch, Lane, Seq};
+use crate::{
+    id::{AgentId, BootId, ChainHash, Epoch, Lane, Seq},
+    wire::entry::CHAIN_START,
+};
 
 /// Most lanes named in one message: lanes times epochs an agent may have lived through.
 pub const LANES_MAX: usize = 256;
+/// Most segments of a lane that a server keeps: what comes beyond has to wait until a gap is filled.
+pub const SEGMENTS_MAX: usize = 64;
+/// Most marks in one answer: at distances of 0, 1, 2, 4, 8... numbers they span any lane.
+pub const MARKS_MAX: usize = 66;
+
+/// A run of a lane without a gap, every link of whose chain was checked. Also what a frame says of itself.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Segment {
+    /// Its first sequence number.
+    pub first: Seq,
+    /// Its last.
+    pub last: Seq,
+    /// Chain before the first.
+    pub previous: ChainHash,
+    /// Chain after the last.
+    pub head: ChainHash,
+}
+
+/// The chain at one place of a lane.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Mark {
+    /// The sequence number.
+    pub seq: Seq,
+    /// Chain after it.
+    pub hash: ChainHash,
+}
+
+/// Where the history of a lane went on: a lane that the server could not follow, because another copy of the agent had written
+/// other entries under its numbers.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Lineage {
+    /// The epoch that was left.
+    pub from: Epoch,
+    /// Which of its logs.
+    pub lane: Lane,
+    /// The last number that both branches have in common; 0 when none is known.
+    pub after: Seq,
+    /// The epoch in which what came after it was appended again.
+    pub into: Epoch,
+}
 
 /// Where one lane of an agent's log ends.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -46,6 +91,9 @@ pub struct Hello {
     pub clock_offset_ms: Option<i64>,
     /// Free space where the log lives. Unit: bytes.
     pub disk_free_bytes: u64,
+    /// Lanes that were left, and where they go on: at most [`LANES_MAX`], the last ones.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lineage: Vec<Lineage>,
 }
 
 impl Shape for Hello {
@@ -65,6 +113,62 @@ pub struct LaneHave {
     pub hash: ChainHash,
     /// Everything up to here is archived too (in a backup or on a second node): only this may be deleted.
     pub archived: Seq,
+    /// What is on stable storage after a gap: ascending, at most [`SEGMENTS_MAX`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub beyond: Vec<Segment>,
+    /// Of a lane whose histories differ: the server's chain at some places, descending, at most [`MARKS_MAX`], by which the agent
+    /// finds the last number in common.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub marks: Vec<Mark>,
+}
+
+impl LaneHave {
+    /// Of a lane of which nothing is there.
+    pub fn nothing(epoch: Epoch, lane: Lane) -> Self {
+        Self {
+            epoch,
+            lane,
+            acked: 0,
+            hash: CHAIN_START,
+            archived: 0,
+            beyond: Vec::new(),
+            marks: Vec::new(),
+        }
+    }
+
+    /// The last number that is there, gaps or not; 0 when nothing is.
+    pub fn last(&self) -> Seq {
+        self.beyond
+            .last()
+            .map_or(self.acked, |segment| segment.last.max(self.acked))
+    }
+
+    /// Which of the numbers from `first` to `last` are not there: ascending runs.
+    pub fn missing(&self, first: Seq, last: Seq) -> Vec<RangeInclusive<Seq>> {
+        let mut out = Vec::new();
+        let mut next = first.max(self.acked.saturating_add(1));
+        for segment in &self.beyond {
+            if segment.first > last {
+                break;
+            }
+            if segment.first > next {
+                out.push(next..=segment.first - 1);
+            }
+            next = next.max(segment.last.saturating_add(1));
+        }
+        if next <= last {
+            out.push(next..=last);
+        }
+        out
+    }
+
+    /// Everything that `earlier` has is here too: false of a server that lost something.
+    pub fn holds(&self, earlier: &Self) -> bool {
+        let runs = std::iter::once((1, earlier.acked))
+            .chain(earlier.beyond.iter().map(|one| (one.first, one.last)));
+        runs.into_iter()
+            .all(|(first, last)| self.missing(first, last).is_empty())
+    }
 }
 
 /// The server's answer to a hello, version 1.
@@ -126,7 +230,51 @@ mod tests {
             acked: 37_000,
             hash: ChainHash([1; 32]),
             archived: 37_000,
+            ..LaneHave::nothing(1, Lane::Visits)
         };
         assert!(Ack::Stored(have).to_bytes().len() < 120);
+    }
+
+    fn segment(first: Seq, last: Seq) -> Segment {
+        Segment {
+            first,
+            last,
+            previous: ChainHash([1; 32]),
+            head: ChainHash([2; 32]),
+        }
+    }
+
+    /// As the first release wrote it: bytes that stand in stores and come from agents that nobody updates.
+    #[test]
+    fn an_acknowledgement_of_the_first_release_is_understood_and_written() {
+        let have = LaneHave {
+            acked: 5,
+            hash: ChainHash([1; 32]),
+            archived: 4,
+            ..LaneHave::nothing(3, Lane::Urgent)
+        };
+        let bytes = Ack::Gap(have.clone()).to_bytes();
+        assert_eq!(crate::id::to_hex(&bytes), FROZEN_GAP);
+        assert_eq!(Ack::from_bytes(&bytes).unwrap(), Ack::Gap(have));
+    }
+    const FROZEN_GAP: &str = "0181a367617085a565706f636803a46c616e6500a561636b656405a468617368c4200101010101010101010101010101010101010101010101010101010101010101a8617263686976656404";
+
+    #[test]
+    fn what_is_missing_lies_between_what_is_there() {
+        let have = LaneHave {
+            acked: 10,
+            beyond: vec![segment(21, 30), segment(41, 50)],
+            ..LaneHave::nothing(1, Lane::Visits)
+        };
+        assert_eq!(have.missing(1, 60), [11..=20, 31..=40, 51..=60]);
+        assert_eq!(have.missing(25, 45), [31..=40]);
+        assert_eq!(have.missing(22, 29), []);
+        assert_eq!(have.missing(61, 60), []);
+        assert_eq!(have.last(), 50);
+        let more = LaneHave {
+            acked: 50,
+            ..LaneHave::nothing(1, Lane::Visits)
+        };
+        assert!(more.holds(&have) && !have.holds(&more) && have.holds(&have));
     }
 }

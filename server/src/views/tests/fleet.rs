@@ -39,6 +39,7 @@ fn tablet(server: &Server, oldest: u64, state: AgentState) -> AgentId {
         wall_ms: now_ms + 3 * 3_600_000,
         clock_offset_ms: None,
         disk_free_bytes: 7_400_000_000,
+        lineage: Vec::new(),
     };
     let contact = ContactRow {
         at_ms: now_ms - 180_000,

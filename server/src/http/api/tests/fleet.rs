@@ -42,6 +42,7 @@ async fn the_fleet_shows_what_was_said_against_what_is_stored() {
         wall_ms: now_ms - 300,
         clock_offset_ms: None,
         disk_free_bytes: 1000,
+        lineage: Vec::new(),
     };
     let mut batch = Batch::new();
     CONTACTS

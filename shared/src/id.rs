@@ -135,6 +135,14 @@ bytes_name! {
     BootId, 16, "boot_", "boot id"
 }
 bytes_name! {
+    /// One start of an agent's program: 16 random bytes that no other start ever has.
+    InstanceId, 16, "in_", "instance id"
+}
+bytes_name! {
+    /// A question of the server that only a program that runs now can answer.
+    Nonce, 16, "no_", "nonce"
+}
+bytes_name! {
     /// One link of a log's BLAKE3 chain.
     ChainHash, 32, "h_", "chain hash"
 }

@@ -311,6 +311,8 @@ impl Sender {
             clock_offset_ms: told.clock_offset_ms,
             disk_free_bytes: (self.around.disk_free)(),
             lineage: Vec::new(),
+            instance: None,
+            proof: None,
         })
     }
 

@@ -137,6 +137,7 @@ async fn hello(State(fake): State<Arc<Fake>>, body: Bytes) -> Result<Response, H
         sent_ms: NOW + 5_000,
         lanes,
         write_keys: vec!["wk_web".into()],
+        copy: None,
     }))
 }
 

@@ -117,6 +117,7 @@ pub async fn hello(
         sent_ms: app.clock.wall_ms(),
         lanes,
         write_keys: app.registry.write_keys(),
+        copy: None,
     };
     Ok(msgpack(&welcome))
 }

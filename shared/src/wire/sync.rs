@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Shape;
 use crate::{
-    id::{AgentId, BootId, ChainHash, Epoch, Lane, Seq},
+    id::{AgentId, BootId, ChainHash, Epoch, InstanceId, Lane, Nonce, Seq},
     wire::entry::CHAIN_START,
 };
 
@@ -52,6 +52,12 @@ pub struct Lineage {
     /// The epoch in which what came after it was appended again.
     pub into: Epoch,
 }
+/// Header of a frame's request: which start of the program sends it.
+pub const INSTANCE_HEADER: &str = "trenza-instance";
+/// Error code of a frame from a start of the program that is not the one the server heard last: a hello decides.
+pub const NOT_CURRENT: &str = "not_current";
+/// Error code of anything but a renewal under a certificate that has expired.
+pub const CERTIFICATE_EXPIRED: &str = "certificate_expired";
 
 /// Where one lane of an agent's log ends.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -94,6 +100,12 @@ pub struct Hello {
     /// Lanes that were left, and where they go on: at most [`LANES_MAX`], the last ones.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub lineage: Vec<Lineage>,
+    /// This start of the program; none from programs that do not know of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instance: Option<InstanceId>,
+    /// Answers [`CopyWord::Prove`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proof: Option<Nonce>,
 }
 
 impl Shape for Hello {
@@ -184,6 +196,19 @@ pub struct Welcome {
     pub lanes: Vec<LaneHave>,
     /// Write keys of the organisation, so that the agent can tell a known one.
     pub write_keys: Vec<String>,
+    /// Said when two copies of this agent seem to run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub copy: Option<CopyWord>,
+}
+
+/// What the server says to an agent whose id another running program uses too.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CopyWord {
+    /// Say hello again at once with this as the proof: shows that this start of the program runs now.
+    Prove(Nonce),
+    /// The other one keeps the id: become an agent of its own.
+    BecomeOwn,
 }
 
 impl Shape for Welcome {
@@ -219,6 +244,78 @@ mod tests {
             let _either = Hello::from_bytes(&bytes);
             let _either = Welcome::from_bytes(&bytes);
             let _either = Ack::from_bytes(&bytes);
+        }
+    }
+
+    /// A hello as programs before instances said it.
+    #[derive(Serialize)]
+    struct HelloBefore {
+        agent: AgentId,
+        program: String,
+        epoch: Epoch,
+        lanes: Vec<LaneHead>,
+        waiting: u64,
+        boot: BootId,
+        boottime_ms: u64,
+        wall_ms: i64,
+        clock_offset_ms: Option<i64>,
+        disk_free_bytes: u64,
+    }
+
+    #[test]
+    fn a_hello_and_a_welcome_without_the_later_fields_are_understood() {
+        let before = HelloBefore {
+            agent: AgentId([1; 16]),
+            program: "0.1.0".into(),
+            epoch: 1,
+            lanes: vec![],
+            waiting: 0,
+            boot: BootId([2; 16]),
+            boottime_ms: 1,
+            wall_ms: 2,
+            clock_offset_ms: None,
+            disk_free_bytes: 3,
+        };
+        let mut bytes = vec![1];
+        bytes.extend(rmp_serde::to_vec_named(&before).unwrap());
+        let hello = Hello::from_bytes(&bytes).unwrap();
+        assert_eq!((hello.instance, hello.proof), (None, None));
+        #[derive(Serialize)]
+        struct WelcomeBefore {
+            generation: u64,
+            received_ms: i64,
+            sent_ms: i64,
+            lanes: Vec<LaneHave>,
+            write_keys: Vec<String>,
+        }
+        let before = WelcomeBefore {
+            generation: 1,
+            received_ms: 2,
+            sent_ms: 3,
+            lanes: vec![],
+            write_keys: vec![],
+        };
+        let mut bytes = vec![1];
+        bytes.extend(rmp_serde::to_vec_named(&before).unwrap());
+        assert_eq!(Welcome::from_bytes(&bytes).unwrap().copy, None);
+    }
+
+    #[test]
+    fn a_word_about_copies_survives_the_wire() {
+        for word in [
+            None,
+            Some(CopyWord::Prove(Nonce([7; 16]))),
+            Some(CopyWord::BecomeOwn),
+        ] {
+            let welcome = Welcome {
+                generation: 1,
+                received_ms: 2,
+                sent_ms: 3,
+                lanes: vec![],
+                write_keys: vec![],
+                copy: word,
+            };
+            assert_eq!(Welcome::from_bytes(&welcome.to_bytes()).unwrap(), welcome);
         }
     }
 

@@ -40,6 +40,8 @@ fn tablet(server: &Server, oldest: u64, state: AgentState) -> AgentId {
         clock_offset_ms: None,
         disk_free_bytes: 7_400_000_000,
         lineage: Vec::new(),
+        instance: None,
+        proof: None,
     };
     let contact = ContactRow {
         at_ms: now_ms - 180_000,

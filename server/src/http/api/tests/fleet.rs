@@ -43,6 +43,8 @@ async fn the_fleet_shows_what_was_said_against_what_is_stored() {
         clock_offset_ms: None,
         disk_free_bytes: 1000,
         lineage: Vec::new(),
+        instance: None,
+        proof: None,
     };
     let mut batch = Batch::new();
     CONTACTS

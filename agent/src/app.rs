@@ -43,7 +43,7 @@ use crate::{
         Around, Sender,
         uplink::{CredentialsError, Uplink, replace},
     },
-    tables::{SEEN, SPACES, STATE},
+    tables::{SPACES, STATE},
 };
 
 /// How often the store is asked whether it works.
@@ -116,7 +116,6 @@ pub fn store_options(config: &Config) -> RocksOptions {
     RocksOptions {
         cache_bytes: config.store.cache_bytes,
         write_buffer_bytes: config.store.write_buffer_bytes,
-        point_lookups: vec![SEEN.space()],
         ..RocksOptions::default()
     }
 }

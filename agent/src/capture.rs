@@ -4,11 +4,14 @@
 
 use trenza_shared::{
     capture::{CannotStore, Collector, Stored, Taken, Verdict},
-    event::{Event, Taking},
+    event::{Captured, Event, EventType, Taking},
     group_commit::GroupError,
     id::Lane,
     store::StoreError,
-    wire::entry::{Entry, Open, What},
+    wire::{
+        Shape as _,
+        entry::{Entry, Open, What},
+    },
 };
 
 use crate::{
@@ -89,15 +92,32 @@ fn entries(app: &App, taken: Taken) -> Vec<NewEntry> {
         rejected,
         ..
     } = taken;
-    let open = Open {
-        what: What::Event(trenza_shared::event::EventType::Track),
+    let mut open = Open {
+        what: What::Event(EventType::Track),
         captured_ms: received_ms,
         boottime_ms: app.clock.boottime_ms(),
         offset_min: offset_min(app, received_ms),
         key,
         unverified: verdict != Verdict::Known,
     };
-    let events = events.into_iter().map(|event| event_entry(&open, &event));
+    // Events of one request and kind have one open part.
+    let mut encoded: Option<(EventType, Vec<u8>)> = None;
+    let mut entries = Vec::with_capacity(events.len() + rejected.len());
+    for event in events {
+        let bytes = match &encoded {
+            Some((kind, bytes)) if *kind == event.kind => bytes.clone(),
+            _ => {
+                open.what = What::Event(event.kind);
+                let bytes = open.to_bytes();
+                encoded = Some((event.kind, bytes.clone()));
+                bytes
+            }
+        };
+        entries.push(NewEntry {
+            identity: Some(app.log.fingerprint(&event)),
+            entry: Entry::with_open(bytes, &event.text),
+        });
+    }
     let rejected = rejected.into_iter().map(|rejected| {
         let reason = rejected.reason.chars().take(REASON_CHARS_MAX).collect();
         let what = What::Rejected {
@@ -112,17 +132,17 @@ fn entries(app: &App, taken: Taken) -> Vec<NewEntry> {
         NewEntry {
             identity: None,
             entry: Entry::clear(&open, &rejected.text),
-            at_ms: received_ms,
         }
     });
-    events.chain(rejected).collect()
+    entries.extend(rejected);
+    entries
 }
 
 /// The entries of a visit that staff registered; none when a text is no event, which the pages never make.
 pub fn entry_of_staff(app: &App, drafts: Vec<Draft>) -> Option<(Lane, Vec<NewEntry>)> {
     let events = drafts
         .iter()
-        .map(|Draft(text)| Event::take(text, Taking::default()));
+        .map(|Draft(text)| Event::take(text, Taking::default()).map(Captured::from));
     let events = match events.collect::<Result<Vec<_>, _>>() {
         Ok(events) => events,
         Err(error) => {
@@ -140,18 +160,6 @@ pub fn entry_of_staff(app: &App, drafts: Vec<Draft>) -> Option<(Lane, Vec<NewEnt
         wait_resolved: false,
     };
     Some((Lane::Visits, entries(app, taken)))
-}
-
-fn event_entry(open: &Open, event: &Event) -> NewEntry {
-    let open = Open {
-        what: What::Event(event.kind),
-        ..open.clone()
-    };
-    NewEntry {
-        identity: Some((event.message_id.clone(), event.id)),
-        entry: Entry::clear(&open, &event.text),
-        at_ms: open.captured_ms,
-    }
 }
 
 /// The place's offset from UTC at an instant. Unit: minutes.

@@ -44,24 +44,12 @@ pub struct ServerRow {
 }
 impl Row for ServerRow {}
 
-/// Content of the events that came with one `messageId`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SeenRow {
-    /// First halves of their content ids.
-    pub contents: Vec<[u8; 16]>,
-    /// When the first came. Unit: ms since 1970.
-    pub at_ms: i64,
-}
-impl Row for SeenRow {}
-
 /// The log: (epoch, lane, first sequence number) -> chunk.
 pub const LOG: Table<(Epoch, Lane, Seq), ChunkRow> = Table::new(Space("log"));
-/// Dedupe of SDK retries: BLAKE3 of the messageId, truncated -> contents seen.
-pub const SEEN: Table<[u8; 16], SeenRow> = Table::new(Space("seen"));
 /// One row: the agent's own state.
 pub const STATE: Table<(), StateRow> = Table::new(Space("state"));
 /// One row: what the server told last.
 pub const SERVER: Table<(), ServerRow> = Table::new(Space("server"));
 
 /// All of them, to open the store with.
-pub const SPACES: [Space; 4] = [LOG.space(), SEEN.space(), STATE.space(), SERVER.space()];
+pub const SPACES: [Space; 3] = [LOG.space(), STATE.space(), SERVER.space()];

@@ -22,6 +22,9 @@ pub trait Committer: Send + 'static {
     /// Why it was not stored.
     type Error: Send + 'static;
 
+    /// Runs on the writer's thread before anything is written, while callers may already hand in.
+    fn begin(&mut self) {}
+
     /// Writes all items with one fsync; answers in their order, one answer an item.
     fn commit(&mut self, items: Vec<Self::Item>) -> Vec<Result<Self::Done, Self::Error>>;
 }
@@ -74,6 +77,7 @@ impl<C: Committer> GroupCommit<C> {
         let freed = room.clone();
         let thread = thread::Builder::new().name(name.into()).spawn(move || {
             let mut group = Vec::with_capacity(GROUP_MAX);
+            committer.begin();
             while waiting.blocking_recv_many(&mut group, GROUP_MAX) > 0 {
                 let mut items = Vec::with_capacity(group.len());
                 let mut answers = Vec::with_capacity(group.len());

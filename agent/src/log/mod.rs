@@ -1,9 +1,10 @@
 //! The agent's log: append-only, chained, by lanes; an event that is in it is on stable storage.
 //!
-//! Owns sequence numbers, the chain and the dedupe of SDK retries. Never talks to the network and never reads a clock.
+//! Owns sequence numbers, the chain and the dedupe of SDK retries that come soon. Never talks to the network and never reads a clock.
 
 mod prune;
 mod read;
+mod recent;
 #[cfg(test)]
 mod tests;
 mod write;
@@ -12,16 +13,19 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use tokio::sync::watch;
 use trenza_shared::{
+    event::Captured,
     group_commit::{GroupCommit, GroupError},
-    id::{AgentId, ChainHash, Epoch, EventId, Lane, Seq},
+    id::{AgentId, ChainHash, Epoch, Lane, Seq},
     store::{Batch, Durable, Store, StoreError},
     wire::entry::{CHAIN_START, Entry, SaltRoot},
 };
 
 use crate::tables::{LOG, STATE, StateRow};
 
-pub use prune::{forget, prune};
+pub use prune::prune;
 pub use read::{captured_ms, hash_at, next_frame, oldest};
+pub use recent::{Fingerprint, RECENT_MAX};
+use recent::{Fingerprints, Recent};
 use write::Writer;
 
 /// Where a lane ends.
@@ -47,12 +51,10 @@ pub type Heads = BTreeMap<(Epoch, Lane), Head>;
 /// An entry to append.
 #[derive(Clone, Debug)]
 pub struct NewEntry {
-    /// For an event: its messageId and content id, by which a retry is known. A refusal has none.
-    pub identity: Option<(String, EventId)>,
+    /// For an event: by what a retry is known. A refusal has none.
+    pub identity: Option<Fingerprint>,
     /// What is stored.
     pub entry: Entry,
-    /// When it was taken in. Unit: ms since 1970.
-    pub at_ms: i64,
 }
 
 /// What one request appends to one lane.
@@ -85,6 +87,7 @@ pub struct Log {
     store: Arc<dyn Store>,
     commits: GroupCommit<Writer>,
     heads: watch::Receiver<Arc<Heads>>,
+    fingerprints: Fingerprints,
     /// Who writes it.
     pub agent: AgentId,
 }
@@ -126,6 +129,7 @@ impl Log {
             }
         };
         let heads = heads(&*store, &state)?;
+        let fingerprints = Fingerprints::default();
         let (told, heads_seen) = watch::channel(Arc::new(heads.clone()));
         let writer = Writer {
             store: store.clone(),
@@ -134,6 +138,8 @@ impl Log {
             state,
             heads,
             told,
+            recent: Recent::default(),
+            fingerprints: fingerprints.clone(),
             unsure: false,
         };
         let (commits, thread) =
@@ -146,6 +152,7 @@ impl Log {
                 store,
                 commits,
                 heads: heads_seen,
+                fingerprints,
                 agent,
             },
             thread,
@@ -159,6 +166,11 @@ impl Log {
     pub async fn append(&self, append: Append) -> Result<usize, GroupError<AppendError>> {
         let bytes = append.entries.iter().map(|new| new.entry.bytes()).sum();
         self.commits.submit(Work::Append(append), bytes).await
+    }
+
+    /// By what a retry of an event is known.
+    pub fn fingerprint(&self, event: &Captured) -> Fingerprint {
+        self.fingerprints.of(event)
     }
 
     /// Goes on in a new epoch, greater than any before.

@@ -6,14 +6,11 @@ use trenza_shared::{
     wire::{Shape, entry::Open, frame::Frame},
 };
 
-use crate::tables::{LOG, SEEN};
+use crate::tables::LOG;
 
 /// Most chunks looked at in one step. Unit: chunks.
 /// Few, since each may have the size of a frame.
 const STEP_CHUNKS_MAX: usize = 16;
-
-/// Most remembered messageIds looked at in one step.
-const FORGET_STEP_MAX: usize = 2_000;
 
 /// Deletes chunks of a lane that lie wholly up to `archived` and were taken in before `before_ms`; returns how many.
 /// `STEP_CHUNKS_MAX` means that there may be more.
@@ -59,29 +56,4 @@ fn newest_ms(chunk: &Frame) -> Option<i64> {
     let entries = chunk.run.unpack().ok()?;
     let open = Open::from_bytes(&entries.last()?.open).ok()?;
     Some(open.captured_ms)
-}
-
-/// Forgets messageIds that came before `before_ms`, looking at a bounded number from `from` on; returns where to go on, or
-/// none at the end. A retry that comes still later is recognised by the server.
-///
-/// # Errors
-/// The store cannot be read or written; nothing is forgotten then.
-pub fn forget(
-    store: &dyn Store,
-    from: &[u8; 16],
-    before_ms: i64,
-) -> Result<Option<[u8; 16]>, StoreError> {
-    let rows = SEEN.scan(store, Some(from), None, Direction::Forward, FORGET_STEP_MAX)?;
-    let next = rows
-        .last()
-        .map(|(key, _)| *key)
-        .filter(|_| rows.len() == FORGET_STEP_MAX);
-    let mut batch = Batch::new();
-    for (key, _) in rows.iter().filter(|(_, row)| row.at_ms < before_ms) {
-        SEEN.delete(&mut batch, key);
-    }
-    if !batch.is_empty() {
-        store.commit(batch, Durable::Later)?;
-    }
-    Ok(next)
 }

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use trenza_shared::{
     event::EventType,
     group_commit::GroupError,
-    id::{AgentId, EventId, Lane},
+    id::{AgentId, Lane},
     store::{Direction, Fault, FaultyStore, MemStore, Store, View},
     wire::{
         entry::{Entry, Open, SALT_BLOCK, What},
@@ -33,14 +33,22 @@ fn entry(text: &str, at_ms: i64) -> NewEntry {
     NewEntry {
         identity: None,
         entry: Entry::clear(&open, text),
-        at_ms,
     }
 }
 
-fn named(id: &str, content: u8) -> NewEntry {
+/// What a client sends.
+fn text(id: &str, content: u8) -> String {
+    format!(
+        r#"{{"type":"track","userId":"u","messageId":"{id}","properties":{{"content":{content}}}}}"#
+    )
+}
+
+fn named(log: &Log, id: &str, content: u8) -> NewEntry {
+    let text = text(id, content);
+    let event = Captured::quick(&text, Default::default()).unwrap();
     NewEntry {
-        identity: Some((id.into(), EventId([content; 32]))),
-        ..entry(id, 1)
+        identity: Some(log.fingerprint(&event)),
+        ..entry(&text, 1)
     }
 }
 
@@ -112,13 +120,17 @@ async fn a_retry_is_dropped_and_other_content_under_the_same_id_is_kept() {
     let log = open(&store);
     assert_eq!(
         log.0
-            .append(visits(vec![named("m", 1), named("m", 1)]))
+            .append(visits(vec![named(&log.0, "m", 1), named(&log.0, "m", 1)]))
             .await,
         Ok(1)
     );
     assert_eq!(
         log.0
-            .append(visits(vec![named("m", 1), named("m", 2), named("n", 1)]))
+            .append(visits(vec![
+                named(&log.0, "m", 1),
+                named(&log.0, "m", 2),
+                named(&log.0, "n", 1)
+            ]))
             .await,
         Ok(1)
     );
@@ -126,7 +138,7 @@ async fn a_retry_is_dropped_and_other_content_under_the_same_id_is_kept() {
     let log = open(&store);
     assert_eq!(
         log.0
-            .append(visits(vec![named("m", 2), named("n", 1)]))
+            .append(visits(vec![named(&log.0, "m", 2), named(&log.0, "n", 1)]))
             .await,
         Ok(2)
     );
@@ -172,7 +184,7 @@ async fn a_refused_commit_leaves_the_heads_as_they_were() {
     log.0.append(visits(vec![entry("a", 1)])).await.unwrap();
     let before = head(&log.0, 1);
     faulty.fail_every(1, Fault::Full);
-    let refused = log.0.append(visits(vec![named("b", 1)])).await;
+    let refused = log.0.append(visits(vec![named(&log.0, "b", 1)])).await;
     assert!(matches!(
         refused,
         Err(GroupError::Refused(AppendError::Store(
@@ -181,7 +193,10 @@ async fn a_refused_commit_leaves_the_heads_as_they_were() {
     ));
     assert_eq!(head(&log.0, 1), before);
     faulty.fail_every(0, Fault::Full);
-    assert_eq!(log.0.append(visits(vec![named("b", 1)])).await, Ok(0));
+    assert_eq!(
+        log.0.append(visits(vec![named(&log.0, "b", 1)])).await,
+        Ok(0)
+    );
     assert_eq!(sent(&*store, 1, 0, head(&log.0, 1)).len(), 2);
     close(log);
 }
@@ -191,9 +206,14 @@ async fn a_commit_that_was_there_after_all_is_neither_lost_nor_doubled() {
     let faulty = Arc::new(FaultyStore::new(0, Fault::AppliedButReported));
     let store: Arc<dyn Store> = faulty.clone();
     let log = open(&store);
-    log.0.append(visits(vec![named("a", 1)])).await.unwrap();
+    log.0
+        .append(visits(vec![named(&log.0, "a", 1)]))
+        .await
+        .unwrap();
     faulty.fail_every(1, Fault::AppliedButReported);
-    let many: Vec<NewEntry> = (0..1_500).map(|n| named(&format!("b{n}"), 1)).collect();
+    let many: Vec<NewEntry> = (0..1_500)
+        .map(|n| named(&log.0, &format!("b{n}"), 1))
+        .collect();
     assert!(log.0.append(visits(many.clone())).await.is_err());
     // Nobody was told: sync must not send it yet.
     assert_eq!(head(&log.0, 1).seq, 1);
@@ -204,7 +224,10 @@ async fn a_commit_that_was_there_after_all_is_neither_lost_nor_doubled() {
         Ok(1_500),
         "the client's retry finds all of it"
     );
-    log.0.append(visits(vec![named("c", 1)])).await.unwrap();
+    log.0
+        .append(visits(vec![named(&log.0, "c", 1)]))
+        .await
+        .unwrap();
     assert_eq!(sent(&*store, 1, 0, head(&log.0, 1)).len(), 1_502);
     close(log);
 }
@@ -261,24 +284,6 @@ async fn only_what_is_archived_and_old_is_deleted_and_never_the_lanes_end() {
     close(log);
     let log = open(&store);
     assert_eq!(head(&log.0, 1), end);
-    close(log);
-}
-
-#[tokio::test]
-async fn old_ids_are_forgotten_and_young_ones_are_not() {
-    let store: Arc<dyn Store> = Arc::new(MemStore::new());
-    let log = open(&store);
-    let old = named("old", 1);
-    let young = NewEntry {
-        at_ms: 50,
-        ..named("young", 1)
-    };
-    log.0
-        .append(visits(vec![old.clone(), young.clone()]))
-        .await
-        .unwrap();
-    assert_eq!(forget(&*store, &[0; 16], 10).unwrap(), None);
-    assert_eq!(log.0.append(visits(vec![old, young])).await, Ok(1));
     close(log);
 }
 

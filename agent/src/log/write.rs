@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use tokio::sync::watch;
 use trenza_shared::{
     group_commit::Committer,
-    id::{AgentId, EventId, Lane, Seq},
+    id::{AgentId, Lane, Seq},
     store::{Batch, Durable, Store, StoreError},
     wire::{
         entry::{Entry, SaltRoot, block_of},
@@ -13,11 +13,8 @@ use trenza_shared::{
     },
 };
 
-use super::{Append, AppendError, Head, Heads, Work};
-use crate::tables::{ChunkRow, LOG, SEEN, STATE, SeenRow, StateRow};
-
-/// Most different contents remembered under one messageId; further ones are stored and not remembered.
-const CONTENTS_MAX: usize = 8;
+use super::{Append, AppendError, Fingerprints, Head, Heads, Recent, Work};
+use crate::tables::{ChunkRow, LOG, STATE, StateRow};
 
 pub(super) struct Writer {
     pub store: Arc<dyn Store>,
@@ -26,7 +23,9 @@ pub(super) struct Writer {
     pub state: StateRow,
     pub heads: Heads,
     pub told: watch::Sender<Arc<Heads>>,
-    /// A commit failed and it is unknown what of it is on disk: the heads are read again before the next one.
+    pub recent: Recent,
+    pub fingerprints: Fingerprints,
+    /// A commit failed and it is unknown what of it is on disk: heads and recent events are read again before the next one.
     pub unsure: bool,
 }
 
@@ -34,6 +33,11 @@ impl Committer for Writer {
     type Item = Work;
     type Done = usize;
     type Error = AppendError;
+
+    fn begin(&mut self) {
+        // Tried again before the first commit where it fails.
+        self.unsure = self.look_again().is_err();
+    }
 
     fn commit(&mut self, items: Vec<Work>) -> Vec<Result<usize, AppendError>> {
         let mut answers = Vec::with_capacity(items.len());
@@ -63,10 +67,12 @@ impl Writer {
         if count == 0 {
             return;
         }
-        match self
-            .look_again()
-            .and_then(|()| self.write(std::mem::take(appends)))
-        {
+        let looked = if self.unsure {
+            self.look_again()
+        } else {
+            Ok(())
+        };
+        match looked.and_then(|()| self.write(std::mem::take(appends))) {
             Ok((duplicates, heads)) => {
                 self.settled(heads);
                 answers.extend(duplicates.into_iter().map(Ok));
@@ -110,34 +116,26 @@ impl Writer {
         Ok(())
     }
 
-    /// After a failed commit: goes on from what is really there. Writing over it instead could leave a part of a longer run
-    /// behind, under numbers that come again.
+    /// At the start and after a failed commit: goes on from what is really there. Writing over it instead could leave a part
+    /// of a longer run behind, under numbers that come again.
     fn look_again(&mut self) -> Result<(), StoreError> {
-        if self.unsure {
-            if let Some(state) = STATE.get(&*self.store, &())? {
-                (self.salt_root, self.state) = (super::salt_root(&state)?, state);
-            }
-            self.heads = super::heads(&*self.store, &self.state)?;
+        if let Some(state) = STATE.get(&*self.store, &())? {
+            (self.salt_root, self.state) = (super::salt_root(&state)?, state);
         }
+        self.heads = super::heads(&*self.store, &self.state)?;
+        self.recent = Recent::recall(&*self.store, &self.heads, &self.fingerprints)?;
         Ok(())
     }
 
-    fn write(&self, items: Vec<Append>) -> Result<(Vec<usize>, Heads), StoreError> {
-        let mut seen = Seen {
-            store: &*self.store,
-            rows: BTreeMap::new(),
-        };
+    fn write(&mut self, items: Vec<Append>) -> Result<(Vec<usize>, Heads), StoreError> {
         let mut duplicates = Vec::with_capacity(items.len());
         let mut fresh: BTreeMap<Lane, Vec<Entry>> = BTreeMap::new();
         for append in items {
             let mut known = 0;
             for new in append.entries {
-                match &new.identity {
-                    Some((message_id, content))
-                        if seen.known(message_id, content, new.at_ms)? =>
-                    {
-                        known += 1
-                    }
+                match new.identity {
+                    // Remembered before it is stored: after a failure all of it is read again.
+                    Some(identity) if self.recent.add(identity) => known += 1,
                     _ => fresh.entry(append.lane).or_default().push(new.entry),
                 }
             }
@@ -173,9 +171,6 @@ impl Writer {
                 )?;
             }
         }
-        for (key, row) in seen.rows {
-            SEEN.put(&mut batch, &key, &row)?;
-        }
         self.store.commit(batch, Durable::Yes)?;
         Ok((duplicates, heads))
     }
@@ -201,56 +196,5 @@ fn runs(entries: &[Entry], mut first: Seq) -> Vec<&[Entry]> {
         first += count as u64;
         rest = later;
     }
-    out
-}
-
-/// What is known of messageIds, the store's rows and this commit's together.
-struct Seen<'a> {
-    store: &'a dyn Store,
-    rows: BTreeMap<[u8; 16], SeenRow>,
-}
-
-impl Seen<'_> {
-    /// Whether this very content came before; if not, remembers it.
-    fn known(
-        &mut self,
-        message_id: &str,
-        content: &EventId,
-        at_ms: i64,
-    ) -> Result<bool, StoreError> {
-        let key = half(blake3::hash(message_id.as_bytes()).as_bytes());
-        let content = half(&content.0);
-        if !self.rows.contains_key(&key) {
-            let row = SEEN.get(self.store, &key)?;
-            if row
-                .as_ref()
-                .is_some_and(|row| row.contents.contains(&content))
-            {
-                return Ok(true);
-            }
-            self.rows.insert(
-                key,
-                row.unwrap_or(SeenRow {
-                    contents: Vec::new(),
-                    at_ms,
-                }),
-            );
-        }
-        let Some(row) = self.rows.get_mut(&key) else {
-            return Ok(false);
-        };
-        if row.contents.contains(&content) {
-            return Ok(true);
-        }
-        if row.contents.len() < CONTENTS_MAX {
-            row.contents.push(content);
-        }
-        Ok(false)
-    }
-}
-
-fn half(hash: &[u8; 32]) -> [u8; 16] {
-    let mut out = [0; 16];
-    out.copy_from_slice(&hash[..16]);
     out
 }

@@ -6,12 +6,7 @@
 use trenza_shared::{
     id::{Epoch, Lane, Seq},
     store::{StoreError, View},
-    wire::{
-        Shape,
-        entry::{Entry, Open},
-        frame::FRAME_EVENTS_MAX,
-        sync::LaneHave,
-    },
+    wire::{entry::Entry, frame::FRAME_EVENTS_MAX, sync::LaneHave},
 };
 
 use super::{Sender, blocking, uplink::TalkError};
@@ -118,10 +113,8 @@ impl Sender {
 
 /// Appended without a look at the dedupe: it knows the entry, from when it was first appended.
 fn again(entry: Entry) -> NewEntry {
-    let at_ms = Open::from_bytes(&entry.open).map_or(0, |open| open.captured_ms);
     NewEntry {
         identity: None,
         entry,
-        at_ms,
     }
 }

@@ -65,7 +65,6 @@ pub struct Sender {
     around: Around,
     offsets: Offsets,
     hello_boot_ms: Option<u64>,
-    forget_from: [u8; 16],
 }
 
 impl Sender {
@@ -85,7 +84,6 @@ impl Sender {
             around,
             offsets: Offsets::default(),
             hello_boot_ms: None,
-            forget_from: [0; 16],
         }
     }
 
@@ -322,7 +320,7 @@ impl Sender {
             .map_err(|error| TalkError::Local(error.to_string()))
     }
 
-    /// Deletes what the server archived and what is too old to be a retry, a bounded part of it.
+    /// Deletes what the server archived, a bounded part of it.
     async fn tidy(&mut self) -> Result<(), TalkError> {
         let now_ms = self.around.clock.wall_ms();
         let before_ms = now_ms
@@ -330,23 +328,12 @@ impl Sender {
                 .unwrap_or(i64::MAX / HOUR_MS)
                 .min(i64::MAX / HOUR_MS)
                 * HOUR_MS;
-        let (store, told, from) = (
-            self.log.store().clone(),
-            self.link.now().told,
-            self.forget_from,
-        );
-        let next = blocking(move || tidy(&*store, &told, from, before_ms)).await?;
-        self.forget_from = next;
-        Ok(())
+        let (store, told) = (self.log.store().clone(), self.link.now().told);
+        blocking(move || tidy(&*store, &told, before_ms)).await
     }
 }
 
-fn tidy(
-    store: &dyn Store,
-    told: &ServerRow,
-    from: [u8; 16],
-    before_ms: i64,
-) -> Result<[u8; 16], StoreError> {
+fn tidy(store: &dyn Store, told: &ServerRow, before_ms: i64) -> Result<(), StoreError> {
     let mut steps = 0;
     for have in &told.lanes {
         while steps < PRUNE_STEPS_MAX
@@ -361,7 +348,7 @@ fn tidy(
             steps += 1;
         }
     }
-    Ok(log::forget(store, &from, before_ms)?.unwrap_or_default())
+    Ok(())
 }
 
 /// Runs what reads or writes the disk away from the threads that serve.

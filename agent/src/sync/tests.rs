@@ -316,7 +316,6 @@ impl Edge {
             .map(|text| NewEntry {
                 identity: None,
                 entry: Entry::clear(&open, text),
-                at_ms: NOW,
             })
             .collect();
         self.log

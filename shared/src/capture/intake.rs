@@ -9,8 +9,8 @@ use super::{
     split::{BadEnvelope, Envelope, member_text},
 };
 use crate::event::{
-    BadEvent, EVENT_BYTES_MAX, EVENT_DEPTH_MAX, Event, EventType, MESSAGE_ID_BYTES_MAX, Taking,
-    depth,
+    BadEvent, Captured, EVENT_BYTES_MAX, EVENT_DEPTH_MAX, Event, EventType, MESSAGE_ID_BYTES_MAX,
+    Taking, depth,
 };
 
 /// Longest text that is kept of a refused event. Unit: bytes.
@@ -76,7 +76,7 @@ pub enum BadRequest {
 #[derive(Debug, Default)]
 pub struct Content {
     /// What can be stored.
-    pub events: Vec<Event>,
+    pub events: Vec<Captured>,
     /// What cannot.
     pub rejected: Vec<Rejected>,
     /// The write key in the body.
@@ -97,8 +97,8 @@ pub fn single(text: &str, path_type: EventType, fresh_id: impl Fn() -> String) -
         &fresh_id,
     ) {
         Ok(event) => {
-            content.write_key = event.text_at(&["writeKey"]).map(str::to_owned);
-            content.sent_at = event.text_at(&["sentAt"]).map(str::to_owned);
+            content.write_key.clone_from(&event.write_key);
+            content.sent_at.clone_from(&event.sent_at);
             content.events.push(event);
         }
         Err(reason) => {
@@ -142,8 +142,7 @@ pub fn batch(text: &str, fresh_id: impl Fn() -> String) -> Result<Content, BadRe
         content.sent_at = content
             .events
             .iter()
-            .find_map(|event| event.text_at(&["sentAt"]))
-            .map(str::to_owned);
+            .find_map(|event| event.sent_at.clone());
     }
     Ok(content)
 }
@@ -168,7 +167,14 @@ fn check_context(
 }
 
 /// Takes one event in. An id costs randomness, so it is made only for an event that turns out to have none.
-fn take(text: &str, taking: Taking<'_>, fresh_id: impl Fn() -> String) -> Result<Event, BadEvent> {
+fn take(
+    text: &str,
+    taking: Taking<'_>,
+    fresh_id: impl Fn() -> String,
+) -> Result<Captured, BadEvent> {
+    if let Some(ordinary) = Captured::quick(text, taking) {
+        return Ok(ordinary);
+    }
     let mut event = Event::take(text, taking)?;
     if event.message_id.is_empty() {
         event = Event::take(
@@ -183,5 +189,5 @@ fn take(text: &str, taking: Taking<'_>, fresh_id: impl Fn() -> String) -> Result
     if event.text != text && depth(&event.text) > EVENT_DEPTH_MAX {
         return Err(BadEvent::TooDeep);
     }
-    Ok(event)
+    Ok(event.into())
 }

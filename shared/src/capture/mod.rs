@@ -22,7 +22,7 @@ mod tests;
 
 use std::future::Future;
 
-use crate::event::Event;
+use crate::event::Captured;
 
 pub use {intake::Rejected, routes::router};
 
@@ -66,7 +66,7 @@ pub struct Taken {
     /// When the client says it sent it. Unit: UTC ms of the client's clock.
     pub sent_at: Option<i64>,
     /// What can be stored, in the client's order.
-    pub events: Vec<Event>,
+    pub events: Vec<Captured>,
     /// What never can be, to be kept apart.
     pub rejected: Vec<Rejected>,
     /// The client wants to wait until the events are in their customers.

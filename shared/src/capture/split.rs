@@ -283,16 +283,17 @@ impl<'a> Scanner<'a> {
     fn string(&mut self) -> Result<(), BadEnvelope> {
         self.at += 1;
         loop {
-            match self.bytes.get(self.at) {
-                None => return Err(self.broken()),
-                Some(b'"') => {
-                    self.at += 1;
-                    return Ok(());
-                }
-                // The byte after a backslash ends nothing, whatever it is.
-                Some(b'\\') => self.at += 2,
-                Some(_) => self.at += 1,
+            let rest = self.bytes.get(self.at..).unwrap_or_default();
+            let Some(found) = memchr::memchr2(b'"', b'\\', rest) else {
+                self.at = self.at.max(self.bytes.len());
+                return Err(self.broken());
+            };
+            if rest.get(found) == Some(&b'"') {
+                self.at += found + 1;
+                return Ok(());
             }
+            // The byte after a backslash ends nothing, whatever it is.
+            self.at += found + 2;
         }
     }
 

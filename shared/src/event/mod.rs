@@ -2,10 +2,14 @@
 //!
 //! Owns what makes a JSON text an event, what two equal events are, and which parts of it are open. Never decides whose it is.
 
+mod captured;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, value::RawValue};
 
 use crate::{canonical, id::EventId};
+
+pub use captured::Captured;
 
 /// Longest event. Unit: bytes of JSON.
 pub const EVENT_BYTES_MAX: usize = 128 * 1024;

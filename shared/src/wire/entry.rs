@@ -63,13 +63,15 @@ pub struct Entry {
 impl Entry {
     /// An entry whose personal part is in clear.
     pub fn clear(open: &Open, text: &str) -> Self {
+        Self::with_open(open.to_bytes(), text)
+    }
+
+    /// The same with an open part that is encoded already.
+    pub fn with_open(open: Vec<u8>, text: &str) -> Self {
         let mut personal = Vec::with_capacity(text.len() + 1);
         personal.push(SCHEME_CLEAR);
         personal.extend_from_slice(text.as_bytes());
-        Self {
-            open: open.to_bytes(),
-            personal,
-        }
+        Self { open, personal }
     }
 
     /// The event's JSON text.

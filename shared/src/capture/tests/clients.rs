@@ -28,7 +28,7 @@ async fn analytics_node_posts_a_json_batch() {
         ("user-agent", "analytics-node-next/latest"),
     ];
     let taken = stored("/v1/batch", &headers, body.to_string().into()).await;
-    assert_eq!(taken.events[0].message_id, "node-next-1768472430456-9f");
+    assert_eq!(events(&taken)[0].message_id, "node-next-1768472430456-9f");
     assert_eq!(taken.sent_at, Some(1_768_472_431_000));
 }
 
@@ -45,7 +45,7 @@ async fn segment_python_sends_absent_ids_as_null() {
     ];
     let taken = stored("/v1/batch", &headers, gzip(body.to_string().as_bytes())).await;
     assert_eq!(
-        taken.events[0].client_time(),
+        events(&taken)[0].client_time(),
         Some("2026-01-15T10:20:30.456000+00:00")
     );
     assert_eq!(taken.sent_at, Some(1_768_472_431_000));
@@ -64,7 +64,7 @@ async fn rudder_node_sends_gzip_under_a_form_content_type_and_no_key_in_the_body
     ];
     let taken = stored("/v1/batch", &headers, gzip(body.to_string().as_bytes())).await;
     assert_eq!(
-        taken.events[0].client_time(),
+        events(&taken)[0].client_time(),
         Some("2026-01-15T10:20:30.456Z")
     );
 }
@@ -158,8 +158,7 @@ async fn the_snippet_shares_one_context_and_gives_the_key_in_the_body() {
     )
     .await;
     assert!(
-        taken
-            .events
+        events(&taken)
             .iter()
             .all(|event| event.text_at(&["context", "locale"]) == Some("es"))
     );

@@ -17,6 +17,7 @@ use serde_json::{Value, json};
 use tower::ServiceExt;
 
 use super::{CannotStore, Collector, Options, Stored, Taken, Verdict, router};
+use crate::event::Event;
 
 /// `base64("key:")`
 pub const BASIC: &str = "Basic a2V5Og==";
@@ -26,6 +27,14 @@ const SNIPPET: &[u8] =
 
 /// Write key and origin, as asked.
 type Judged = (String, Option<String>);
+
+/// What was taken in, read back as whoever applies it does.
+pub fn events(taken: &Taken) -> Vec<Event> {
+    let stored = taken.events.iter();
+    stored
+        .map(|captured| Event::stored(captured.text.clone()).unwrap())
+        .collect()
+}
 
 /// Remembers what it is given and whom it was asked about.
 #[derive(Clone)]
@@ -70,7 +79,7 @@ impl Recorder {
     pub fn ids(&self) -> Vec<String> {
         self.taken()
             .into_iter()
-            .flat_map(|taken| taken.events)
+            .flat_map(|taken| events(&taken))
             .map(|event| event.message_id)
             .collect()
     }

@@ -216,7 +216,7 @@ async fn a_batchs_context_is_merged_into_every_event() {
     let recorder = Recorder::default();
     let body = r#"{"context":{"page":{"url":"u"},"locale":"es"},"batch":[{"type":"page","userId":"a","messageId":"1"},{"type":"page","userId":"a","messageId":"2","context":{"locale":"en"}}]}"#;
     recorder.post("/v1/batch", body).await.is_success();
-    let events = &recorder.taken()[0].events;
+    let events = events(&recorder.taken()[0]);
     assert_eq!(events[0].text_at(&["context", "locale"]), Some("es"));
     assert_eq!(events[1].text_at(&["context", "locale"]), Some("en"));
     assert_eq!(events[1].text_at(&["context", "page", "url"]), Some("u"));

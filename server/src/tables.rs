@@ -3,13 +3,17 @@
 //! Ground truth first (the log as received, and what people decided and configured), then what is derived of it: the derived
 //! tables can be thrown away and rebuilt, and `replay` does so.
 
+mod lane;
+
 use serde::{Deserialize, Serialize};
 use trenza_shared::{
-    id::{AgentId, ChainHash, CustomerId, DecisionId, Epoch, EventId, Fingerprint, Lane, Seq},
+    id::{AgentId, CustomerId, DecisionId, Epoch, EventId, Fingerprint, Lane, Seq},
     identity::{Component, Decision, KeyProfile, Node},
     store::{Row, Space, Table},
-    wire::{frame::Run, sync::Hello},
+    wire::sync::{Hello, Lineage},
 };
+
+pub use lane::{LaneRow, Links, MarkRow, RecordRow};
 
 // ---- ground truth ----
 
@@ -44,30 +48,6 @@ impl Hop {
         }
     }
 }
-
-/// One durable step of the server's log: the entries of a request, of a frame, of a chunk of an import.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct RecordRow {
-    /// When it came, by the server's clock. Unit: ms since 1970.
-    pub received_ms: i64,
-    /// By what way.
-    pub hop: Hop,
-    /// How many entries.
-    pub count: u32,
-    /// The entries, as in a frame.
-    pub run: Run,
-}
-impl Row for RecordRow {}
-
-/// What the server has of one lane of an agent; every link up to here was checked.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LaneRow {
-    /// Last sequence number.
-    pub seq: Seq,
-    /// Chain after it.
-    pub hash: ChainHash,
-}
-impl Row for LaneRow {}
 
 /// Whether an agent may speak.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -116,6 +96,9 @@ pub struct ContactRow {
     pub hello: Hello,
     /// A contradiction found under known numbers: another copy of this agent exists.
     pub fork: Option<String>,
+    /// Lanes that it left because of one, and where they go on: at most [`LANES_MAX`](trenza_shared::wire::sync::LANES_MAX).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lineage: Vec<Lineage>,
 }
 impl Row for ContactRow {}
 
@@ -235,6 +218,8 @@ impl Row for MetaRow {}
 pub const LOG: Table<u64, RecordRow> = Table::new(Space("log"));
 /// (agent, epoch, lane) -> what is stored.
 pub const LANES: Table<(AgentId, Epoch, Lane), LaneRow> = Table::new(Space("lane"));
+/// (agent, epoch, lane, last sequence number of a stored run) -> which record it is.
+pub const MARKS: Table<(AgentId, Epoch, Lane, Seq), MarkRow> = Table::new(Space("mark"));
 /// The fleet.
 pub const AGENTS: Table<AgentId, AgentRow> = Table::new(Space("agent"));
 /// SHA-256 of a client certificate -> whose it is.
@@ -366,9 +351,10 @@ pub const WORDS: Table<(String, Fingerprint), ()> = Table::new(Space("word"));
 pub const APPLIED: Table<(), u64> = Table::new(Space("applied"));
 
 /// Tables that nothing can rebuild.
-pub const TRUTH: [Space; 14] = [
+pub const TRUTH: [Space; 15] = [
     LOG.space(),
     LANES.space(),
+    MARKS.space(),
     AGENTS.space(),
     CERTS.space(),
     CONTACTS.space(),

@@ -6,6 +6,7 @@ use trenza_shared::{
     id::AgentId,
     net::error::HttpError,
     store::{Batch, Direction, Durable},
+    wire::sync::Lineage,
 };
 
 use super::{access::place, check, secret};
@@ -82,6 +83,7 @@ pub struct AgentLine {
     last_seen_at: Option<String>,
     stored_seq: u64,
     fork: Option<String>,
+    lineage: Vec<Lineage>,
 }
 
 /// The fleet.
@@ -108,7 +110,10 @@ pub fn list(app: &App) -> Result<AgentLines, HttpError> {
             state: row.state,
             enrolled_at: format_ms(row.enrolled_ms),
             last_seen_at: contact.as_ref().map(|contact| format_ms(contact.at_ms)),
-            stored_seq: lanes.iter().map(|(_, lane)| lane.seq).sum(),
+            stored_seq: lanes.iter().map(|(_, lane)| lane.count()).sum(),
+            lineage: contact
+                .as_ref()
+                .map_or_else(Vec::new, |contact| contact.lineage.clone()),
             fork: contact.and_then(|contact| contact.fork),
         });
     }

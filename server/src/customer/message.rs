@@ -165,6 +165,7 @@ mod tests {
                 hop: Hop::Own,
                 count: 1,
                 run: Run::pack(&[entry(id)]),
+                links: None,
             };
             LOG.put(&mut batch, &number, &row).unwrap();
         }

@@ -141,7 +141,7 @@ impl Collector for ServerCollector {
                 }
             })?;
         let resolved = match placed {
-            Placed::Stored(record) if taken.wait_resolved => Some(self.app.resolved(record).await),
+            Placed::Own(record) if taken.wait_resolved => Some(self.app.resolved(record).await),
             _ => None,
         };
         Ok(Stored {

@@ -15,18 +15,22 @@ use trenza_shared::{
         error::HttpError,
         serve::Peer,
     },
-    store::{Batch, Durable},
+    store::{Batch, Durable, StoreError},
     wire::{
         Shape,
         frame::{FRAME_BYTES_MAX, Frame},
-        sync::{Ack, Hello, LANES_MAX, LaneHave, Welcome},
+        sync::{Ack, Hello, LANES_MAX, LaneHave, LaneHead, Lineage, Segment, Welcome},
     },
 };
 
 use crate::{
     app::App,
-    sync::log::{Arrival, Placed},
-    tables::{AgentState, CERTS, CONTACTS, ContactRow, LANES},
+    sync::{
+        chain,
+        log::{Arrival, Outcome, Placed, lane_row},
+        place,
+    },
+    tables::{AgentState, CERTS, CONTACTS, ContactRow},
 };
 
 /// Longest hello. Unit: bytes.
@@ -84,25 +88,17 @@ pub async fn hello(
             format!("a hello names at most {LANES_MAX} lanes"),
         ));
     }
-    let lanes = haves(&app, &agent)?;
-    let fork = hello.lanes.iter().find_map(|head| {
-        let have = lanes
-            .iter()
-            .find(|have| have.epoch == head.epoch && have.lane == head.lane)?;
-        (have.acked == head.seq && have.hash != head.hash).then(|| {
-            format!(
-                "epoch {} lane {:?} differs at {}",
-                head.epoch, head.lane, head.seq
-            )
-        })
-    });
+    let (lanes, fork) = lanes(&app, &agent, &hello.lanes).map_err(HttpError::internal)?;
     let known = CONTACTS
         .get(&*app.store, &agent)
         .map_err(HttpError::internal)?;
+    let (fork_before, lineage_before) =
+        known.map_or((None, Vec::new()), |row| (row.fork, row.lineage));
     let contact = ContactRow {
         at_ms: received_ms,
+        lineage: lineage(lineage_before, &hello.lineage),
         hello,
-        fork: fork.or_else(|| known.and_then(|row| row.fork)),
+        fork: fork.or(fork_before),
     };
     let mut batch = Batch::new();
     CONTACTS
@@ -122,26 +118,44 @@ pub async fn hello(
     Ok(msgpack(&welcome))
 }
 
-fn haves(app: &App, agent: &AgentId) -> Result<Vec<LaneHave>, HttpError> {
-    let rows = LANES
-        .scan_prefix(
-            &*app.store,
-            agent,
-            trenza_shared::store::Direction::Forward,
-            LANES_MAX,
-        )
-        .map_err(HttpError::internal)?;
-    Ok(rows
-        .into_iter()
-        .map(|((_, epoch, lane), row)| LaneHave {
-            epoch,
-            lane,
-            acked: row.seq,
-            hash: row.hash,
-            archived: row.seq,
-            ..LaneHave::nothing(epoch, lane)
-        })
-        .collect())
+/// What is there of the lanes that an agent named, and the contradiction among them, if there is one. Where the histories differ,
+/// or the device knows less than the server, marks tell the agent up to where they are one.
+fn lanes(
+    app: &App,
+    agent: &AgentId,
+    heads: &[LaneHead],
+) -> Result<(Vec<LaneHave>, Option<String>), StoreError> {
+    let view = &*app.store;
+    let (mut haves, mut fork) = (Vec::with_capacity(heads.len()), None);
+    for head in heads {
+        let key = (*agent, head.epoch, head.lane);
+        let row = lane_row(view, &key)?;
+        let mut have = place::have(head.epoch, head.lane, &row.segments, head.oldest);
+        let holds = |one: &Segment| (one.first..=one.last).contains(&head.seq);
+        let other = row.segments.iter().any(holds)
+            && chain::after(view, key, head.seq)?.is_some_and(|hash| hash != head.hash);
+        if other || have.last() > head.seq {
+            have.marks = chain::marks(view, key, head.seq)?;
+        }
+        if other && fork.is_none() {
+            fork = Some(format!(
+                "epoch {} lane {:?} differs at {}",
+                head.epoch, head.lane, head.seq
+            ));
+        }
+        haves.push(have);
+    }
+    Ok((haves, fork))
+}
+
+/// What was known of left lanes, and what is said now.
+fn lineage(mut known: Vec<Lineage>, said: &[Lineage]) -> Vec<Lineage> {
+    for one in said {
+        known.retain(|known| (known.from, known.lane) != (one.from, one.lane));
+        known.push(*one);
+    }
+    known.drain(..known.len().saturating_sub(LANES_MAX));
+    known
 }
 
 /// `POST /sync/v1/frame`
@@ -168,39 +182,50 @@ pub async fn frame(
         Ok(frame)
     });
     let frame = checked.await.map_err(HttpError::internal)??;
-    let (epoch, lane) = (frame.epoch, frame.lane);
-    let head = LaneHave {
-        epoch,
-        lane,
-        acked: frame.last(),
-        hash: frame.head,
-        archived: frame.last(),
-        ..LaneHave::nothing(epoch, lane)
-    };
+    let (epoch, lane, first) = (frame.epoch, frame.lane, frame.first);
     let placed = app
         .append(Arrival::frame(received_ms, frame))
         .await
         .map_err(cannot_store)?;
-    let outcome = match placed {
-        Placed::Stored(_) => "stored",
-        Placed::Known(_) => "known",
-        Placed::Gap(_) => "gap",
-        Placed::Fork(_) => "fork",
+    let Placed::Frame {
+        outcome,
+        lane: row,
+        marks,
+    } = placed
+    else {
+        return Err(HttpError::internal("a frame was stored as something else"));
     };
-    metrics::counter!("trenza_server_frames_total", "outcome" => outcome).increment(1);
-    Ok(msgpack(&match placed {
-        Placed::Stored(_) => Ack::Stored(head),
-        Placed::Known(at) => Ack::Stored(at.have(epoch, lane)),
-        Placed::Gap(at) => Ack::Gap(at.have(epoch, lane)),
-        Placed::Fork(at) => {
+    let contact = CONTACTS
+        .get(&*app.store, &agent)
+        .map_err(HttpError::internal)?;
+    let heads = contact.iter().flat_map(|contact| &contact.hello.lanes);
+    let oldest = heads
+        .filter(|head| head.epoch == epoch && head.lane == lane)
+        .map(|head| head.oldest)
+        .next();
+    let have = LaneHave {
+        marks,
+        ..place::have(epoch, lane, &row.segments, oldest.unwrap_or(0))
+    };
+    let (name, ack) = match outcome {
+        Outcome::Stored => ("stored", Ack::Stored(have)),
+        Outcome::Known => ("known", Ack::Stored(have)),
+        Outcome::Full => ("full", Ack::Gap(have)),
+        Outcome::Fork => {
+            let place = match have.marks.as_slice() {
+                [exact] => format!("after {}", exact.seq),
+                _ => format!("before {first}"),
+            };
             note_fork(
                 &app,
                 &agent,
-                format!("epoch {epoch} lane {lane:?} differs after {}", at.seq),
+                format!("epoch {epoch} lane {lane:?} differs {place}"),
             )?;
-            Ack::Fork(at.have(epoch, lane))
+            ("fork", Ack::Fork(have))
         }
-    }))
+    };
+    metrics::counter!("trenza_server_frames_total", "outcome" => name).increment(1);
+    Ok(msgpack(&ack))
 }
 
 fn note_fork(app: &App, agent: &AgentId, what: String) -> Result<(), HttpError> {
@@ -222,7 +247,7 @@ fn note_fork(app: &App, agent: &AgentId, what: String) -> Result<(), HttpError> 
 }
 
 /// Why the log did not take something, as an answer that brings the client back.
-pub fn cannot_store(error: GroupError<trenza_shared::store::StoreError>) -> HttpError {
+pub fn cannot_store(error: GroupError<StoreError>) -> HttpError {
     match error {
         GroupError::Busy => HttpError::unavailable("busy", "too much waits to be stored", 1),
         GroupError::Closed => HttpError::unavailable("stopping", "the server is stopping", 5),

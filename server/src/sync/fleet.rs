@@ -9,12 +9,13 @@ use trenza_shared::{
     clock::format_ms,
     id::{AgentId, Epoch, Lane, Seq},
     store::{Direction, StoreError, View},
-    wire::sync::{LANES_MAX, LaneHead},
+    wire::sync::{LANES_MAX, LaneHead, Lineage},
 };
 
 use crate::{
     registry::Registry,
-    tables::{AgentRow, AgentState, CONTACTS, ContactRow, LANES},
+    sync::place,
+    tables::{AgentRow, AgentState, CONTACTS, ContactRow, LANES, LaneRow},
 };
 
 /// The fleet and its sums.
@@ -84,6 +85,8 @@ pub struct AgentStatus {
     pub disk_free_bytes: Option<u64>,
     /// A contradiction under known numbers: another copy of it exists.
     pub fork: Option<String>,
+    /// Lanes that it left because of one, and where they go on.
+    pub lineage: Vec<Lineage>,
 }
 
 /// Sequence numbers that were given out and are not stored.
@@ -126,7 +129,7 @@ pub fn read(view: &dyn View, registry: &Registry, now_ms: i64) -> Result<Fleet, 
         let stored = LANES.scan_prefix(view, &id, Direction::Forward, LANES_MAX)?;
         let stored = stored
             .into_iter()
-            .map(|((_, epoch, lane), row)| ((epoch, lane), row.seq))
+            .map(|((_, epoch, lane), row)| ((epoch, lane), row))
             .collect();
         agents.push(status(
             id,
@@ -158,7 +161,7 @@ fn status(
     id: AgentId,
     row: &AgentRow,
     contact: Option<&ContactRow>,
-    stored: &BTreeMap<(Epoch, Lane), Seq>,
+    stored: &BTreeMap<(Epoch, Lane), LaneRow>,
     now_ms: i64,
 ) -> AgentStatus {
     let hello = contact.map(|contact| &contact.hello);
@@ -173,16 +176,18 @@ fn status(
         said.keys().chain(stored.keys()).copied().collect();
     for (epoch, lane) in keys {
         let head = said.get(&(epoch, lane));
-        let acked = stored.get(&(epoch, lane)).copied().unwrap_or(0);
+        let row = stored.get(&(epoch, lane));
+        let segments = row.map_or(&[][..], |row| &row.segments);
+        let have = place::have(epoch, lane, segments, 0);
         // Frames come after the hello that announced them, so what is stored may be ahead of what was said.
-        let head_seq = head.map_or(acked, |head| head.seq.max(acked));
-        if head_seq > acked {
-            let on_device = head.is_some_and(|head| head.oldest <= acked + 1);
+        let head_seq = head.map_or(0, |head| head.seq).max(have.last());
+        for gap in have.missing(1, head_seq) {
+            let on_device = head.is_some_and(|head| head.oldest <= *gap.start());
             gaps.push(Gap {
                 epoch,
                 lane,
-                from: acked + 1,
-                to: head_seq,
+                from: *gap.start(),
+                to: *gap.end(),
                 on_device,
             });
         }
@@ -190,7 +195,7 @@ fn status(
             epoch,
             lane,
             head_seq,
-            acked_seq: acked,
+            acked_seq: row.map_or(0, LaneRow::count),
             oldest_on_device: head.map(|head| head.oldest),
         });
     }
@@ -219,5 +224,6 @@ fn status(
         }),
         disk_free_bytes: hello.map(|hello| hello.disk_free_bytes),
         fork: contact.and_then(|contact| contact.fork.clone()),
+        lineage: contact.map_or_else(Vec::new, |contact| contact.lineage.clone()),
     }
 }

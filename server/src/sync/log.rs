@@ -7,16 +7,20 @@ use metrics::{counter, histogram};
 use tokio::sync::watch;
 use trenza_shared::{
     group_commit::{Committer, GroupCommit, GroupError},
-    id::{AgentId, ChainHash, Epoch, Lane, Seq},
-    store::{Batch, Direction, Durable, Store, StoreError},
+    id::{AgentId, Epoch, Lane, Seq},
+    store::{Direction, Durable, Overlay, Store, StoreError, View},
     wire::{
-        entry::{CHAIN_START, Entry},
+        entry::Entry,
         frame::{Frame, Run},
-        sync::LaneHave,
+        sync::{Mark, Segment},
     },
 };
 
-use crate::tables::{Hop, LANES, LOG, LaneRow, RecordRow};
+use super::{
+    chain::{self, LaneKey},
+    place::{Place, place},
+};
+use crate::tables::{Hop, LANES, LOG, LaneRow, Links, MARKS, MarkRow, RecordRow};
 
 /// What comes to the log.
 #[derive(Clone)]
@@ -30,7 +34,7 @@ pub struct Arrival {
     /// The entries.
     pub run: Run,
     /// For an agent's frame, whose chain was checked: from which link to which it leads.
-    pub links: Option<(ChainHash, ChainHash)>,
+    pub links: Option<Links>,
 }
 
 impl Arrival {
@@ -59,65 +63,42 @@ impl Arrival {
             hop,
             count: frame.count,
             run: frame.run,
-            links: Some((frame.previous, frame.head)),
+            links: Some(Links {
+                previous: frame.previous,
+                head: frame.head,
+                salt_key: frame.salt_key,
+            }),
         }
     }
+}
+
+/// What became of a frame.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Outcome {
+    /// It is on stable storage.
+    Stored,
+    /// It was already.
+    Known,
+    /// It lies beyond too many gaps.
+    Full,
+    /// It contradicts what is there.
+    Fork,
 }
 
 /// What became of an arrival.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Placed {
-    /// It is on stable storage, as this record.
-    Stored(u64),
-    /// A frame that was there already.
-    Known(LaneRowAt),
-    /// A frame that does not follow what is there.
-    Gap(LaneRowAt),
-    /// A frame that contradicts what is there.
-    Fork(LaneRowAt),
-}
-
-/// Where a lane ends on the server.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct LaneRowAt {
-    /// Last sequence number.
-    pub seq: Seq,
-    /// Chain after it.
-    pub hash: ChainHash,
-}
-
-impl LaneRowAt {
-    /// As told to the agent. Without a backup or a second node, stored counts as archived.
-    pub fn have(self, epoch: Epoch, lane: Lane) -> LaneHave {
-        LaneHave {
-            epoch,
-            lane,
-            acked: self.seq,
-            hash: self.hash,
-            archived: self.seq,
-            ..LaneHave::nothing(epoch, lane)
-        }
-    }
-}
-
-/// How a frame stands to what is there: a pure decision.
-pub fn place(
-    at: LaneRowAt,
-    first: Seq,
-    last: Seq,
-    previous: ChainHash,
-    head: ChainHash,
-) -> Option<Placed> {
-    if last < at.seq || (last == at.seq && head == at.hash) {
-        return Some(Placed::Known(at));
-    }
-    if last == at.seq {
-        return Some(Placed::Fork(at));
-    }
-    if first != at.seq + 1 {
-        return Some(Placed::Gap(at));
-    }
-    (previous != at.hash).then_some(Placed::Fork(at))
+    /// What the server took in itself is on stable storage, as this record.
+    Own(u64),
+    /// An agent's frame.
+    Frame {
+        /// What became of it.
+        outcome: Outcome,
+        /// What is there of its lane now.
+        lane: LaneRow,
+        /// Of a fork: places by which the last common number is found.
+        marks: Vec<Mark>,
+    },
 }
 
 /// The one writer of the log.
@@ -199,66 +180,173 @@ impl Committer for Writer {
 
 impl Writer {
     fn write(&self, items: Vec<Arrival>) -> Result<(Vec<Placed>, u64), StoreError> {
-        let mut batch = Batch::new();
-        let mut next = match self.next {
+        let next = match self.next {
             Some(next) => next,
             None => end(&*self.store)? + 1,
         };
-        let mut lanes: BTreeMap<(AgentId, Epoch, Lane), LaneRowAt> = BTreeMap::new();
-        let mut placed = Vec::with_capacity(items.len());
-        for arrival in items {
-            if let (
-                Hop::Agent {
+        let mut step = Step {
+            view: Overlay::new(&*self.store),
+            lanes: BTreeMap::new(),
+            next,
+        };
+        let placed = items
+            .into_iter()
+            .map(|arrival| step.put(arrival))
+            .collect::<Result<Vec<_>, _>>()?;
+        let next = step.next;
+        for ((agent, epoch, lane), (row, changed)) in step.lanes {
+            if changed {
+                LANES.put(&mut step.view, &(agent, epoch, lane), &row)?;
+            }
+        }
+        if !step.view.is_empty() {
+            self.store.commit(step.view.into_batch(), Durable::Yes)?;
+        }
+        Ok((placed, next))
+    }
+}
+
+/// One commit while it is put together.
+struct Step<'a> {
+    view: Overlay<'a>,
+    /// The lanes it touches, and whether it changes them.
+    lanes: BTreeMap<LaneKey, (LaneRow, bool)>,
+    next: u64,
+}
+
+impl Step<'_> {
+    fn put(&mut self, arrival: Arrival) -> Result<Placed, StoreError> {
+        let (
+            &Hop::Agent {
+                agent,
+                epoch,
+                lane,
+                first,
+            },
+            Some(links),
+        ) = (&arrival.hop, arrival.links)
+        else {
+            return Ok(Placed::Own(self.record(arrival)?));
+        };
+        let key = (agent, epoch, lane);
+        let row = match self.lanes.get(&key) {
+            Some((row, _)) => row.clone(),
+            None => lane_row(&self.view, &key)?,
+        };
+        let frame = Segment {
+            first,
+            last: first.saturating_add(u64::from(arrival.count).saturating_sub(1)),
+            previous: links.previous,
+            head: links.head,
+        };
+        // Only where frames overlap: those of an agent that was not told what became of them, or of two copies.
+        let mut own: Option<BTreeMap<Seq, _>> = None;
+        let placed = place(
+            &row.segments,
+            &frame,
+            |seq| chain::after(&self.view, key, seq),
+            |seq| {
+                if own.is_none() {
+                    let entries = chain::unpack(&arrival.run, self.next)?;
+                    own = Some(chain::hashes(&links, first, &entries));
+                }
+                let found = own.as_ref().and_then(|own| own.get(&seq)).copied();
+                found.ok_or_else(|| StoreError::Corrupt {
+                    space: LOG.space().0.into(),
+                    detail: format!("a frame from {first} has no number {seq}"),
+                })
+            },
+        )?;
+        let (outcome, lane, marks) = match placed {
+            Place::Known => (Outcome::Known, row, Vec::new()),
+            Place::Full => (Outcome::Full, row, Vec::new()),
+            Place::Fork => {
+                let entries = chain::unpack(&arrival.run, self.next)?;
+                let there = chain::hashes(&links, first, &entries);
+                let marks = chain::in_common(&self.view, key, &frame, &there)?;
+                (Outcome::Fork, row, marks)
+            }
+            Place::New { parts, lane } => {
+                self.parts(&key, arrival, links, &frame, &parts)?;
+                (Outcome::Stored, LaneRow { segments: lane }, Vec::new())
+            }
+        };
+        let changed =
+            outcome == Outcome::Stored || self.lanes.get(&key).is_some_and(|(_, changed)| *changed);
+        self.lanes.insert(key, (lane.clone(), changed));
+        Ok(Placed::Frame {
+            outcome,
+            lane,
+            marks,
+        })
+    }
+
+    /// Stores the new parts of a frame, mostly all of it, each as a record with its mark.
+    fn parts(
+        &mut self,
+        key: &LaneKey,
+        arrival: Arrival,
+        links: Links,
+        frame: &Segment,
+        parts: &[Segment],
+    ) -> Result<(), StoreError> {
+        let &(agent, epoch, lane) = key;
+        if let [whole] = parts
+            && whole == frame
+        {
+            return self.marked(key, arrival, whole);
+        }
+        let entries = chain::unpack(&arrival.run, self.next)?;
+        for part in parts {
+            let skip = usize::try_from(part.first - frame.first).unwrap_or(usize::MAX);
+            let count = usize::try_from(part.last - part.first + 1).unwrap_or(usize::MAX);
+            let held: Vec<Entry> = entries.iter().skip(skip).take(count).cloned().collect();
+            let arrival = Arrival {
+                hop: Hop::Agent {
                     agent,
                     epoch,
                     lane,
-                    first,
+                    first: part.first,
                 },
-                Some((previous, head)),
-            ) = (&arrival.hop, arrival.links)
-            {
-                let key = (*agent, *epoch, *lane);
-                let at = match lanes.get(&key) {
-                    Some(at) => *at,
-                    None => lane_end(&*self.store, &key)?,
-                };
-                let last = first + u64::from(arrival.count) - 1;
-                if let Some(other) = place(at, *first, last, previous, head) {
-                    placed.push(other);
-                    continue;
-                }
-                lanes.insert(
-                    key,
-                    LaneRowAt {
-                        seq: last,
-                        hash: head,
-                    },
-                );
-                LANES.put(
-                    &mut batch,
-                    &key,
-                    &LaneRow {
-                        seq: last,
-                        hash: head,
-                    },
-                )?;
-            }
-            let (hop, count) = (arrival.hop.name(), arrival.count);
-            let row = RecordRow {
-                received_ms: arrival.received_ms,
-                hop: arrival.hop,
-                count: arrival.count,
-                run: arrival.run,
+                links: Some(Links {
+                    previous: part.previous,
+                    head: part.head,
+                    salt_key: links.salt_key,
+                }),
+                ..Arrival::own(arrival.received_ms, Hop::Own, &held)
             };
-            LOG.put(&mut batch, &next, &row)?;
-            counter!("trenza_server_entries_total", "hop" => hop).increment(u64::from(count));
-            placed.push(Placed::Stored(next));
-            next += 1;
+            self.marked(key, arrival, part)?;
         }
-        if !batch.is_empty() {
-            self.store.commit(batch, Durable::Yes)?;
-        }
-        Ok((placed, next))
+        Ok(())
+    }
+
+    fn marked(
+        &mut self,
+        &(agent, epoch, lane): &LaneKey,
+        arrival: Arrival,
+        part: &Segment,
+    ) -> Result<(), StoreError> {
+        let mark = MarkRow {
+            record: self.record(arrival)?,
+            first: part.first,
+            head: part.head,
+        };
+        MARKS.put(&mut self.view, &(agent, epoch, lane, part.last), &mark)
+    }
+
+    fn record(&mut self, arrival: Arrival) -> Result<u64, StoreError> {
+        let (number, hop, count) = (self.next, arrival.hop.name(), arrival.count);
+        let row = RecordRow {
+            received_ms: arrival.received_ms,
+            hop: arrival.hop,
+            count,
+            run: arrival.run,
+            links: arrival.links,
+        };
+        LOG.put(&mut self.view, &number, &row)?;
+        counter!("trenza_server_entries_total", "hop" => hop).increment(u64::from(count));
+        self.next += 1;
+        Ok(number)
     }
 }
 
@@ -268,93 +356,13 @@ fn end(store: &dyn Store) -> Result<u64, StoreError> {
     Ok(last.map_or(0, |(number, _)| number))
 }
 
-/// Where a lane ends; an unknown one is empty.
+/// What is stored of a lane; of an unknown one nothing.
 ///
 /// # Errors
 /// The store cannot be read.
-pub fn lane_end(store: &dyn Store, key: &(AgentId, Epoch, Lane)) -> Result<LaneRowAt, StoreError> {
-    Ok(LANES.get(store, key)?.map_or(
-        LaneRowAt {
-            seq: 0,
-            hash: CHAIN_START,
-        },
-        |row| LaneRowAt {
-            seq: row.seq,
-            hash: row.hash,
-        },
-    ))
+pub fn lane_row(view: &dyn View, key: &(AgentId, Epoch, Lane)) -> Result<LaneRow, StoreError> {
+    Ok(LANES.get(view, key)?.unwrap_or_default())
 }
 
 #[cfg(test)]
-mod tests {
-    use trenza_shared::{
-        store::{Fault, FaultyStore},
-        wire::entry::SaltRoot,
-    };
-
-    use super::*;
-
-    #[test]
-    fn a_frame_is_stored_known_a_gap_or_a_fork() {
-        let h = |byte| ChainHash([byte; 32]);
-        let at = LaneRowAt {
-            seq: 10,
-            hash: h(10),
-        };
-        assert_eq!(place(at, 11, 12, h(10), h(12)), None);
-        assert_eq!(place(at, 9, 10, h(8), h(10)), Some(Placed::Known(at)));
-        assert_eq!(place(at, 1, 4, h(0), h(4)), Some(Placed::Known(at)));
-        assert_eq!(place(at, 9, 10, h(8), h(99)), Some(Placed::Fork(at)));
-        assert_eq!(place(at, 11, 12, h(99), h(12)), Some(Placed::Fork(at)));
-        assert_eq!(place(at, 13, 14, h(12), h(14)), Some(Placed::Gap(at)));
-        assert_eq!(place(at, 9, 12, h(8), h(12)), Some(Placed::Gap(at)));
-    }
-
-    fn frame(first: u64, previous: ChainHash, text: &str) -> Frame {
-        let key = SaltRoot([1; 32]).block_key(1, Lane::Visits, first);
-        let entry = Entry {
-            open: vec![1],
-            personal: text.as_bytes().to_vec(),
-        };
-        Frame::seal(
-            AgentId([1; 16]),
-            1,
-            Lane::Visits,
-            first,
-            previous,
-            key,
-            &[entry],
-        )
-    }
-
-    /// A commit that was reported as failed may be there all the same. Writing over its record would lose a frame that its agent
-    /// is later told is stored.
-    #[tokio::test]
-    async fn a_commit_that_failed_and_is_there_is_never_written_over() {
-        let store = Arc::new(FaultyStore::new(1, Fault::AppliedButReported));
-        let (log, _thread) = Log::open(store.clone()).unwrap();
-        let one = frame(1, CHAIN_START, "one");
-        log.append(Arrival::frame(1, one.clone()))
-            .await
-            .unwrap_err();
-        store.fail_every(0, Fault::Refused);
-        let own = Arrival::own(
-            2,
-            Hop::Own,
-            &[Entry {
-                open: vec![1],
-                personal: b"two".to_vec(),
-            }],
-        );
-        assert_eq!(log.append(own).await.unwrap(), Placed::Stored(2));
-        let known = LaneRowAt {
-            seq: 1,
-            hash: one.head,
-        };
-        assert_eq!(
-            log.append(Arrival::frame(3, one.clone())).await.unwrap(),
-            Placed::Known(known)
-        );
-        assert_eq!(LOG.get(&*store, &1).unwrap().unwrap().run, one.run);
-    }
-}
+mod tests;

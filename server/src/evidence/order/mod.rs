@@ -158,6 +158,7 @@ impl World {
                 hop,
                 count: entries.len() as u32,
                 run: Run::pack(&entries),
+                links: None,
             };
             LOG.put(&mut log, &self.records, &row).unwrap();
             records.push((self.records, row));

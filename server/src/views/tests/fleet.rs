@@ -47,6 +47,7 @@ fn tablet(server: &Server, oldest: u64, state: AgentState) -> AgentId {
         at_ms: now_ms - 180_000,
         hello,
         fork: Some("epoch 2".into()),
+        lineage: Vec::new(),
     };
     let mut batch = Batch::new();
     CONTACTS.put(&mut batch, &agent, &contact).unwrap();
@@ -54,7 +55,7 @@ fn tablet(server: &Server, oldest: u64, state: AgentState) -> AgentId {
         .put(
             &mut batch,
             &(agent, 2, Lane::Visits),
-            &LaneRow { seq: 840, hash },
+            &LaneRow::up_to(840, hash),
         )
         .unwrap();
     server.app.store.commit(batch, Durable::Yes).unwrap();

@@ -55,6 +55,7 @@ async fn the_fleet_shows_what_was_said_against_what_is_stored() {
                 at_ms: now_ms,
                 hello,
                 fork: None,
+                lineage: Vec::new(),
             },
         )
         .unwrap();
@@ -62,21 +63,21 @@ async fn the_fleet_shows_what_was_said_against_what_is_stored() {
         .put(
             &mut batch,
             &(known, 1, Lane::Visits),
-            &LaneRow { seq: 3, hash },
+            &LaneRow::up_to(3, hash),
         )
         .unwrap();
     LANES
         .put(
             &mut batch,
             &(known, 2, Lane::Visits),
-            &LaneRow { seq: 30, hash },
+            &LaneRow::up_to(30, hash),
         )
         .unwrap();
     LANES
         .put(
             &mut batch,
             &(known, 2, Lane::Urgent),
-            &LaneRow { seq: 4, hash },
+            &LaneRow::up_to(4, hash),
         )
         .unwrap();
     server.app.store.commit(batch, Durable::Yes).unwrap();

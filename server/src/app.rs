@@ -111,6 +111,40 @@ impl App {
         store: Arc<dyn Store>,
         clock: Arc<dyn Clock>,
     ) -> anyhow::Result<Running> {
+        let (log, log_thread) = Log::open(store.clone())?;
+        let (stop, stopped) = watch::channel(false);
+        let (app, follow) = Self::assemble(config, store, clock, log, stopped)?;
+        let follower = tokio::spawn(follow);
+        Ok(Running {
+            app,
+            follower,
+            log_thread,
+            stop,
+        })
+    }
+
+    /// The state over any store and clock, without a thread and with nothing that follows the log: for simulations, which drive
+    /// every step themselves.
+    ///
+    /// # Errors
+    /// As [`App::open`].
+    pub fn still(
+        config: Config,
+        store: Arc<dyn Store>,
+        clock: Arc<dyn Clock>,
+    ) -> anyhow::Result<Self> {
+        let log = Log::open_inline(store.clone())?;
+        let stopped = watch::channel(true).1;
+        Self::assemble(config, store, clock, log, stopped).map(|(app, _follow)| app)
+    }
+
+    fn assemble(
+        config: Config,
+        store: Arc<dyn Store>,
+        clock: Arc<dyn Clock>,
+        log: Log,
+        stopped: watch::Receiver<bool>,
+    ) -> anyhow::Result<(Self, impl Future<Output = ()> + Send)> {
         let read = |path: &std::path::Path| {
             let path = config.path(path);
             std::fs::read_to_string(&path).with_context(|| {
@@ -128,8 +162,6 @@ impl App {
             rules: Arc::new(Rules::default()),
             id_key: config.id_key()?,
         };
-        let (log, log_thread) = Log::open(store.clone())?;
-        let (stop, stopped) = watch::channel(false);
         let (resolver, follow) = evidence::run(
             store.clone(),
             applier.clone(),
@@ -137,7 +169,6 @@ impl App {
             log.last(),
             stopped,
         )?;
-        let follower = tokio::spawn(follow);
         let app = Self {
             config: Arc::new(config),
             store,
@@ -152,12 +183,7 @@ impl App {
             draining: Arc::new(watch::Sender::new(false)),
             addresses: Arc::default(),
         };
-        Ok(Running {
-            app,
-            follower,
-            log_thread,
-            stop,
-        })
+        Ok((app, follow))
     }
 
     /// How values are read where nothing else says it.

@@ -2,7 +2,10 @@
 //!
 //! Owns the queue between many async callers and the one thread that writes. What is written, and how, is the committer's.
 
-use std::{sync::Arc, thread};
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    thread,
+};
 
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
@@ -51,18 +54,27 @@ struct Waiting<C: Committer> {
     answer: oneshot::Sender<Answer<C>>,
 }
 
-/// A handle to the writer's thread; clones share it. The thread ends when the last one is dropped.
-pub struct GroupCommit<C: Committer> {
-    queue: mpsc::Sender<Waiting<C>>,
-    room: Arc<Semaphore>,
+/// A handle to the writer; clones share it. Its thread ends when the last one is dropped.
+pub struct GroupCommit<C: Committer>(Way<C>);
+
+enum Way<C: Committer> {
+    Thread {
+        queue: mpsc::Sender<Waiting<C>>,
+        room: Arc<Semaphore>,
+    },
+    /// For simulations: the caller writes, so that one seed is one order of events.
+    Inline(Arc<Mutex<C>>),
 }
 
 impl<C: Committer> Clone for GroupCommit<C> {
     fn clone(&self) -> Self {
-        Self {
-            queue: self.queue.clone(),
-            room: self.room.clone(),
-        }
+        Self(match &self.0 {
+            Way::Thread { queue, room } => Way::Thread {
+                queue: queue.clone(),
+                room: room.clone(),
+            },
+            Way::Inline(committer) => Way::Inline(committer.clone()),
+        })
     }
 }
 
@@ -94,7 +106,13 @@ impl<C: Committer> GroupCommit<C> {
                 }
             }
         })?;
-        Ok((Self { queue, room }, thread))
+        Ok((Self(Way::Thread { queue, room }), thread))
+    }
+
+    /// A writer without a thread: every item is written on its own, by its caller, before `submit` first waits.
+    pub fn inline(mut committer: C) -> Self {
+        committer.begin();
+        Self(Way::Inline(Arc::new(Mutex::new(committer))))
     }
 
     /// Hands in an item of about `bytes` and waits until it is on stable storage.
@@ -106,13 +124,20 @@ impl<C: Committer> GroupCommit<C> {
         item: C::Item,
         bytes: usize,
     ) -> Result<C::Done, GroupError<C::Error>> {
+        let (queue, room) = match &self.0 {
+            Way::Thread { queue, room } => (queue, room),
+            Way::Inline(committer) => {
+                let mut committer = committer.lock().unwrap_or_else(PoisonError::into_inner);
+                let answer = committer.commit(vec![item]).pop();
+                return answer
+                    .ok_or(GroupError::Closed)?
+                    .map_err(GroupError::Refused);
+            }
+        };
         let bytes = u32::try_from(bytes.clamp(1, QUEUE_BYTES_MAX)).unwrap_or(u32::MAX);
-        let permit = self
-            .room
-            .try_acquire_many(bytes)
-            .map_err(|_| GroupError::Busy)?;
+        let permit = room.try_acquire_many(bytes).map_err(|_| GroupError::Busy)?;
         let (answer, done) = oneshot::channel();
-        self.queue
+        queue
             .try_send(Waiting {
                 item,
                 bytes,
@@ -137,6 +162,15 @@ mod tests {
     };
 
     use super::*;
+
+    impl<C: Committer> GroupCommit<C> {
+        fn free_bytes(&self) -> usize {
+            match &self.0 {
+                Way::Thread { room, .. } => room.available_permits(),
+                Way::Inline(_) => QUEUE_BYTES_MAX,
+            }
+        }
+    }
 
     struct Recorder {
         groups: Arc<Mutex<Vec<usize>>>,
@@ -184,7 +218,7 @@ mod tests {
                 })
             })
             .collect();
-        while log.room.available_permits() > QUEUE_BYTES_MAX - 400 {
+        while log.free_bytes() > QUEUE_BYTES_MAX - 400 {
             tokio::task::yield_now().await;
         }
         drop(open);
@@ -197,9 +231,26 @@ mod tests {
             assert_eq!(caller.await.unwrap(), expected);
         }
         assert!(groups.lock().unwrap().len() <= 2, "{groups:?}");
-        assert_eq!(log.room.available_permits(), QUEUE_BYTES_MAX);
+        assert_eq!(log.free_bytes(), QUEUE_BYTES_MAX);
         drop(log);
         thread.join().unwrap();
+    }
+
+    #[tokio::test]
+    async fn without_a_thread_the_caller_writes_and_gets_its_own_answer() {
+        let groups = Arc::new(Mutex::new(Vec::new()));
+        let (open, gate) = channel();
+        drop(open);
+        let log = GroupCommit::inline(Recorder {
+            groups: groups.clone(),
+            gate,
+        });
+        assert_eq!(log.submit(4, 1).await, Ok(8));
+        assert_eq!(
+            log.clone().submit(13, 1).await,
+            Err(GroupError::Refused("unlucky"))
+        );
+        assert_eq!(*groups.lock().unwrap(), [1, 1]);
     }
 
     #[tokio::test]
@@ -217,7 +268,7 @@ mod tests {
             let log = log.clone();
             async move { log.submit(1, QUEUE_BYTES_MAX).await }
         });
-        while log.room.available_permits() > 0 {
+        while log.free_bytes() > 0 {
             tokio::task::yield_now().await;
         }
         assert_eq!(log.submit(2, 1).await, Err(GroupError::Busy));

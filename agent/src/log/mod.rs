@@ -113,6 +113,33 @@ impl Log {
         agent: AgentId,
         fresh: Fresh,
     ) -> Result<(Self, std::thread::JoinHandle<()>), StoreError> {
+        Self::over(store, agent, fresh, |writer| {
+            GroupCommit::start("log", writer).map_err(|error| StoreError::Io {
+                doing: "start of the log's thread",
+                detail: error.to_string(),
+            })
+        })
+    }
+
+    /// The same without a thread of its own: whoever appends writes. For simulations.
+    ///
+    /// # Errors
+    /// As [`Log::open`].
+    pub fn open_inline(
+        store: Arc<dyn Store>,
+        agent: AgentId,
+        fresh: Fresh,
+    ) -> Result<Self, StoreError> {
+        let inline = |writer| Ok((GroupCommit::inline(writer), ()));
+        Self::over(store, agent, fresh, inline).map(|(log, ())| log)
+    }
+
+    fn over<T>(
+        store: Arc<dyn Store>,
+        agent: AgentId,
+        fresh: Fresh,
+        start: impl FnOnce(Writer) -> Result<(GroupCommit<Writer>, T), StoreError>,
+    ) -> Result<(Self, T), StoreError> {
         let state = match STATE.get(&*store, &())? {
             Some(state) if !fresh.damaged => state,
             other => {
@@ -142,11 +169,7 @@ impl Log {
             fingerprints: fingerprints.clone(),
             unsure: false,
         };
-        let (commits, thread) =
-            GroupCommit::start("log", writer).map_err(|error| StoreError::Io {
-                doing: "start of the log's thread",
-                detail: error.to_string(),
-            })?;
+        let (commits, thread) = start(writer)?;
         Ok((
             Self {
                 store,

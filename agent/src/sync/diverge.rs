@@ -69,10 +69,7 @@ impl Sender {
         tracing::warn!(log.epoch = found.epoch, log.lane = ?found.lane, "the server has another history of this log; going on in a new epoch");
         if found.epoch == self.log.epoch() {
             let next = self.around.next_epoch.clone();
-            let taken = tokio::task::spawn_blocking(move || next())
-                .await
-                .map_err(|error| local(&error))?;
-            let (epoch, salt_root) = taken.map_err(|error| local(&error))?;
+            let (epoch, salt_root) = blocking(move || next()).await?;
             self.log
                 .renew(epoch, salt_root)
                 .await

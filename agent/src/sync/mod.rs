@@ -12,6 +12,7 @@ pub mod uplink; // credentials and calls
 use std::{io, sync::Arc, time::Duration};
 
 use tokio::{
+    runtime::{Handle, RuntimeFlavor},
     sync::{Notify, watch},
     task::spawn_blocking,
     time::sleep,
@@ -65,6 +66,16 @@ pub struct Sender {
     around: Around,
     offsets: Offsets,
     hello_boot_ms: Option<u64>,
+    failures: u32,
+}
+
+/// What to wait for after a talk.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Pause {
+    /// The longest wait.
+    pub longest: Duration,
+    /// Whether new entries end it: not while the server cannot be reached.
+    pub until_more: bool,
 }
 
 impl Sender {
@@ -84,43 +95,53 @@ impl Sender {
             around,
             offsets: Offsets::default(),
             hello_boot_ms: None,
+            failures: 0,
         }
     }
 
     /// Talks with the server until `stop` says true. Breaking off a talk at any point loses nothing.
     pub async fn run(mut self, mut stop: watch::Receiver<bool>) {
-        let mut failures: u32 = 0;
         let mut heads = self.log.heads();
+        let wake = self.around.wake.clone();
         loop {
             heads.mark_unchanged();
-            let talked = tokio::select! {
+            let pause = tokio::select! {
                 _ = stop.wait_for(|stop| *stop) => return,
-                talked = self.talk() => talked,
+                pause = self.turn() => pause,
             };
-            let wake = self.around.wake.clone();
-            match talked {
-                Ok(()) => {
-                    failures = 0;
-                    let pause = self.until_hello();
-                    tokio::select! {
-                        _ = stop.wait_for(|stop| *stop) => return,
-                        Ok(()) = heads.changed() => {}
-                        () = wake.notified() => self.hello_boot_ms = None,
-                        () = sleep(pause) => {}
-                    }
+            tokio::select! {
+                _ = stop.wait_for(|stop| *stop) => return,
+                Ok(()) = heads.changed(), if pause.until_more => {}
+                () = wake.notified() => self.woken(),
+                () = sleep(pause.longest) => {}
+            }
+        }
+    }
+
+    /// One talk, and what to wait for after it.
+    pub async fn turn(&mut self) -> Pause {
+        match self.talk().await {
+            Ok(()) => {
+                self.failures = 0;
+                Pause {
+                    longest: self.until_hello(),
+                    until_more: true,
                 }
-                Err(error) => {
-                    failures = failures.saturating_add(1);
-                    self.hello_boot_ms = None;
-                    let wait_ms = self.failed(&error, failures);
-                    tokio::select! {
-                        _ = stop.wait_for(|stop| *stop) => return,
-                        () = wake.notified() => {}
-                        () = sleep(Duration::from_millis(wait_ms)) => {}
-                    }
+            }
+            Err(error) => {
+                self.failures = self.failures.saturating_add(1);
+                self.hello_boot_ms = None;
+                Pause {
+                    longest: Duration::from_millis(self.failed(&error, self.failures)),
+                    until_more: false,
                 }
             }
         }
+    }
+
+    /// Somebody wants to hear from the server now.
+    pub fn woken(&mut self) {
+        self.hello_boot_ms = None;
     }
 
     fn failed(&self, error: &TalkError, failures: u32) -> u64 {
@@ -351,12 +372,18 @@ fn tidy(store: &dyn Store, told: &ServerRow, before_ms: i64) -> Result<(), Store
     Ok(())
 }
 
-/// Runs what reads or writes the disk away from the threads that serve.
-pub(crate) async fn blocking<T: Send + 'static>(
-    job: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
+/// Runs what reads or writes the disk away from the threads that serve; where there is but one thread, on it.
+pub(crate) async fn blocking<T: Send + 'static, E: std::fmt::Display + Send + 'static>(
+    job: impl FnOnce() -> Result<T, E> + Send + 'static,
 ) -> Result<T, TalkError> {
-    spawn_blocking(job)
-        .await
-        .map_err(|error| TalkError::Local(error.to_string()))?
-        .map_err(|error| TalkError::Local(error.to_string()))
+    let threads = Handle::try_current()
+        .is_ok_and(|handle| handle.runtime_flavor() != RuntimeFlavor::CurrentThread);
+    let done = if threads {
+        spawn_blocking(job)
+            .await
+            .map_err(|error| TalkError::Local(error.to_string()))?
+    } else {
+        job()
+    };
+    done.map_err(|error| TalkError::Local(error.to_string()))
 }

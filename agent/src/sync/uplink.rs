@@ -140,8 +140,14 @@ impl Validity {
     }
 }
 
+/// Makes the client from the credentials in a folder, and says how long they are valid.
+pub type Connect = dyn Fn(&Path, &Arc<TlsTime>, Duration) -> Result<(Client, Option<Validity>), CredentialsError>
+    + Send
+    + Sync;
+
 /// A client that authenticates itself as this device.
 pub struct Uplink {
+    connect: Arc<Connect>,
     dir: PathBuf,
     base: String,
     time: Arc<TlsTime>,
@@ -161,9 +167,24 @@ impl Uplink {
         time: Arc<TlsTime>,
         request: Duration,
     ) -> Result<Self, CredentialsError> {
-        let (client, validity) = client(dir, &time, request)?;
+        Self::over(Arc::new(client), dir, base, time, request)
+    }
+
+    /// The same over another way than the network.
+    ///
+    /// # Errors
+    /// What `connect` answers.
+    pub fn over(
+        connect: Arc<Connect>,
+        dir: &Path,
+        base: &str,
+        time: Arc<TlsTime>,
+        request: Duration,
+    ) -> Result<Self, CredentialsError> {
+        let (client, validity) = connect(dir, &time, request)?;
         let base = base.trim_end_matches('/').to_owned();
         Ok(Self {
+            connect,
             dir: dir.to_owned(),
             base,
             time,
@@ -223,7 +244,7 @@ impl Uplink {
         let path = self.dir.join(files::CERT);
         replace(&path, renewed.certificate.as_bytes())
             .map_err(|cause| CredentialsError::Unwritable { path, cause })?;
-        (self.client, self.validity) = client(&self.dir, &self.time, self.request)?;
+        (self.client, self.validity) = (self.connect)(&self.dir, &self.time, self.request)?;
         Ok(())
     }
 

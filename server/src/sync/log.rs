@@ -122,19 +122,32 @@ impl Log {
     /// # Errors
     /// The store cannot be read.
     pub fn open(store: Arc<dyn Store>) -> Result<(Self, std::thread::JoinHandle<()>), StoreError> {
+        Self::over(store, |writer| {
+            GroupCommit::start("log", writer).map_err(|error| StoreError::Io {
+                doing: "start of the log's thread",
+                detail: error.to_string(),
+            })
+        })
+    }
+
+    /// The same without a thread of its own: whoever appends writes. For simulations.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn open_inline(store: Arc<dyn Store>) -> Result<Self, StoreError> {
+        Self::over(store, |writer| Ok((GroupCommit::inline(writer), ()))).map(|(log, ())| log)
+    }
+
+    fn over<T>(
+        store: Arc<dyn Store>,
+        start: impl FnOnce(Writer) -> Result<(GroupCommit<Writer>, T), StoreError>,
+    ) -> Result<(Self, T), StoreError> {
         let end = end(&*store)?;
         let (told, last) = watch::channel(end);
-        let (commits, thread) = GroupCommit::start(
-            "log",
-            Writer {
-                store,
-                next: Some(end + 1),
-                told,
-            },
-        )
-        .map_err(|error| StoreError::Io {
-            doing: "start of the log's thread",
-            detail: error.to_string(),
+        let (commits, thread) = start(Writer {
+            store,
+            next: Some(end + 1),
+            told,
         })?;
         Ok((Self { commits, last }, thread))
     }

@@ -4,7 +4,7 @@
 
 mod unix; // the local socket
 
-use std::{fmt, path::PathBuf, time::Duration};
+use std::{fmt, path::PathBuf, pin::Pin, sync::Arc, time::Duration};
 
 use axum::{
     body::Bytes,
@@ -147,10 +147,25 @@ impl Response {
     }
 }
 
+/// What carries a request to its server and the answer back, in place of a network: a simulated one.
+pub trait Carrier: Send + Sync {
+    /// Brings the whole answer, or says why there is none.
+    fn carry(
+        &self,
+        request: Request<Bytes>,
+    ) -> Pin<Box<dyn Future<Output = Result<Response, ClientError>> + Send>>;
+}
+
+#[derive(Clone)]
+enum Way {
+    Network(legacy::Client<HttpsConnector<HttpConnector>, Full<Bytes>>),
+    Carried(Arc<dyn Carrier>),
+}
+
 /// Calls servers over HTTP/2 (TLS) or HTTP/1.1 (plain); keeps its connections. Cheap to clone.
 #[derive(Clone)]
 pub struct Client {
-    inner: legacy::Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
+    way: Way,
     limits: ClientLimits,
 }
 
@@ -182,7 +197,18 @@ impl Client {
             .http2_keep_alive_interval(limits.ping)
             .http2_keep_alive_timeout(limits.ping)
             .build(connector);
-        Self { inner, limits }
+        Self {
+            way: Way::Network(inner),
+            limits,
+        }
+    }
+
+    /// A client over something else than a network, which keeps limits of time itself.
+    pub fn over(carrier: Arc<dyn Carrier>) -> Self {
+        Self {
+            way: Way::Carried(carrier),
+            limits: ClientLimits::default(),
+        }
     }
 
     /// Sends a body and reads the whole answer.
@@ -228,16 +254,19 @@ impl Client {
         if uri.host().is_none() || !matches!(uri.scheme_str(), Some("http" | "https")) {
             return Err(bad());
         }
-        let mut request = Request::new(Full::new(body));
+        let mut request = Request::new(body);
         (
             *request.method_mut(),
             *request.uri_mut(),
             *request.headers_mut(),
         ) = (method, uri, headers);
+        let network = match &self.way {
+            Way::Network(network) => network,
+            Way::Carried(carrier) => return carrier.carry(request).await,
+        };
         let call = async {
-            let answer = self
-                .inner
-                .request(request)
+            let answer = network
+                .request(request.map(Full::new))
                 .await
                 .map_err(|error| unanswered(&place, &error))?;
             let (head, body) = answer.into_parts();

@@ -1,0 +1,21 @@
+//! Trenza's server: takes in what agents and websites capture, and shows one record per customer.
+//!
+//! Modules are declared in reading order: the steps of the flow, then what serves them. A library only so that tests can run its
+//! parts: the program is `main.rs`.
+
+pub mod config;
+pub mod registry; // sources and agents, in memory
+pub mod tables; // every stored table
+
+mod customer; // 4 the record
+pub mod evidence; // 2 keep each event once, read what it says, fold and group it
+mod identity; // 3 the identity graph's tables
+pub mod sync; // 1 take in: the log, and the frames of agents
+mod views; // 5 show it
+
+mod admin; // what the commands do
+pub mod app; // the one state; start and stop
+pub mod cli;
+pub mod http; // every URL
+#[cfg(test)]
+mod testing; // a server for tests

@@ -37,13 +37,14 @@ use crate::{
     log::{Fresh, Log},
     merge::Today,
     reserve::Reserve,
+    settle,
     state::{App, Parts, random, random_unit},
     status,
     sync::{
         Around, Sender,
         uplink::{CredentialsError, Uplink, replace},
     },
-    tables::{SPACES, STATE},
+    tables::{KNOWN, SPACES, STATE},
 };
 
 /// How often the store is asked whether it works.
@@ -116,6 +117,7 @@ pub fn store_options(config: &Config) -> RocksOptions {
     RocksOptions {
         cache_bytes: config.store.cache_bytes,
         write_buffer_bytes: config.store.write_buffer_bytes,
+        point_lookups: vec![KNOWN.space()],
         ..RocksOptions::default()
     }
 }
@@ -226,6 +228,7 @@ impl Started {
             tokio::spawn(sender.run(stopping.clone())),
             tokio::spawn(mend(app.clone(), rocks.clone(), stopping.clone())),
             tokio::spawn(gauges(app.clone(), stopping.clone())),
+            tokio::spawn(settle::run(app.clone(), rocks.clone(), stopping.clone())),
         ];
         if let Some(local) = local {
             tasks.push(tokio::spawn(serve(

@@ -46,10 +46,20 @@ impl Row for ServerRow {}
 
 /// The log: (epoch, lane, first sequence number) -> chunk.
 pub const LOG: Table<(Epoch, Lane, Seq), ChunkRow> = Table::new(Space("log"));
+/// Events that are settled, to count late retries: (45 days' number, start of the content id).
+pub const KNOWN: Table<(u32, u64), ()> = Table::new(Space("known"));
+/// (epoch, lane) -> last sequence number that is settled.
+pub const SETTLED: Table<(Epoch, Lane), Seq> = Table::new(Space("settled"));
 /// One row: the agent's own state.
 pub const STATE: Table<(), StateRow> = Table::new(Space("state"));
 /// One row: what the server told last.
 pub const SERVER: Table<(), ServerRow> = Table::new(Space("server"));
 
 /// All of them, to open the store with.
-pub const SPACES: [Space; 3] = [LOG.space(), STATE.space(), SERVER.space()];
+pub const SPACES: [Space; 5] = [
+    LOG.space(),
+    KNOWN.space(),
+    SETTLED.space(),
+    STATE.space(),
+    SERVER.space(),
+];

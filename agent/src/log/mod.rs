@@ -5,11 +5,15 @@
 mod prune;
 mod read;
 mod recent;
+mod settle;
 #[cfg(test)]
 mod tests;
 mod write;
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
 use tokio::sync::watch;
 use trenza_shared::{
@@ -17,16 +21,24 @@ use trenza_shared::{
     group_commit::{GroupCommit, GroupError},
     id::{AgentId, ChainHash, Epoch, Lane, Seq},
     store::{Batch, Durable, Store, StoreError},
-    wire::entry::{CHAIN_START, Entry, SaltRoot},
+    wire::{
+        entry::{CHAIN_START, Entry, SaltRoot},
+        frame::Packer,
+    },
 };
 
 use crate::tables::{LOG, STATE, StateRow};
 
 pub use prune::prune;
+pub(crate) use read::holding;
 pub use read::{captured_ms, hash_at, next_frame, oldest};
 pub use recent::{Fingerprint, RECENT_MAX};
 use recent::{Fingerprints, Recent};
+pub use settle::{KNOWN_DAYS, Step, forget, settle};
 use write::Writer;
+
+/// Level of zstd at append: the quickest, since settling packs again.
+const APPEND_LEVEL: i32 = 1;
 
 /// Where a lane ends.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -165,6 +177,7 @@ impl Log {
             state,
             heads,
             told,
+            packer: Packer::new(APPEND_LEVEL),
             recent: Recent::default(),
             fingerprints: fingerprints.clone(),
             unsure: false,
@@ -248,6 +261,13 @@ impl Log {
     pub fn store(&self) -> &Arc<dyn Store> {
         &self.store
     }
+}
+
+/// Held by whoever deletes or replaces chunks, from its look at them to its commit: the key of a chunk stays when more is joined
+/// to it, so what was read before may be another chunk now. One for the process, since a process has one log.
+pub(crate) fn chunks_change() -> MutexGuard<'static, ()> {
+    static CHANGE: Mutex<()> = Mutex::new(());
+    CHANGE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Reads the ends of all lanes that `state` has not left, from the last chunk of each.

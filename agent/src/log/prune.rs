@@ -26,6 +26,7 @@ pub fn prune(
     archived: Seq,
     before_ms: i64,
 ) -> Result<usize, StoreError> {
+    let _alone = super::chunks_change();
     let scan = |max| LOG.scan_prefix(store, &(epoch, lane), Direction::Forward, max);
     // Mostly there is nothing to do, and then one chunk is read.
     let goes = |chunk: &Frame| {

@@ -12,8 +12,37 @@ use trenza_shared::{
 
 use crate::tables::{ChunkRow, LOG};
 
-/// Chunks looked at for one frame: a frame may hold as many one-event commits.
-const CHUNKS_MAX: usize = FRAME_EVENTS_MAX;
+/// Chunks read at one go once the first was too small for a frame.
+const PAGE_CHUNKS: usize = 32;
+
+/// Chunks of one lane that follow each other, as one frame.
+pub(super) struct Joined {
+    /// The frame; its run is the first chunk's as long as there is no other.
+    pub frame: Frame,
+    /// Keys of the chunks, in order.
+    pub chunks: Vec<Seq>,
+    /// What the first chunk's run occupies. Unit: bytes.
+    pub stored_bytes: usize,
+    entries: Vec<Entry>,
+}
+
+impl Joined {
+    /// The entries.
+    pub fn entries(&self) -> Result<Vec<Entry>, StoreError> {
+        if self.entries.is_empty() {
+            unpacked(&self.frame)
+        } else {
+            Ok(self.entries.clone())
+        }
+    }
+
+    fn into_frame(mut self) -> Frame {
+        if !self.entries.is_empty() {
+            self.frame.run = Run::pack(&self.entries);
+        }
+        self.frame
+    }
+}
 
 /// The next frame after `acked` and up to `head`: chunks of one lane joined up to the limits of a frame; none when there is
 /// nothing. What lies behind `head` is of a commit that nobody was told of, and may still vanish.
@@ -29,75 +58,102 @@ pub fn next_frame(
     acked: Seq,
     head: Seq,
 ) -> Result<Option<Frame>, StoreError> {
-    let from = acked + 1;
-    // The chunk that holds `from` begins at it or before it.
-    let start = holding(view, epoch, lane, from)?.map_or(from, |chunk| chunk.first);
-    let mut frame: Option<(Frame, Vec<Entry>)> = None;
-    let mut bytes = 0;
-    let mut next = start;
-    for _ in 0..CHUNKS_MAX {
-        let Some((_, ChunkRow(chunk))) = LOG
-            .scan_prefix_from(view, &(epoch, lane), &(epoch, lane, next), 1)?
-            .pop()
-        else {
-            break;
-        };
-        if chunk.last() > head {
-            break;
-        }
-        let corrupt = |detail: String| StoreError::Corrupt {
-            space: LOG.space().0.into(),
-            detail,
-        };
-        let mut entries = chunk
-            .run
-            .unpack()
-            .map_err(|error| corrupt(error.to_string()))?;
-        next = chunk.last() + 1;
-        match &mut frame {
-            None => {
-                let mut chunk = chunk;
-                if chunk.first < from {
-                    let skip = usize::try_from(from - chunk.first)
-                        .unwrap_or(usize::MAX)
-                        .min(entries.len());
-                    let rest = entries.split_off(skip);
-                    chunk.previous =
-                        chain_over(chunk.previous, &chunk.salt_key, chunk.first, &entries);
-                    chunk.first = from;
-                    entries = rest;
-                }
-                if entries.is_empty() {
-                    break;
-                }
-                bytes = entries.iter().map(Entry::bytes).sum();
-                frame = Some((chunk, entries));
-            }
-            Some((whole, held)) => {
-                let more: usize = entries.iter().map(Entry::bytes).sum();
-                let follows =
-                    chunk.first == whole.first + held.len() as u64 && chunk.previous == whole.head;
-                let fits = held.len() + entries.len() <= FRAME_EVENTS_MAX
-                    && bytes + more <= FRAME_BYTES_MAX
-                    && block_of(chunk.last()) == block_of(whole.first);
-                if !follows || !fits {
-                    break;
-                }
-                bytes += more;
-                whole.head = chunk.head;
-                held.append(&mut entries);
-            }
-        }
+    Ok(join(view, epoch, lane, acked + 1, head)?.map(Joined::into_frame))
+}
+
+/// Joins chunks from entry `from` on. Chunks may be replaced by joined ones meanwhile: each read stands for itself.
+pub(super) fn join(
+    view: &dyn View,
+    epoch: Epoch,
+    lane: Lane,
+    from: Seq,
+    head: Seq,
+) -> Result<Option<Joined>, StoreError> {
+    let after = |seq, max| LOG.scan_prefix_from(view, &(epoch, lane), &(epoch, lane, seq), max);
+    let chunk = match holding(view, epoch, lane, from)? {
+        Some(chunk) => chunk,
+        None => match after(from, 1)?.pop() {
+            Some((_, ChunkRow(chunk))) => chunk,
+            None => return Ok(None),
+        },
+    };
+    if chunk.last() > head {
+        return Ok(None);
     }
-    Ok(frame.map(|(mut frame, entries)| {
-        frame.count = u32::try_from(entries.len()).unwrap_or(u32::MAX);
-        frame.run = Run::pack(&entries);
-        frame
-    }))
+    let mut joined = Joined {
+        chunks: vec![chunk.first],
+        stored_bytes: chunk.run.0.len(),
+        frame: cut(chunk, from)?,
+        entries: Vec::new(),
+    };
+    let mut bytes = joined.frame.run.raw_bytes();
+    let mut page = 1;
+    loop {
+        let next = joined.frame.last() + 1;
+        let chunks = after(next, page)?;
+        let full = chunks.len() == page;
+        for (_, ChunkRow(more)) in chunks {
+            let frame = &joined.frame;
+            let count = frame.count.saturating_add(more.count);
+            bytes = bytes.saturating_add(more.run.raw_bytes());
+            let follows = more.first == frame.last() + 1 && more.previous == frame.head;
+            let fits = count as usize <= FRAME_EVENTS_MAX
+                && bytes <= FRAME_BYTES_MAX
+                && block_of(more.last()) == block_of(frame.first);
+            if more.last() > head || !follows || !fits {
+                return Ok(Some(joined));
+            }
+            if joined.entries.is_empty() {
+                joined.entries = unpacked(frame)?;
+            }
+            joined.entries.append(&mut unpacked(&more)?);
+            joined.chunks.push(more.first);
+            (joined.frame.count, joined.frame.head) = (count, more.head);
+        }
+        if !full {
+            return Ok(Some(joined));
+        }
+        page = PAGE_CHUNKS;
+    }
+}
+
+/// The rest of a chunk from entry `from` on, which lies in it or before it.
+fn cut(mut chunk: Frame, from: Seq) -> Result<Frame, StoreError> {
+    if chunk.first >= from {
+        return Ok(chunk);
+    }
+    let mut entries = unpacked(&chunk)?;
+    let skip = usize::try_from(from - chunk.first).unwrap_or(usize::MAX);
+    let rest = entries.split_off(skip.min(entries.len()));
+    chunk.previous = chain_over(chunk.previous, &chunk.salt_key, chunk.first, &entries);
+    chunk.first = from;
+    chunk.count = u32::try_from(rest.len()).unwrap_or(u32::MAX);
+    chunk.run = Run::pack(&rest);
+    Ok(chunk)
+}
+
+fn unpacked(chunk: &Frame) -> Result<Vec<Entry>, StoreError> {
+    let entries = chunk.run.unpack().map_err(|error| corrupt(&error))?;
+    if entries.len() != chunk.count as usize {
+        return Err(corrupt(&format_args!(
+            "the chunk from {} says {} entries and holds {}",
+            chunk.first,
+            chunk.count,
+            entries.len()
+        )));
+    }
+    Ok(entries)
+}
+
+fn corrupt(detail: &dyn std::fmt::Display) -> StoreError {
+    StoreError::Corrupt {
+        space: LOG.space().0.into(),
+        detail: detail.to_string(),
+    }
 }
 
 /// The chunk that holds entry `seq`; none when that entry is not on the device.
-fn holding(
+pub(crate) fn holding(
     view: &dyn View,
     epoch: Epoch,
     lane: Lane,

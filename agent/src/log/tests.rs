@@ -43,7 +43,7 @@ fn text(id: &str, content: u8) -> String {
     )
 }
 
-fn named(log: &Log, id: &str, content: u8) -> NewEntry {
+pub(super) fn named(log: &Log, id: &str, content: u8) -> NewEntry {
     let text = text(id, content);
     let event = Captured::quick(&text, Default::default()).unwrap();
     NewEntry {
@@ -52,28 +52,28 @@ fn named(log: &Log, id: &str, content: u8) -> NewEntry {
     }
 }
 
-fn visits(entries: Vec<NewEntry>) -> Append {
+pub(super) fn visits(entries: Vec<NewEntry>) -> Append {
     Append {
         lane: Lane::Visits,
         entries,
     }
 }
 
-fn open(store: &Arc<dyn Store>) -> (Log, std::thread::JoinHandle<()>) {
+pub(super) fn open(store: &Arc<dyn Store>) -> (Log, std::thread::JoinHandle<()>) {
     Log::open(store.clone(), AGENT, FRESH).unwrap()
 }
 
-fn close((log, thread): (Log, std::thread::JoinHandle<()>)) {
+pub(super) fn close((log, thread): (Log, std::thread::JoinHandle<()>)) {
     drop(log);
     thread.join().unwrap();
 }
 
-fn head(log: &Log, epoch: u32) -> Head {
+pub(super) fn head(log: &Log, epoch: u32) -> Head {
     log.ends()[&(epoch, Lane::Visits)]
 }
 
 /// Every entry after `acked`, frame by frame, each checked as the server checks it.
-fn sent(view: &dyn View, epoch: u32, mut acked: Seq, head: Head) -> Vec<Entry> {
+pub(super) fn sent(view: &dyn View, epoch: u32, mut acked: Seq, head: Head) -> Vec<Entry> {
     let mut all = Vec::new();
     let mut previous = None;
     while let Some(frame) = next_frame(view, epoch, Lane::Visits, acked, head.seq).unwrap() {
@@ -290,7 +290,7 @@ async fn only_what_is_archived_and_old_is_deleted_and_never_the_lanes_end() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(40))]
     #[test]
-    fn frames_joined_or_cut_are_the_log_from_any_place(commits in proptest::collection::vec(1usize..400, 1..12), from in 0.0f64..1.0) {
+    fn frames_joined_or_cut_are_the_log_from_any_place(commits in proptest::collection::vec(1usize..400, 1..12), from in 0.0f64..1.0, settled in 0usize..4) {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let store: Arc<dyn Store> = Arc::new(MemStore::new());
         let log = open(&store);
@@ -302,6 +302,10 @@ proptest! {
                 texts.extend(some);
             }
         });
+        let mut packer = Packer::new(3);
+        for _ in 0..settled {
+            let _some = settle(&*store, &mut packer, 1, Lane::Visits, head(&log.0, 1).seq, false).unwrap();
+        }
         let acked = (texts.len() as f64 * from) as u64;
         let got = sent(&*store, 1, acked, head(&log.0, 1));
         let got: Vec<&str> = got.iter().map(|entry| entry.text().unwrap()).collect();

@@ -9,7 +9,7 @@ use trenza_shared::{
     store::{Batch, Durable, Store, StoreError},
     wire::{
         entry::{Entry, SaltRoot, block_of},
-        frame::{FRAME_BYTES_MAX, FRAME_EVENTS_MAX, Frame},
+        frame::{FRAME_BYTES_MAX, FRAME_EVENTS_MAX, Frame, Packer, chain_over},
     },
 };
 
@@ -23,6 +23,7 @@ pub(super) struct Writer {
     pub state: StateRow,
     pub heads: Heads,
     pub told: watch::Sender<Arc<Heads>>,
+    pub packer: Packer,
     pub recent: Recent,
     pub fingerprints: Fingerprints,
     /// A commit failed and it is unknown what of it is on disk: heads and recent events are read again before the next one.
@@ -151,15 +152,17 @@ impl Writer {
             for run in runs(&entries, head.seq + 1) {
                 let first = head.seq + 1;
                 let key = self.salt_root.block_key(self.state.epoch, lane, first);
-                let frame = Frame::seal(
-                    self.agent,
-                    self.state.epoch,
+                let frame = Frame {
+                    agent: self.agent,
+                    epoch: self.state.epoch,
                     lane,
                     first,
-                    head.hash,
-                    key,
-                    run,
-                );
+                    count: u32::try_from(run.len()).unwrap_or(u32::MAX),
+                    previous: head.hash,
+                    head: chain_over(head.hash, &key, first, run),
+                    salt_key: key,
+                    run: self.packer.pack(run),
+                };
                 *head = Head {
                     seq: frame.last(),
                     hash: frame.head,

@@ -14,7 +14,7 @@ use trenza_shared::{
 };
 
 use crate::{
-    log::Heads,
+    log::{Heads, holding},
     tables::{ChunkRow, LOG},
 };
 
@@ -94,8 +94,10 @@ impl Today {
         from_ms: i64,
     ) -> Result<Seq, StoreError> {
         while next <= head {
+            // A chunk that begins before `next` holds what was joined to what is added already.
+            let from = holding(view, epoch, lane, next)?.map_or(next, |chunk| chunk.first);
             let chunks =
-                LOG.scan_prefix_from(view, &(epoch, lane), &(epoch, lane, next), PAGE_CHUNKS)?;
+                LOG.scan_prefix_from(view, &(epoch, lane), &(epoch, lane, from), PAGE_CHUNKS)?;
             if chunks.is_empty() {
                 break;
             }
@@ -103,10 +105,11 @@ impl Today {
                 if chunk.last() > head {
                     return Ok(next);
                 }
-                for row in rows(&chunk, &self.kiosk_key).filter(|row| row.at_ms >= from_ms) {
+                let new = rows(&chunk, &self.kiosk_key).filter(|row| row.seq >= next);
+                for row in new.filter(|row| row.at_ms >= from_ms) {
                     day.add(row);
                 }
-                next = chunk.last() + 1;
+                next = next.max(chunk.last() + 1);
             }
         }
         Ok(next)

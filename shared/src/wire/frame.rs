@@ -20,6 +20,8 @@ pub const RUN_BYTES_MAX: usize = 64 * 1024 * 1024;
 const ZSTD_LEVEL: i32 = 3;
 /// Below this, compression costs more than it saves. Unit: bytes.
 const PACK_BYTES_MIN: usize = 200;
+/// What the packing of an entry takes at most beside its own bytes. Unit: bytes.
+const ENTRY_PACKING_BYTES: usize = 11;
 
 /// Entries, packed: first byte 0 = plain, 1 = zstd, then MessagePack.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -29,20 +31,17 @@ pub struct Run(#[serde(with = "serde_bytes")] pub Vec<u8>);
 impl Run {
     /// Packs entries.
     pub fn pack(entries: &[Entry]) -> Self {
-        let raw = rmp_serde::to_vec(entries)
-            .expect("writing MessagePack of plain data to memory cannot fail");
-        if raw.len() >= PACK_BYTES_MIN
-            && let Ok(packed) = zstd::bulk::compress(&raw, ZSTD_LEVEL)
-            && packed.len() + 4 < raw.len()
-        {
-            let mut out = vec![1];
-            out.extend_from_slice(&u32::try_from(raw.len()).unwrap_or(u32::MAX).to_be_bytes());
-            out.extend_from_slice(&packed);
-            return Self(out);
+        Packer::new(ZSTD_LEVEL).pack(entries)
+    }
+
+    /// Raw bytes that it says it holds, packing of the entries included.
+    pub fn raw_bytes(&self) -> usize {
+        match self.0.split_first() {
+            Some((1, rest)) => rest
+                .first_chunk::<4>()
+                .map_or(0, |length| u32::from_be_bytes(*length) as usize),
+            _ => self.0.len().saturating_sub(1),
         }
-        let mut out = vec![0];
-        out.extend_from_slice(&raw);
-        Self(out)
     }
 
     /// Unpacks at most [`RUN_BYTES_MAX`].
@@ -82,6 +81,55 @@ impl Run {
                 version,
             }),
         }
+    }
+}
+
+/// Packs runs with one effort and keeps its memory between them.
+pub struct Packer {
+    /// None where there is no memory for it: then nothing is compressed.
+    compressor: Option<zstd::bulk::Compressor<'static>>,
+    raw: Vec<u8>,
+}
+
+impl Packer {
+    /// `level` is zstd's.
+    pub fn new(level: i32) -> Self {
+        Self {
+            compressor: zstd::bulk::Compressor::new(level).ok(),
+            raw: Vec::new(),
+        }
+    }
+
+    /// Packs entries.
+    pub fn pack(&mut self, entries: &[Entry]) -> Run {
+        self.raw.clear();
+        let bytes: usize = entries.iter().map(Entry::bytes).sum();
+        self.raw
+            .reserve(bytes + entries.len() * ENTRY_PACKING_BYTES);
+        rmp_serde::encode::write(&mut self.raw, entries)
+            .expect("writing MessagePack of plain data to memory cannot fail");
+        let length = u32::try_from(self.raw.len()).unwrap_or(u32::MAX);
+        let packed = self
+            .compressor
+            .as_mut()
+            .filter(|_| self.raw.len() >= PACK_BYTES_MIN)
+            .and_then(|compressor| compressor.compress(&self.raw).ok())
+            .filter(|packed| packed.len() + 4 < self.raw.len());
+        let mut out = Vec::new();
+        match packed {
+            Some(packed) => {
+                out.reserve_exact(5 + packed.len());
+                out.push(1);
+                out.extend_from_slice(&length.to_be_bytes());
+                out.extend_from_slice(&packed);
+            }
+            None => {
+                out.reserve_exact(1 + self.raw.len());
+                out.push(0);
+                out.extend_from_slice(&self.raw);
+            }
+        }
+        Run(out)
     }
 }
 

@@ -68,6 +68,9 @@ pub struct AgentRow {
     pub country: String,
     /// IANA name of the zone of the place.
     pub zone: String,
+    /// The venue whose agents exchange with each other while the server is away; empty for one that stands alone.
+    #[serde(default)]
+    pub venue: String,
     /// Its kiosk's own write key.
     pub write_key: String,
     /// When it enrolled. Unit: ms since 1970.
@@ -111,6 +114,9 @@ pub struct InviteRow {
     pub country: String,
     /// Its zone.
     pub zone: String,
+    /// Its venue; empty for none.
+    #[serde(default)]
+    pub venue: String,
     /// Until when it works. Unit: ms since 1970.
     pub expires_ms: i64,
     /// Which agent used it.

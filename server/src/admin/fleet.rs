@@ -40,8 +40,11 @@ pub async fn invite(
     touchpoint: &str,
     country: Option<String>,
     zone: Option<String>,
+    venue: Option<String>,
 ) -> Result<Invited, HttpError> {
     let touchpoint = check::name("a touchpoint", touchpoint)?;
+    let venue = venue.map(|venue| check::name("a venue", &venue));
+    let venue = venue.transpose()?.unwrap_or_default();
     let (country, zone) = place(app, country, zone)?;
     let code = secret::code();
     let expires_ms = app.clock.wall_ms().saturating_add(INVITE_MS);
@@ -54,6 +57,7 @@ pub async fn invite(
                 touchpoint,
                 country,
                 zone,
+                venue,
                 expires_ms,
                 used_by: None,
             },
@@ -78,6 +82,7 @@ pub struct AgentLine {
     touchpoint: String,
     country: String,
     zone: String,
+    venue: String,
     state: AgentState,
     enrolled_at: String,
     last_seen_at: Option<String>,
@@ -107,6 +112,7 @@ pub fn list(app: &App) -> Result<AgentLines, HttpError> {
             touchpoint: row.touchpoint,
             country: row.country,
             zone: row.zone,
+            venue: row.venue,
             state: row.state,
             enrolled_at: format_ms(row.enrolled_ms),
             last_seen_at: contact.as_ref().map(|contact| format_ms(contact.at_ms)),

@@ -48,6 +48,9 @@ pub enum Command {
         country: Option<String>,
         /// Its zone; the settings' where none is given.
         zone: Option<String>,
+        /// Its venue; none where none is given.
+        #[serde(default)]
+        venue: Option<String>,
     },
     /// The fleet.
     AgentList,
@@ -147,7 +150,8 @@ pub async fn serve(State(app): State<App>, body: Bytes) -> Result<Response, Http
             touchpoint,
             country,
             zone,
-        } => answer(fleet::invite(&app, &touchpoint, country, zone).await?),
+            venue,
+        } => answer(fleet::invite(&app, &touchpoint, country, zone, venue).await?),
         Command::AgentList => answer(fleet::list(&app)?),
         Command::AgentRevoke { agent } => answer(fleet::revoke(&app, agent)?),
         Command::TokenCreate { role } => answer(access::token_create(&app, role)?),

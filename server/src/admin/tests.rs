@@ -198,6 +198,7 @@ async fn a_revoked_agent_loses_its_right_and_its_key() {
         touchpoint: "Stand B".into(),
         country: "ES".into(),
         zone: "Europe/Madrid".into(),
+        venue: String::new(),
         write_key: made["write_key"].as_str().unwrap().into(),
         enrolled_ms: NOW,
         state: crate::tables::AgentState::Active,

@@ -169,6 +169,9 @@ pub enum Agent {
         /// Where it will stand
         #[arg(long)]
         touchpoint: String,
+        /// Venue whose agents exchange with each other while the server is away, as "Feria Norte"
+        #[arg(long)]
+        venue: Option<String>,
         #[command(flatten)]
         place: Place,
     },

@@ -45,6 +45,7 @@ pub async fn ask(todo: Todo) -> anyhow::Result<ExitCode> {
         Todo::Agent(Agent::Invite {
             asked,
             touchpoint,
+            venue,
             place,
         }) => (
             asked.settings,
@@ -53,6 +54,7 @@ pub async fn ask(todo: Todo) -> anyhow::Result<ExitCode> {
                 touchpoint,
                 country: place.country,
                 zone: place.zone,
+                venue,
             },
         ),
         Todo::Agent(Agent::List { asked }) => (asked.settings, asked.json, Command::AgentList),

@@ -72,12 +72,13 @@ pub async fn enrol(
         return Err(refused("this code has expired"));
     }
     let agent = AgentId(random());
-    let issued = sign(&app, &request.csr, agent)?;
+    let issued = sign(&app, &request.csr, agent, &invite.venue)?;
     let write_key = format!("wk_{}", trenza_shared::id::to_hex(&random::<12>()));
     let row = AgentRow {
         touchpoint: invite.touchpoint.clone(),
         country: invite.country.clone(),
         zone: invite.zone.clone(),
+        venue: invite.venue.clone(),
         write_key: write_key.clone(),
         enrolled_ms: now_ms,
         state: AgentState::Active,
@@ -146,7 +147,9 @@ pub async fn renew(
     Json(request): Json<RenewRequest>,
 ) -> Result<Json<RenewAnswer>, HttpError> {
     let agent = agent_of(&app, &peer)?;
-    let issued = sign(&app, &request.csr, agent)?;
+    let row = app.registry.agent(&agent);
+    let venue = row.map(|row| row.venue).unwrap_or_default();
+    let issued = sign(&app, &request.csr, agent, &venue)?;
     let mut batch = Batch::new();
     CERTS
         .put(
@@ -166,11 +169,12 @@ pub async fn renew(
     }))
 }
 
-fn sign(app: &App, csr: &str, agent: AgentId) -> Result<IssuedCert, HttpError> {
+fn sign(app: &App, csr: &str, agent: AgentId, venue: &str) -> Result<IssuedCert, HttpError> {
     app.ca
-        .sign_agent(
+        .sign_member(
             csr,
             agent,
+            venue,
             app.clock.wall_ms(),
             app.config.tls.agent_cert_days,
         )

@@ -2,6 +2,7 @@
 
 pub mod api; // the JSON API
 pub mod auth; // who asks
+mod carried; // what one agent brings for another
 mod collector; // capture on the server's own listeners
 mod enrol; // an agent's first call
 mod sync; // an agent's talk
@@ -50,6 +51,8 @@ pub fn agent_routes(app: App) -> Router {
     let routes = Router::new()
         .route("/sync/v1/hello", post(sync::hello))
         .route("/sync/v1/frame", post(sync::frame))
+        .route("/sync/v1/carried/have", post(carried::have))
+        .route("/sync/v1/carried/frame", post(carried::frame))
         .route("/sync/v1/renew", post(enrol::renew))
         .with_state(app);
     with_error_form(routes)

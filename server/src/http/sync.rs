@@ -34,9 +34,10 @@ use crate::{
 };
 
 /// Longest hello. Unit: bytes.
-const HELLO_BYTES_MAX: usize = 64 * 1024;
+pub(super) const HELLO_BYTES_MAX: usize = 64 * 1024;
 /// Longest frame: its entries, or a single largest event, packed or not. Unit: bytes.
-const FRAME_BODY_BYTES_MAX: usize = FRAME_BYTES_MAX * 2 + trenza_shared::event::EVENT_BYTES_MAX;
+pub(super) const FRAME_BODY_BYTES_MAX: usize =
+    FRAME_BYTES_MAX * 2 + trenza_shared::event::EVENT_BYTES_MAX;
 
 /// Which agent a certificate belongs to, if it may speak.
 pub fn agent_of(app: &App, peer: &Peer) -> Result<AgentId, HttpError> {
@@ -182,6 +183,12 @@ pub async fn frame(
         Ok(frame)
     });
     let frame = checked.await.map_err(HttpError::internal)??;
+    Ok(msgpack(&take(&app, received_ms, frame).await?))
+}
+
+/// Stores a frame whose chain was checked, whoever brought it, and says what is there then.
+pub(super) async fn take(app: &App, received_ms: i64, frame: Frame) -> Result<Ack, HttpError> {
+    let agent = frame.agent;
     let (epoch, lane, first) = (frame.epoch, frame.lane, frame.first);
     let placed = app
         .append(Arrival::frame(received_ms, frame))
@@ -217,7 +224,7 @@ pub async fn frame(
                 _ => format!("before {first}"),
             };
             note_fork(
-                &app,
+                app,
                 &agent,
                 format!("epoch {epoch} lane {lane:?} differs {place}"),
             )?;
@@ -225,7 +232,7 @@ pub async fn frame(
         }
     };
     metrics::counter!("trenza_server_frames_total", "outcome" => name).increment(1);
-    Ok(msgpack(&ack))
+    Ok(ack)
 }
 
 fn note_fork(app: &App, agent: &AgentId, what: String) -> Result<(), HttpError> {
@@ -257,7 +264,7 @@ pub fn cannot_store(error: GroupError<StoreError>) -> HttpError {
     }
 }
 
-fn msgpack(shape: &impl Shape) -> Response {
+pub(super) fn msgpack(shape: &impl Shape) -> Response {
     (
         [(header::CONTENT_TYPE, "application/msgpack")],
         shape.to_bytes(),

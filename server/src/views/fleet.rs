@@ -233,6 +233,8 @@ pub struct Invitation {
     country: String,
     #[serde(default)]
     zone: String,
+    #[serde(default)]
+    venue: String,
 }
 
 /// `POST /LANG/fleet/invite`
@@ -249,6 +251,7 @@ pub async fn invite(
         &sent.touchpoint,
         given(&sent.country),
         given(&sent.zone),
+        given(&sent.venue),
     )
     .await
     .map_err(|error| coded(error, "bad_place"))?;

@@ -186,7 +186,9 @@ pub async fn sign_in(
         respond_as(status, &page)
     };
     let peer = peer.map(|Extension(peer)| peer);
-    let address = peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.addr.ip());
+    let address = peer
+        .as_ref()
+        .map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.addr.ip());
     if !attempts.may(address, &user, now_ms) {
         let mut response = refused(StatusCode::TOO_MANY_REQUESTS, lang.sign_in_wait())?;
         response

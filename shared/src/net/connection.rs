@@ -56,8 +56,8 @@ pub(super) async fn run<IO>(
         hyper::service::service_fn(move |request: hyper::Request<Incoming>| {
             let busy = Busy::start(&use_of);
             let mut request: Request = request.map(Body::new);
-            if let Some(peer) = peer {
-                request.extensions_mut().insert(peer);
+            if let Some(peer) = &peer {
+                request.extensions_mut().insert(peer.clone());
             }
             let mut router = router.clone();
             async move {

@@ -23,7 +23,7 @@ use tokio_rustls::TlsAcceptor;
 
 use super::{
     connection::{self, Drain},
-    pki::{cert_expires_ms, cert_fingerprint},
+    pki::{Owner, cert_expires_ms, cert_fingerprint, cert_owner},
 };
 
 /// First and longest wait after a failed accept, as when file descriptors run out. Unit: ms.
@@ -70,7 +70,7 @@ impl Default for Limits {
 }
 
 /// Who is at the other end of a TCP connection; every request carries it in its extensions.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Peer {
     /// Where it connects from.
     pub addr: SocketAddr,
@@ -80,6 +80,8 @@ pub struct Peer {
     pub client_cert: Option<[u8; 32]>,
     /// The end of that certificate's validity, UTC milliseconds.
     pub client_cert_expires_ms: Option<i64>,
+    /// The agent that the certificate names; the handshake has checked its issuer.
+    pub client_owner: Option<Arc<Owner>>,
 }
 
 /// Why a socket cannot be opened.
@@ -311,6 +313,7 @@ async fn connection(terms: &Terms, stream: Stream, router: Router, drain: Drain)
                 tls: false,
                 client_cert: None,
                 client_cert_expires_ms: None,
+                client_owner: None,
             };
             let Some(acceptor) = &terms.tls else {
                 return connection::run(tcp, Some(peer), router, limits, drain).await;
@@ -327,6 +330,7 @@ async fn connection(terms: &Terms, stream: Stream, router: Router, drain: Drain)
             if let Some(cert) = tls.get_ref().1.peer_certificates().and_then(<[_]>::first) {
                 peer.client_cert = Some(cert_fingerprint(cert));
                 peer.client_cert_expires_ms = cert_expires_ms(cert);
+                peer.client_owner = cert_owner(cert).map(Arc::new);
             }
             connection::run(tls, Some(peer), router, limits, drain).await;
         }

@@ -3,6 +3,8 @@
 //! Owns who is trusted and by which time. Never installs a process-wide provider: each configuration names `ring`.
 //! A device whose clock is wrong must still reach its server, so the time that validity is judged by is [`TlsTime`].
 
+mod neighbour; // agents of one venue among themselves
+
 use std::{
     fmt,
     sync::{
@@ -29,6 +31,8 @@ use rustls::{
     version::{TLS12, TLS13},
 };
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+
+pub use neighbour::{Shown, neighbours_client_config, neighbours_server_config};
 
 use super::pki::cert_fingerprint;
 use crate::clock::Clock;

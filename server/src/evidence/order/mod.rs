@@ -60,6 +60,7 @@ static APPLIER: LazyLock<Applier> = LazyLock::new(|| {
             touchpoint: touchpoint.into(),
             country: "ES".into(),
             zone: "Europe/Madrid".into(),
+            venue: String::new(),
             write_key: WEB.into(),
             enrolled_ms: 0,
             state: AgentState::Active,

@@ -17,6 +17,7 @@ fn tablet(server: &Server, oldest: u64, state: AgentState) -> AgentId {
         touchpoint: "Tablet-4".into(),
         country: "ES".into(),
         zone: "Europe/Madrid".into(),
+        venue: String::new(),
         write_key: "wk_4".into(),
         enrolled_ms: 0,
         state,

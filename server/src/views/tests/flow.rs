@@ -307,6 +307,7 @@ async fn a_tablet_is_invited_with_code_command_and_qr_and_revoked_after_asking()
         touchpoint: "Puesto B".into(),
         country: "ES".into(),
         zone: "Europe/Madrid".into(),
+        venue: String::new(),
         write_key: "wk_tablet".into(),
         enrolled_ms: 0,
         state: AgentState::Active,

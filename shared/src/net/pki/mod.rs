@@ -3,6 +3,8 @@
 //! Owns making and signing of certificates and writing of key files. Never believes a name in a certificate request, and
 //! never lets a device's private key travel. All keys are ECDSA P-256, which every TLS stack accepts.
 
+mod owner; // whose a certificate is, and what its key signed
+
 use std::{
     fs::{File, OpenOptions},
     io::{self, Write},
@@ -20,6 +22,8 @@ use rcgen::{
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, pem::PemObject};
 
 use crate::id::{AgentId, to_hex};
+
+pub use owner::{BadSignature, CERT_BYTES_MAX, Owner, cert_owner, verify_owner};
 
 /// Life of the CA, in days: twenty years.
 pub const CA_DAYS: u32 = 7305;
@@ -245,8 +249,29 @@ impl Ca {
         now_ms: i64,
         days: u32,
     ) -> Result<IssuedCert, PkiError> {
+        self.sign_member(csr_pem, agent, "", now_ms, days)
+    }
+
+    /// Signs the certificate of an agent of a venue: it names the venue, so that the venue's agents know each other without
+    /// asking the server. An empty venue is none.
+    ///
+    /// # Errors
+    /// As [`Ca::sign_agent`].
+    pub fn sign_member(
+        &self,
+        csr_pem: &str,
+        agent: AgentId,
+        venue: &str,
+        now_ms: i64,
+        days: u32,
+    ) -> Result<IssuedCert, PkiError> {
         let key = request_key(csr_pem)?;
         let (mut params, from, to) = params(&agent.to_string(), now_ms, days)?;
+        if !venue.is_empty() {
+            params
+                .distinguished_name
+                .push(DnType::OrganizationalUnitName, venue);
+        }
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
         self.sign(params, &key, from, to)

@@ -1,5 +1,6 @@
 //! Listeners and clients together, over real loopback sockets.
 
+mod neighbours;
 mod tls;
 
 use std::{

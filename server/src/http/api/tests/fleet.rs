@@ -18,6 +18,7 @@ async fn the_fleet_shows_what_was_said_against_what_is_stored() {
         touchpoint: touchpoint.into(),
         country: "ES".into(),
         zone: "Europe/Madrid".into(),
+        venue: String::new(),
         write_key: "wk".into(),
         enrolled_ms: 0,
         state: AgentState::Active,

@@ -23,7 +23,10 @@ use crate::{
     evidence::{self, Applier, Resolver},
     http,
     registry::Registry,
-    sync::log::{Arrival, Log, Placed},
+    sync::{
+        copies::Copies,
+        log::{Arrival, Log, Placed},
+    },
     tables::{META, MetaRow, spaces},
 };
 
@@ -43,6 +46,8 @@ pub struct App {
     pub resolver: Resolver,
     /// Sources and agents.
     pub registry: Arc<Registry>,
+    /// Which of two programs keeps an id.
+    pub copies: Arc<Copies>,
     /// Rules and ids.
     pub applier: Applier,
     /// The agents' certificate authority.
@@ -171,6 +176,7 @@ impl App {
         )?;
         let app = Self {
             config: Arc::new(config),
+            copies: Arc::new(Copies::new(store.clone())),
             store,
             log,
             resolver,
@@ -362,7 +368,7 @@ impl Running {
 }
 
 /// The `agents` listener's certificate is made anew at every start: only the CA is pinned.
-fn agents_tls(app: &App) -> anyhow::Result<Arc<tls::ServerConfig>> {
+pub(crate) fn agents_tls(app: &App) -> anyhow::Result<Arc<tls::ServerConfig>> {
     let (names, ips) = names_of(app);
     let issued = app
         .ca
@@ -372,7 +378,7 @@ fn agents_tls(app: &App) -> anyhow::Result<Arc<tls::ServerConfig>> {
         chain,
         pki::read_key(&issued.key_pem)?,
         app.ca.cert_der(),
-        0,
+        http::RENEWABLE_MS,
         app.clock.clone(),
     )?)
 }

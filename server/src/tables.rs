@@ -3,6 +3,7 @@
 //! Ground truth first (the log as received, and what people decided and configured), then what is derived of it: the derived
 //! tables can be thrown away and rebuilt, and `replay` does so.
 
+mod copies;
 mod lane;
 
 use serde::{Deserialize, Serialize};
@@ -13,6 +14,7 @@ use trenza_shared::{
     wire::sync::{Hello, Lineage},
 };
 
+pub use copies::{CopyKeyRow, CopyOfRow, InstanceRow, InstancesRow, Standing};
 pub use lane::{LaneRow, Links, MarkRow, RecordRow};
 
 // ---- ground truth ----
@@ -77,6 +79,9 @@ pub struct AgentRow {
     pub enrolled_ms: i64,
     /// Whether it may speak.
     pub state: AgentState,
+    /// Of which agent it is a copy; none for one that a person enrolled.
+    #[serde(default)]
+    pub copy_of: Option<CopyOfRow>,
 }
 impl Row for AgentRow {}
 
@@ -232,6 +237,10 @@ pub const AGENTS: Table<AgentId, AgentRow> = Table::new(Space("agent"));
 pub const CERTS: Table<[u8; 32], CertRow> = Table::new(Space("cert"));
 /// The last talk with each agent.
 pub const CONTACTS: Table<AgentId, ContactRow> = Table::new(Space("contact"));
+/// The starts of each agent's program.
+pub const INSTANCES: Table<AgentId, InstancesRow> = Table::new(Space("instance"));
+/// SHA-256 of the public key with which a copy asked for an id of its own -> the id it got.
+pub const COPY_KEYS: Table<[u8; 32], CopyKeyRow> = Table::new(Space("copy_key"));
 /// BLAKE3 of an invitation's code -> invitation.
 pub const INVITES: Table<[u8; 32], InviteRow> = Table::new(Space("invite"));
 /// Write key -> source.
@@ -357,13 +366,15 @@ pub const WORDS: Table<(String, Fingerprint), ()> = Table::new(Space("word"));
 pub const APPLIED: Table<(), u64> = Table::new(Space("applied"));
 
 /// Tables that nothing can rebuild.
-pub const TRUTH: [Space; 15] = [
+pub const TRUTH: [Space; 17] = [
     LOG.space(),
     LANES.space(),
     MARKS.space(),
     AGENTS.space(),
     CERTS.space(),
     CONTACTS.space(),
+    INSTANCES.space(),
+    COPY_KEYS.space(),
     INVITES.space(),
     SOURCES.space(),
     TOKENS.space(),

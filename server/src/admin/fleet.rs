@@ -13,6 +13,7 @@ use super::{access::place, check, secret};
 use crate::{
     app::App,
     http::code_hash,
+    sync::fleet::CopyOf,
     tables::{AgentState, CONTACTS, INVITES, InviteRow, LANES},
 };
 
@@ -87,6 +88,7 @@ pub struct AgentLine {
     enrolled_at: String,
     last_seen_at: Option<String>,
     stored_seq: u64,
+    copy_of: Option<CopyOf>,
     fork: Option<String>,
     lineage: Vec<Lineage>,
 }
@@ -109,6 +111,7 @@ pub fn list(app: &App) -> Result<AgentLines, HttpError> {
             .map_err(HttpError::internal)?;
         agents.push(AgentLine {
             agent,
+            copy_of: CopyOf::of(&row),
             touchpoint: row.touchpoint,
             country: row.country,
             zone: row.zone,
@@ -136,7 +139,8 @@ pub struct Revoked {
     state: AgentState,
 }
 
-/// Takes an agent's right back, and that of its kiosk's write key: who has the device can send nothing any more.
+/// Takes an agent's right back, and that of its kiosk's write key once no copy of the agent uses it: who has the device can send
+/// nothing any more.
 pub fn revoke(app: &App, agent: AgentId) -> Result<Revoked, HttpError> {
     let Some(mut row) = app.registry.agent(&agent) else {
         return Err(HttpError::not_found(format!("there is no agent {agent}"))
@@ -146,7 +150,13 @@ pub fn revoke(app: &App, agent: AgentId) -> Result<Revoked, HttpError> {
     app.registry
         .put_agent(&agent, &row, Batch::new())
         .map_err(HttpError::internal)?;
-    if let Some(mut source) = app.registry.source(&row.write_key) {
+    // Copies of one agent have one write key: it ends with the last of them.
+    let in_use = app
+        .registry
+        .agents()
+        .values()
+        .any(|other| other.state == AgentState::Active && other.write_key == row.write_key);
+    if let Some(mut source) = app.registry.source(&row.write_key).filter(|_| !in_use) {
         source.revoked = true;
         app.registry
             .put_source(&row.write_key, &source)

@@ -202,6 +202,7 @@ async fn a_revoked_agent_loses_its_right_and_its_key() {
         write_key: made["write_key"].as_str().unwrap().into(),
         enrolled_ms: NOW,
         state: crate::tables::AgentState::Active,
+        copy_of: None,
     };
     running
         .app

@@ -8,11 +8,14 @@ use trenza_shared::{
     store::Batch,
 };
 
-use super::sync::agent_of;
+use super::sync::agent_renewing;
 use crate::{
     app::{App, random},
     tables::{AgentRow, AgentState, CERTS, CertRow, INVITES, SOURCES, SourceRow},
 };
+
+/// For how long a certificate that has expired can still be renewed: a season without contact, and then some. Unit: ms.
+pub const RENEWABLE_MS: u64 = 366 * 24 * 3_600_000;
 
 /// What the device says.
 #[derive(Deserialize)]
@@ -82,6 +85,7 @@ pub async fn enrol(
         write_key: write_key.clone(),
         enrolled_ms: now_ms,
         state: AgentState::Active,
+        copy_of: None,
     };
     let source = SourceRow {
         name: row.touchpoint.clone(),
@@ -146,7 +150,7 @@ pub async fn renew(
     Extension(peer): Extension<Peer>,
     Json(request): Json<RenewRequest>,
 ) -> Result<Json<RenewAnswer>, HttpError> {
-    let agent = agent_of(&app, &peer)?;
+    let agent = agent_renewing(&app, &peer)?;
     let row = app.registry.agent(&agent);
     let venue = row.map(|row| row.venue).unwrap_or_default();
     let issued = sign(&app, &request.csr, agent, &venue)?;
@@ -169,7 +173,8 @@ pub async fn renew(
     }))
 }
 
-fn sign(app: &App, csr: &str, agent: AgentId, venue: &str) -> Result<IssuedCert, HttpError> {
+/// Signs an agent's request.
+pub fn sign(app: &App, csr: &str, agent: AgentId, venue: &str) -> Result<IssuedCert, HttpError> {
     app.ca
         .sign_member(
             csr,

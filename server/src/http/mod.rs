@@ -4,10 +4,13 @@ pub mod api; // the JSON API
 pub mod auth; // who asks
 mod carried; // what one agent brings for another
 mod collector; // capture on the server's own listeners
+mod copy; // a copy of an agent becomes an agent of its own
 mod enrol; // an agent's first call
 mod sync; // an agent's talk
+#[cfg(test)]
+mod tests;
 
-pub use enrol::code_hash;
+pub use enrol::{RENEWABLE_MS, code_hash};
 
 use axum::{
     Router, middleware,
@@ -53,6 +56,7 @@ pub fn agent_routes(app: App) -> Router {
         .route("/sync/v1/frame", post(sync::frame))
         .route("/sync/v1/carried/have", post(carried::have))
         .route("/sync/v1/carried/frame", post(carried::frame))
+        .route("/sync/v1/copy", post(copy::become_own))
         .route("/sync/v1/renew", post(enrol::renew))
         .with_state(app);
     with_error_form(routes)

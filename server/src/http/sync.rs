@@ -9,7 +9,7 @@ use axum::{
 };
 use trenza_shared::{
     group_commit::GroupError,
-    id::AgentId,
+    id::{AgentId, InstanceId, Nonce},
     net::{
         body::{self, Pace},
         error::HttpError,
@@ -19,14 +19,18 @@ use trenza_shared::{
     wire::{
         Shape,
         frame::{FRAME_BYTES_MAX, Frame},
-        sync::{Ack, Hello, LANES_MAX, LaneHave, LaneHead, Lineage, Segment, Welcome},
+        sync::{
+            Ack, CERTIFICATE_EXPIRED, CopyWord, Hello, INSTANCE_HEADER, LANES_MAX, LaneHave,
+            LaneHead, Lineage, NOT_CURRENT, Segment, Welcome,
+        },
     },
 };
 
+use super::enrol::RENEWABLE_MS;
 use crate::{
-    app::App,
+    app::{App, random},
     sync::{
-        chain,
+        chain, copies,
         log::{Arrival, Outcome, Placed, lane_row},
         place,
     },
@@ -39,8 +43,38 @@ pub(super) const HELLO_BYTES_MAX: usize = 64 * 1024;
 pub(super) const FRAME_BODY_BYTES_MAX: usize =
     FRAME_BYTES_MAX * 2 + trenza_shared::event::EVENT_BYTES_MAX;
 
-/// Which agent a certificate belongs to, if it may speak.
+/// Which agent a certificate belongs to, if it may speak. Asked at every request: a revocation holds at once, on connections that
+/// are open too.
 pub fn agent_of(app: &App, peer: &Peer) -> Result<AgentId, HttpError> {
+    let agent = agent_renewing(app, peer)?;
+    let now_ms = app.clock.wall_ms();
+    if peer.client_cert_expires_ms.is_some_and(|end| end < now_ms) {
+        return Err(HttpError::new(
+            StatusCode::FORBIDDEN,
+            CERTIFICATE_EXPIRED,
+            "this agent's certificate has expired",
+        )
+        .hint("renew it: POST /sync/v1/renew"));
+    }
+    Ok(agent)
+}
+
+/// The same for a renewal, for which a certificate that has expired is good for [`RENEWABLE_MS`].
+pub fn agent_renewing(app: &App, peer: &Peer) -> Result<AgentId, HttpError> {
+    let now_ms = app.clock.wall_ms();
+    let renewable_ms = i64::try_from(RENEWABLE_MS).unwrap_or(i64::MAX);
+    // The handshake refuses it too, but a connection may be older than that.
+    if peer
+        .client_cert_expires_ms
+        .is_some_and(|end| end.saturating_add(renewable_ms) < now_ms)
+    {
+        return Err(HttpError::new(
+            StatusCode::FORBIDDEN,
+            "certificate_too_old",
+            "this agent's certificate expired more than a year ago",
+        )
+        .hint("enrol the agent again; its visits stay on the device"));
+    }
     let fingerprint = peer.client_cert.ok_or_else(|| {
         HttpError::unauthorized("a client certificate is required")
             .hint("enrol the agent: trenza-agent enrol")
@@ -90,31 +124,27 @@ pub async fn hello(
         ));
     }
     let (lanes, fork) = lanes(&app, &agent, &hello.lanes).map_err(HttpError::internal)?;
-    let known = CONTACTS
-        .get(&*app.store, &agent)
-        .map_err(HttpError::internal)?;
-    let (fork_before, lineage_before) =
-        known.map_or((None, Vec::new()), |row| (row.fork, row.lineage));
-    let contact = ContactRow {
-        at_ms: received_ms,
-        lineage: lineage(lineage_before, &hello.lineage),
-        hello,
-        fork: fork.or(fork_before),
+    let copy = match hello.instance {
+        Some(from) => app
+            .copies
+            .hear(&agent, from, hello.proof, Nonce(random()))
+            .map_err(HttpError::internal)?,
+        None => None,
     };
-    let mut batch = Batch::new();
-    CONTACTS
-        .put(&mut batch, &agent, &contact)
-        .map_err(HttpError::internal)?;
-    app.store
-        .commit(batch, Durable::Later)
-        .map_err(HttpError::internal)?;
+    // What a copy says of itself is not this agent's state.
+    if copy.is_none() {
+        note_contact(&app, &agent, received_ms, hello, fork)?;
+    } else if copy == Some(CopyWord::BecomeOwn) {
+        metrics::counter!("trenza_server_copies_told_total").increment(1);
+        tracing::warn!(agent.id = %agent, agent.instance = ?hello.instance, "two programs run under one id: this one is told to become an agent of its own");
+    }
     let welcome = Welcome {
         generation: app.generation,
         received_ms,
         sent_ms: app.clock.wall_ms(),
         lanes,
         write_keys: app.registry.write_keys(),
-        copy: None,
+        copy,
     };
     Ok(msgpack(&welcome))
 }
@@ -159,6 +189,51 @@ fn lineage(mut known: Vec<Lineage>, said: &[Lineage]) -> Vec<Lineage> {
     known
 }
 
+fn note_contact(
+    app: &App,
+    agent: &AgentId,
+    at_ms: i64,
+    hello: Hello,
+    fork: Option<String>,
+) -> Result<(), HttpError> {
+    let known = CONTACTS
+        .get(&*app.store, agent)
+        .map_err(HttpError::internal)?;
+    let (fork_before, lineage_before) =
+        known.map_or((None, Vec::new()), |row| (row.fork, row.lineage));
+    let contact = ContactRow {
+        at_ms,
+        lineage: lineage(lineage_before, &hello.lineage),
+        hello,
+        fork: fork.or(fork_before),
+    };
+    let mut batch = Batch::new();
+    CONTACTS
+        .put(&mut batch, agent, &contact)
+        .map_err(HttpError::internal)?;
+    app.store
+        .commit(batch, Durable::Later)
+        .map_err(HttpError::internal)
+}
+
+/// Refuses a frame of a start of the program that is not the current one: two copies that send under one id would fork its log
+/// again and again.
+fn check_instance(app: &App, agent: &AgentId, headers: &HeaderMap) -> Result<(), HttpError> {
+    let from = headers
+        .get(INSTANCE_HEADER)
+        .map(|value| value.to_str().unwrap_or_default().parse::<InstanceId>())
+        .transpose()
+        .map_err(|error| HttpError::bad_request("bad_instance", error.to_string()))?;
+    if copies::may_send(&*app.store, agent, from).map_err(HttpError::internal)? {
+        return Ok(());
+    }
+    Err(HttpError::conflict(
+        NOT_CURRENT,
+        "another start of this agent's program was heard later",
+    )
+    .hint("say hello: it decides which one goes on under this id"))
+}
+
 /// `POST /sync/v1/frame`
 pub async fn frame(
     State(app): State<App>,
@@ -168,6 +243,7 @@ pub async fn frame(
 ) -> Result<Response, HttpError> {
     let received_ms = app.clock.wall_ms();
     let agent = agent_of(&app, &peer)?;
+    check_instance(&app, &agent, &headers)?;
     let bytes: Bytes = body::read(&headers, body, FRAME_BODY_BYTES_MAX, Pace::default()).await?;
     let checked = tokio::task::spawn_blocking(move || {
         let frame = Frame::from_bytes(&bytes)

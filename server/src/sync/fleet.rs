@@ -83,10 +83,36 @@ pub struct AgentStatus {
     pub clock_offset_ms: Option<i64>,
     /// Free space where its log lies. Unit: bytes.
     pub disk_free_bytes: Option<u64>,
+    /// Of which agent it is a copy; none for one that a person enrolled.
+    pub copy_of: Option<CopyOf>,
+    /// Agents that are copies of it.
+    pub copies: Vec<AgentId>,
     /// A contradiction under known numbers: another copy of it exists.
     pub fork: Option<String>,
     /// Lanes that it left because of one, and where they go on.
     pub lineage: Vec<Lineage>,
+}
+
+/// Where a copy comes from: its folder was copied, and it became an agent of its own.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct CopyOf {
+    /// The agent whose folder was copied.
+    pub agent: AgentId,
+    /// The epoch in which the copy wrote last under that id.
+    pub epoch: Epoch,
+    /// When it became an agent of its own. RFC 3339.
+    pub at: String,
+}
+
+impl CopyOf {
+    /// As people and programs are told.
+    pub fn of(row: &AgentRow) -> Option<Self> {
+        row.copy_of.as_ref().map(|parent| Self {
+            agent: parent.agent,
+            epoch: parent.epoch,
+            at: format_ms(parent.at_ms),
+        })
+    }
 }
 
 /// Sequence numbers that were given out and are not stored.
@@ -144,6 +170,7 @@ pub fn read(view: &dyn View, registry: &Registry, now_ms: i64) -> Result<Fleet, 
             .cmp(&right.touchpoint)
             .then(left.id.cmp(&right.id))
     });
+    note_copies(&mut agents);
     let mut sums = Sums::default();
     for agent in &agents {
         sums.agents += 1;
@@ -154,6 +181,19 @@ pub fn read(view: &dyn View, registry: &Registry, now_ms: i64) -> Result<Fleet, 
         sums.missing += agent.missing;
     }
     Ok(Fleet { agents, sums })
+}
+
+/// Tells every agent of its copies.
+fn note_copies(agents: &mut [AgentStatus]) {
+    let mut copies: BTreeMap<AgentId, Vec<AgentId>> = BTreeMap::new();
+    for agent in agents.iter() {
+        if let Some(parent) = &agent.copy_of {
+            copies.entry(parent.agent).or_default().push(agent.id);
+        }
+    }
+    for agent in agents {
+        agent.copies = copies.remove(&agent.id).unwrap_or_default();
+    }
 }
 
 /// One agent: what it said against what is stored.
@@ -223,6 +263,8 @@ fn status(
                 .unwrap_or(contact.hello.wall_ms.saturating_sub(contact.at_ms))
         }),
         disk_free_bytes: hello.map(|hello| hello.disk_free_bytes),
+        copy_of: CopyOf::of(row),
+        copies: Vec::new(),
         fork: contact.and_then(|contact| contact.fork.clone()),
         lineage: contact.map_or_else(Vec::new, |contact| contact.lineage.clone()),
     }

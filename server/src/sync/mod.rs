@@ -3,6 +3,7 @@
 //! Owns durability and the place of every agent's frame. Never looks into an event: that is `evidence`.
 
 pub mod chain; // the chain as it is stored, number by number
+pub mod copies; // two programs under one id: which of them keeps it
 pub mod fleet; // what every agent said last, against what is stored
 pub mod log; // the log as received
 pub mod place; // where a frame lies in its lane: pure

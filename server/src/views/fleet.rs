@@ -43,7 +43,8 @@ struct Listed {
     clock_known: bool,
     version: String,
     disk: Option<String>,
-    lineage: Option<String>,
+    /// Lives of its log, of which agent it is a copy, and which are copies of it.
+    lineage: Vec<String>,
     fork: bool,
 }
 
@@ -96,7 +97,6 @@ fn shown(t: Lang, times: &Times, agent: &AgentStatus) -> Listed {
         .as_deref()
         .and_then(parse_time_ms)
         .map(|at_ms| times.shown(at_ms));
-    let lives = agent.epoch.filter(|epoch| *epoch > 1);
     Listed {
         id: agent.id.to_string(),
         touchpoint: agent.touchpoint.clone(),
@@ -110,19 +110,51 @@ fn shown(t: Lang, times: &Times, agent: &AgentStatus) -> Listed {
         clock_known: agent.clock_offset_ms.is_some(),
         version: agent.version.clone().unwrap_or_default(),
         disk: agent.disk_free_bytes.map(gigabytes),
-        lineage: lives.map(|epoch| match t {
-            Lang::Es => format!(
-                "Vida {epoch} de su registro: se restauró o se instaló de nuevo {} veces.",
-                epoch - 1
-            ),
-            Lang::En => format!(
-                "Life {epoch} of its log: restored or installed again {} times.",
-                epoch - 1
-            ),
-        }),
+        lineage: lineage(t, times, agent),
         fork: agent.fork.is_some(),
         last,
     }
+}
+
+/// Where it comes from, in sentences.
+fn lineage(t: Lang, times: &Times, agent: &AgentStatus) -> Vec<String> {
+    let mut out = Vec::new();
+    if let Some(parent) = &agent.copy_of {
+        let at = parse_time_ms(&parent.at).map_or_else(String::new, |ms| times.shown(ms).full);
+        let (of, epoch) = (parent.agent, parent.epoch);
+        out.push(match t {
+            Lang::Es => format!(
+                "Copia de {of} (vida {epoch} de su registro): su carpeta se copió; desde {at} es un agente propio."
+            ),
+            Lang::En => format!(
+                "Copy of {of} (life {epoch} of its log): its folder was copied; since {at} it is an agent of its own."
+            ),
+        });
+    }
+    if !agent.copies.is_empty() {
+        let list = agent
+            .copies
+            .iter()
+            .map(AgentId::to_string)
+            .collect::<Vec<_>>()
+            .join(", ");
+        let count = agent.copies.len() as u64;
+        out.push(format!(
+            "{}: {list}.",
+            t.count(
+                count,
+                ("copia de este agente", "copias de este agente"),
+                ("copy of this agent", "copies of this agent")
+            )
+        ));
+    }
+    if let Some(epoch) = agent.epoch.filter(|epoch| *epoch > 1) {
+        out.push(match t {
+            Lang::Es => format!("Vida {epoch} de su registro."),
+            Lang::En => format!("Life {epoch} of its log."),
+        });
+    }
+    out
 }
 
 /// Every gap in words. Of one that begins before the oldest number on the device, the first part is lost and the rest can come.

@@ -64,6 +64,7 @@ static APPLIER: LazyLock<Applier> = LazyLock::new(|| {
             write_key: WEB.into(),
             enrolled_ms: 0,
             state: AgentState::Active,
+            copy_of: None,
         };
         registry.put_agent(&id, &row, Batch::new()).unwrap();
     }

@@ -21,6 +21,7 @@ fn tablet(server: &Server, oldest: u64, state: AgentState) -> AgentId {
         write_key: "wk_4".into(),
         enrolled_ms: 0,
         state,
+        copy_of: None,
     };
     let head = LaneHead {
         epoch: 2,
@@ -79,7 +80,7 @@ async fn the_fleet_says_which_numbers_are_missing_and_whether_they_can_still_com
         "3 h adelantado",
         "hace 3 min",
         "7.4 GB",
-        "Hay dos copias de este agente",
+        "Su disco se restauró o se copió",
         "Vida 2 de su registro",
         "Huecos: 12",
     ] {

@@ -311,6 +311,7 @@ async fn a_tablet_is_invited_with_code_command_and_qr_and_revoked_after_asking()
         write_key: "wk_tablet".into(),
         enrolled_ms: 0,
         state: AgentState::Active,
+        copy_of: None,
     };
     server
         .app

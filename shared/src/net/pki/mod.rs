@@ -37,6 +37,8 @@ pub const CSR_BYTES_MAX: usize = 16 * 1024;
 const DAY_MS: i64 = 86_400_000;
 /// Certificates start a day early, for devices whose clock is behind.
 const SKEW_MS: i64 = DAY_MS;
+/// But never more than this part of their life, or a short one would begin as an old one.
+const SKEW_PART: i64 = 10;
 
 /// Why a key or certificate could not be made or read.
 #[derive(Debug, thiserror::Error)]
@@ -332,6 +334,22 @@ impl std::fmt::Debug for Ca {
     }
 }
 
+/// SHA-256 of the public key of a certificate request, whose sender holds the private one.
+///
+/// # Errors
+/// [`PkiError::BadRequest`] and [`PkiError::BadKeyKind`] for requests that are not acceptable.
+pub fn csr_key_hash(csr_pem: &str) -> Result<[u8; 32], PkiError> {
+    let key = request_key(csr_pem)?;
+    Ok(cert_fingerprint(key.der_bytes()))
+}
+
+/// The agent to whom a certificate (DER) was issued: its subject; `None` for any other certificate.
+pub fn cert_agent(der: &[u8]) -> Option<AgentId> {
+    let (_, cert) = x509_parser::parse_x509_certificate(der).ok()?;
+    let name = cert.subject().iter_common_name().next()?;
+    name.as_str().ok()?.parse().ok()
+}
+
 /// Reads a request and proves that its sender holds the key.
 fn request_key(csr_pem: &str) -> Result<rcgen::PublicKey, PkiError> {
     if csr_pem.len() > CSR_BYTES_MAX {
@@ -355,9 +373,10 @@ fn params(
 ) -> Result<(CertificateParams, i64, i64), PkiError> {
     // Certificates count whole seconds.
     let now_ms = now_ms - now_ms.rem_euclid(1000);
+    let life_ms = i64::from(days) * DAY_MS;
     let (from, to) = (
-        (now_ms - SKEW_MS).max(0),
-        (now_ms + i64::from(days) * DAY_MS).max(0),
+        (now_ms - SKEW_MS.min(life_ms / SKEW_PART)).max(0),
+        (now_ms + life_ms).max(0),
     );
     let at = |ms: i64| rcgen::date_time_ymd(1970, 1, 1) + Duration::from_millis(ms.unsigned_abs());
     let mut serial = [0u8; 16];

@@ -22,6 +22,7 @@ async fn the_fleet_shows_what_was_said_against_what_is_stored() {
         write_key: "wk".into(),
         enrolled_ms: 0,
         state: AgentState::Active,
+        copy_of: None,
     };
     let now_ms = trenza_shared::clock::parse_time_ms(crate::testing::NOW).unwrap();
     let hash = ChainHash([9; 32]);

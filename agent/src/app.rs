@@ -18,7 +18,7 @@ use tokio::{
 };
 use trenza_shared::{
     clock::{Clock, boot_id},
-    id::{AgentId, BootId, Epoch},
+    id::{AgentId, BootId, Epoch, InstanceId},
     metrics::{Metrics, ops_router},
     net::{
         serve::{Limits, ListenError, Listener, serve},
@@ -41,7 +41,7 @@ use crate::{
     state::{App, Parts, random, random_unit},
     status,
     sync::{
-        Around, Sender,
+        Around, Sender, copies,
         uplink::{CredentialsError, Uplink, replace},
     },
     tables::{KNOWN, SPACES, STATE},
@@ -150,7 +150,10 @@ impl Started {
     ) -> Result<Self, StartError> {
         config.check()?;
         let metrics = Metrics::install();
-        let id = config.id()?;
+        if let Err(error) = copies::finish(dir) {
+            tracing::warn!(error = %error, "a change of identity is not finished yet; trying again before the next talk");
+        }
+        let id = copies::own_id(dir).map_or_else(|| config.id(), Ok)?;
         let (rocks, damage) = open_store(&config, dir)?;
         let store: Arc<dyn Store> = rocks.clone();
         let (log, log_thread) = open_log(store.clone(), id, &dir.join(files::EPOCH), damage)?;
@@ -333,6 +336,7 @@ fn around(app: &App) -> Around {
     Around {
         clock: app.clock.clone(),
         boot: app.boot,
+        instance: InstanceId(random()),
         random: random_unit,
         disk_free: Arc::new(move || status::disk_free_bytes(&dir)),
         next_epoch: Arc::new(move || {

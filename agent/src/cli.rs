@@ -26,6 +26,7 @@ use crate::{
     enrol::{self, Invitation},
     log,
     status::{self, Status},
+    sync::copies,
     tables::{SERVER, SPACES, STATE, StateRow},
 };
 
@@ -160,7 +161,7 @@ async fn run(config: Config, dir: &Path) -> anyhow::Result<ExitCode> {
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
     let started = Started::new(config, dir, Arc::new(SystemClock)).await?;
     print(&serde_json::to_string(&started.ready)?)?;
-    tracing::info!(agent.id = %started.app.log.agent, log.epoch = started.app.log.epoch(), listen.http = %started.ready.http, "the agent runs");
+    tracing::info!(agent.id = %started.app.log.agent(), log.epoch = started.app.log.epoch(), listen.http = %started.ready.http, "the agent runs");
     let shutdown = async move {
         tokio::select! {
             _ = terminate.recv() => {}
@@ -189,7 +190,7 @@ async fn status_of(config: &Config, dir: &Path) -> anyhow::Result<Status> {
 fn stopped_status(config: &Config, dir: &Path) -> anyhow::Result<Status> {
     let folder = dir.join(&config.store.dir);
     let mut status = Status {
-        agent: config.id()?,
+        agent: copies::own_id(dir).map_or_else(|| config.id(), Ok)?,
         epoch: 0,
         head_seq: 0,
         acked_seq: 0,

@@ -22,6 +22,10 @@ pub mod files {
     pub const CERT: &str = "device.cert.pem";
     /// The server's certificate authority (PEM).
     pub const CA: &str = "ca.pem";
+    /// The key of an identity that this device asks for, since another copy of it runs.
+    pub const COPY_KEY: &str = "copy.key.pem";
+    /// The certificate of that identity, until it takes the place of the old one.
+    pub const COPY_CERT: &str = "copy.cert.pem";
     /// The settings: written last, so that its presence means that the rest is whole.
     pub const CONFIG: &str = "agent.toml";
     /// Highest epoch that this device used; outside the store, so that it outlives a damaged one.
@@ -61,7 +65,7 @@ pub struct Config {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct AgentSection {
-    /// Given at enrolment.
+    /// Given at enrolment. Holds until the device has a certificate, which says who it is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub id: Option<AgentId>,
     /// The place where it stands.
@@ -169,7 +173,7 @@ pub struct SyncSection {
 impl Default for SyncSection {
     fn default() -> Self {
         Self {
-            hello_every_ms: 30_000,
+            hello_every_ms: 20_000,
             retry_wait_ms_min: 1_000,
             retry_wait_ms_max: 30_000,
             refused_wait_ms_max: 600_000,

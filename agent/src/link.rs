@@ -128,6 +128,16 @@ impl LinkCell {
         self.remember(row)
     }
 
+    /// Forgets what the server has: the log goes on under another id.
+    ///
+    /// # Errors
+    /// The store cannot be written; it is forgotten all the same.
+    pub fn forget_lanes(&self) -> Result<(), StoreError> {
+        let mut row = (*self.state.borrow().told).clone();
+        row.lanes.clear();
+        self.remember(row)
+    }
+
     fn remember(&self, row: ServerRow) -> Result<(), StoreError> {
         let before = self.state.borrow().told.clone();
         self.state.send_modify(|link| {

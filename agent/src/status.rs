@@ -88,7 +88,7 @@ pub fn of(app: &App) -> Result<Status, StoreError> {
     let link = app.link.now();
     let sums = figures(&*app.store, &app.log.ends(), &link.told.lanes)?;
     Ok(Status {
-        agent: app.log.agent,
+        agent: app.log.agent(),
         epoch: app.log.epoch(),
         head_seq: sums.head,
         acked_seq: sums.acked,

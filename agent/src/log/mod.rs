@@ -81,7 +81,8 @@ pub struct Append {
 /// What the one writer is asked to do.
 enum Work {
     Append(Append),
-    Renew(StateRow),
+    /// A new epoch; of another id when one is named.
+    Renew(StateRow, Option<AgentId>),
     Leave(Epoch, Lane),
 }
 
@@ -100,8 +101,7 @@ pub struct Log {
     commits: GroupCommit<Writer>,
     heads: watch::Receiver<Arc<Heads>>,
     fingerprints: Fingerprints,
-    /// Who writes it.
-    pub agent: AgentId,
+    agent: watch::Receiver<AgentId>,
 }
 
 /// How the log starts: facts from outside that a fresh store needs.
@@ -169,6 +169,9 @@ impl Log {
         };
         let heads = heads(&*store, &state)?;
         let fingerprints = Fingerprints::default();
+        // An epoch has one writer: one that was begun under another id goes on under it until the log is renamed.
+        let agent = writer(&*store, state.epoch)?.unwrap_or(agent);
+        let (agent, agent_seen) = watch::channel(agent);
         let (told, heads_seen) = watch::channel(Arc::new(heads.clone()));
         let writer = Writer {
             store: store.clone(),
@@ -189,7 +192,7 @@ impl Log {
                 commits,
                 heads: heads_seen,
                 fingerprints,
-                agent,
+                agent: agent_seen,
             },
             thread,
         ))
@@ -223,7 +226,36 @@ impl Log {
             salt_root: salt_root.to_vec(),
             left: Vec::new(),
         };
-        self.commits.submit(Work::Renew(state), 1).await.map(drop)
+        self.commits
+            .submit(Work::Renew(state, None), 1)
+            .await
+            .map(drop)
+    }
+
+    /// Goes on under another id, in a new epoch, greater than any before.
+    ///
+    /// # Errors
+    /// The log goes on as it was.
+    pub async fn rename(
+        &self,
+        agent: AgentId,
+        epoch: Epoch,
+        salt_root: [u8; 32],
+    ) -> Result<(), GroupError<AppendError>> {
+        let state = StateRow {
+            epoch,
+            salt_root: salt_root.to_vec(),
+            left: Vec::new(),
+        };
+        self.commits
+            .submit(Work::Renew(state, Some(agent)), 1)
+            .await
+            .map(drop)
+    }
+
+    /// Under whose id it is written.
+    pub fn agent(&self) -> AgentId {
+        *self.agent.borrow()
     }
 
     /// Forgets a lane of an earlier epoch, once all it held was appended again.
@@ -295,6 +327,16 @@ pub fn heads(store: &dyn Store, state: &StateRow) -> Result<Heads, StoreError> {
         heads.entry((state.epoch, lane)).or_insert(Head::START);
     }
     Ok(heads)
+}
+
+/// Under whose id an epoch was written; none when it is empty.
+fn writer(store: &dyn Store, epoch: Epoch) -> Result<Option<AgentId>, StoreError> {
+    for lane in Lane::ALL {
+        if let Some((_, chunk)) = LOG.last(store, &(epoch, lane))? {
+            return Ok(Some(chunk.0.agent));
+        }
+    }
+    Ok(None)
 }
 
 fn salt_root(state: &StateRow) -> Result<SaltRoot, StoreError> {

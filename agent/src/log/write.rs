@@ -18,7 +18,7 @@ use crate::tables::{ChunkRow, LOG, STATE, StateRow};
 
 pub(super) struct Writer {
     pub store: Arc<dyn Store>,
-    pub agent: AgentId,
+    pub agent: watch::Sender<AgentId>,
     pub salt_root: SaltRoot,
     pub state: StateRow,
     pub heads: Heads,
@@ -95,10 +95,14 @@ impl Writer {
     /// A new epoch, or a lane that is left.
     fn change(&mut self, work: Work) -> Result<(), StoreError> {
         let mut state = self.state.clone();
+        let mut renamed = None;
         match work {
             Work::Append(_) => return Ok(()),
-            Work::Renew(new) if new.epoch <= state.epoch => return Ok(()),
-            Work::Renew(new) => (state.epoch, state.salt_root) = (new.epoch, new.salt_root),
+            Work::Renew(new, _) if new.epoch <= state.epoch => return Ok(()),
+            Work::Renew(new, agent) => {
+                (state.epoch, state.salt_root) = (new.epoch, new.salt_root);
+                renamed = agent;
+            }
             Work::Leave(epoch, lane)
                 if state.left.contains(&(epoch, lane)) || epoch >= state.epoch =>
             {
@@ -112,6 +116,9 @@ impl Writer {
         self.unsure = true;
         self.store.commit(batch, Durable::Yes)?;
         (self.state, self.salt_root) = (state, salt_root);
+        if let Some(agent) = renamed {
+            self.agent.send_replace(agent);
+        }
         let heads = super::heads(&*self.store, &self.state)?;
         self.settled(heads);
         Ok(())
@@ -153,7 +160,7 @@ impl Writer {
                 let first = head.seq + 1;
                 let key = self.salt_root.block_key(self.state.epoch, lane, first);
                 let frame = Frame {
-                    agent: self.agent,
+                    agent: *self.agent.borrow(),
                     epoch: self.state.epoch,
                     lane,
                     first,

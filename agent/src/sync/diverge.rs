@@ -58,15 +58,15 @@ impl Sender {
             self.link.now().told,
         );
         for found in blocking(move || diverged(&*store, &heads, &told.lanes)).await? {
-            self.leave(found).await?;
+            self.leave(found, 0).await?;
         }
         Ok(())
     }
 
-    /// Goes on in a new epoch where needed, and appends there what the lane holds.
-    pub(super) async fn leave(&self, found: Divergence) -> Result<(), TalkError> {
+    /// Goes on in a new epoch where needed, and appends there what the lane holds after a number.
+    pub(super) async fn leave(&self, found: Divergence, after: Seq) -> Result<(), TalkError> {
         let local = |error: &dyn std::fmt::Display| TalkError::Local(error.to_string());
-        tracing::warn!(log.epoch = found.epoch, log.lane = ?found.lane, "the server has another history of this log; going on in a new epoch");
+        tracing::warn!(log.epoch = found.epoch, log.lane = ?found.lane, "this log cannot go on; what it holds goes on in a later epoch");
         if found.epoch == self.log.epoch() {
             let next = self.around.next_epoch.clone();
             let (epoch, salt_root) = blocking(move || next()).await?;
@@ -80,7 +80,7 @@ impl Sender {
             .ends()
             .get(&(found.epoch, found.lane))
             .map_or(0, |head| head.seq);
-        let mut after: Seq = 0;
+        let mut after = after;
         while after < head {
             let store = self.log.store().clone();
             let Some(frame) =

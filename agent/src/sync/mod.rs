@@ -3,6 +3,7 @@
 //! Owns the one talk with the server. Never loses an event: it only reads the log, and deletes what the server archived. Works
 //! with fixed memory however large the backlog: one frame at a time.
 
+pub mod copies; // two programs under one id
 pub mod diverge; // lanes that the server cannot follow
 pub mod plan; // what to send, how long to wait: pure
 #[cfg(test)]
@@ -19,9 +20,11 @@ use tokio::{
 };
 use trenza_shared::{
     clock::Clock,
-    id::{BootId, Epoch, Seq},
+    id::{BootId, Epoch, InstanceId, Nonce, Seq},
     store::{Store, StoreError},
-    wire::sync::{Ack, Hello, LANES_MAX, LaneHead},
+    wire::sync::{
+        Ack, CERTIFICATE_EXPIRED, CopyWord, Hello, LANES_MAX, LaneHead, NOT_CURRENT, Welcome,
+    },
 };
 
 use crate::{
@@ -36,6 +39,8 @@ use uplink::{TalkError, Uplink};
 
 /// Most gaps and forks sorted out in one talk before it is broken off.
 const TURNS_MAX: usize = 16;
+/// Most hellos in a row about copies: asked for a proof, told to become an own agent, and once more.
+const COPY_TURNS_MAX: usize = 6;
 /// Most steps of deleting after one hello.
 const PRUNE_STEPS_MAX: usize = 256;
 const HOUR_MS: i64 = 3_600_000;
@@ -47,6 +52,8 @@ pub struct Around {
     pub clock: Arc<dyn Clock>,
     /// This boot.
     pub boot: BootId,
+    /// This start of the program.
+    pub instance: InstanceId,
     /// A random number in 0..1.
     pub random: fn() -> f64,
     /// Free space where the log lives. Unit: bytes.
@@ -203,7 +210,16 @@ impl Sender {
                 )));
             };
             let (first, count) = (frame.first, frame.count);
-            let trouble = match self.uplink.frame(&frame).await? {
+            let ack = match self.uplink.frame(&frame, self.around.instance).await {
+                Err(error) if error.is_refused_as(NOT_CURRENT) && turns < TURNS_MAX => {
+                    // Another start of this agent was heard later: the hello says which one goes on.
+                    turns += 1;
+                    self.hello_boot_ms = None;
+                    continue;
+                }
+                ack => ack?,
+            };
+            let trouble = match ack {
                 Ack::Stored(have) => {
                     let went_on = have.acked > push.after;
                     metrics::counter!("trenza_agent_sent_entries_total")
@@ -249,15 +265,51 @@ impl Sender {
                     "the log diverges again and again".into(),
                 ));
             }
-            self.leave(trouble).await?;
+            self.leave(trouble, 0).await?;
         }
     }
 
     async fn hello(&mut self) -> Result<(), TalkError> {
+        self.be_oneself().await?;
+        let mut proof = None;
+        for _ in 0..COPY_TURNS_MAX {
+            let (welcome, offset) = self.say_hello(proof).await?;
+            match welcome.copy {
+                None => return self.welcomed(welcome, offset).await,
+                Some(CopyWord::Prove(nonce)) => proof = Some(nonce),
+                Some(CopyWord::BecomeOwn) => {
+                    proof = None;
+                    // What the server has of the log under the old id need not be sent under the new one.
+                    self.link
+                        .welcome(welcome, offset)
+                        .map_err(|error| TalkError::Local(error.to_string()))?;
+                    self.become_own().await?;
+                }
+            }
+        }
+        Err(TalkError::Disagreement(
+            "the server asks again and again which copy this is".into(),
+        ))
+    }
+
+    /// One hello; under a certificate that has expired, once more with a new one.
+    async fn say_hello(
+        &mut self,
+        proof: Option<Nonce>,
+    ) -> Result<(Welcome, Option<i64>), TalkError> {
         let clock = self.around.clock.clone();
-        let hello = self.what_to_say().await?;
-        let sent_boot_ms = clock.boottime_ms();
-        let welcome = self.uplink.hello(&hello).await?;
+        let mut hello = self.what_to_say().await?;
+        hello.proof = proof;
+        let mut sent_boot_ms = clock.boottime_ms();
+        let welcome = match self.uplink.hello(&hello).await {
+            Err(error) if error.is_refused_as(CERTIFICATE_EXPIRED) => {
+                self.uplink.renew().await?;
+                tracing::info!("the certificate had expired and was renewed");
+                sent_boot_ms = clock.boottime_ms();
+                self.uplink.hello(&hello).await?
+            }
+            welcome => welcome?,
+        };
         let answered_boot_ms = clock.boottime_ms();
         self.hello_boot_ms = Some(answered_boot_ms);
         self.offsets.add(Talk {
@@ -268,6 +320,11 @@ impl Sender {
         });
         let offset = self.offsets.offset_ms(clock.wall_ms(), clock.boottime_ms());
         self.uplink.time().saw_server_time_ms(welcome.sent_ms);
+        Ok((welcome, offset))
+    }
+
+    async fn welcomed(&mut self, welcome: Welcome, offset: Option<i64>) -> Result<(), TalkError> {
+        let clock = self.around.clock.clone();
         let server_ms = welcome.sent_ms;
         let before = self.link.now().told.generation;
         if before != 0 && before != welcome.generation {
@@ -319,7 +376,7 @@ impl Sender {
         })
         .await?;
         Ok(Hello {
-            agent: self.log.agent,
+            agent: self.log.agent(),
             program: env!("CARGO_PKG_VERSION").into(),
             epoch: self.log.epoch(),
             lanes,
@@ -330,7 +387,7 @@ impl Sender {
             clock_offset_ms: told.clock_offset_ms,
             disk_free_bytes: (self.around.disk_free)(),
             lineage: Vec::new(),
-            instance: None,
+            instance: Some(self.around.instance),
             proof: None,
         })
     }

@@ -268,6 +268,7 @@ impl World {
         let around = Around {
             clock: self.clock.clone(),
             boot: BootId([1; 16]),
+            instance: InstanceId(random()),
             random: || 0.5,
             disk_free: Arc::new(|| 1 << 30),
             next_epoch: Arc::new(move || {
@@ -470,12 +471,12 @@ async fn a_revoked_agent_keeps_its_visits_and_says_so() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_certificate_past_two_thirds_of_its_life_is_renewed() {
-    // It began a day before now and lives one day more: half of its life is over.
+    // It began a tenth of a day before now and lives one day more.
     let world = World::with_certificate_days(1).await;
     let before = std::fs::read_to_string(world.dir.path().join(files::CERT)).unwrap();
     world.clock.advance_ms(0);
     let validity = uplink::Validity::of(&pki::read_chain(&before).unwrap()[0]).unwrap();
-    assert!(!validity.wants_renewal(NOW) && validity.wants_renewal(NOW + 12 * HOUR_MS));
+    assert!(!validity.wants_renewal(NOW) && validity.wants_renewal(NOW + 16 * HOUR_MS));
     let time = TlsTime::new(world.clock.clone(), 0);
     let mut uplink =
         Uplink::open(world.dir.path(), &world.url, time, Duration::from_secs(20)).unwrap();
@@ -484,7 +485,7 @@ async fn a_certificate_past_two_thirds_of_its_life_is_renewed() {
         std::fs::read_to_string(world.dir.path().join(files::CERT)).unwrap(),
         before
     );
-    assert!(!uplink.validity().unwrap().wants_renewal(NOW + 12 * HOUR_MS));
+    assert!(!uplink.validity().unwrap().wants_renewal(NOW + 16 * HOUR_MS));
     assert_eq!(world.fake.renewals.load(Ordering::SeqCst), 1);
     assert!(!world.dir.path().join("device.cert.next").exists());
 }

@@ -9,9 +9,10 @@ use std::{
     time::Duration,
 };
 
-use http::{HeaderMap, HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use serde::{Deserialize, Serialize};
 use trenza_shared::{
+    id::InstanceId,
     net::{
         client::{Client, ClientError, ClientLimits, Response},
         pki::{self, DeviceKey, PkiError},
@@ -20,7 +21,7 @@ use trenza_shared::{
     wire::{
         Shape, WireError,
         frame::Frame,
-        sync::{Ack, Hello, Welcome},
+        sync::{Ack, Hello, INSTANCE_HEADER, Welcome},
     },
 };
 
@@ -30,6 +31,7 @@ use crate::config::files;
 const ANSWER_BYTES_MAX: usize = 1024 * 1024;
 /// Longest wait for a connection.
 const CONNECT_MAX: Duration = Duration::from_secs(10);
+const MESSAGE_PACK: &str = "application/msgpack";
 /// How often a quiet connection is asked whether it is alive.
 const PING_EVERY: Duration = Duration::from_secs(10);
 
@@ -102,6 +104,11 @@ impl TalkError {
                 ..
             }
         )
+    }
+
+    /// The server said no under this name.
+    pub fn is_refused_as(&self, name: &str) -> bool {
+        matches!(self, Self::Refused { code, .. } if code == name)
     }
 
     /// When the server wants to be asked again. Unit: seconds.
@@ -210,18 +217,23 @@ impl Uplink {
     /// [`TalkError`].
     pub async fn hello(&self, hello: &Hello) -> Result<Welcome, TalkError> {
         let answer = self
-            .call("hello", hello.to_bytes(), "application/msgpack")
+            .call("hello", hello.to_bytes(), MESSAGE_PACK, HeaderMap::new())
             .await?;
         Ok(Welcome::from_bytes(&answer.body)?)
     }
 
-    /// Sends a frame.
+    /// Sends a frame of this start of the program.
     ///
     /// # Errors
     /// [`TalkError`]; it is unknown then whether the server has it.
-    pub async fn frame(&self, frame: &Frame) -> Result<Ack, TalkError> {
+    pub async fn frame(&self, frame: &Frame, instance: InstanceId) -> Result<Ack, TalkError> {
+        let instance = HeaderValue::from_str(&instance.to_string())
+            .map_err(|error| TalkError::Local(error.to_string()))?;
+        let headers = [(HeaderName::from_static(INSTANCE_HEADER), instance)]
+            .into_iter()
+            .collect();
         let answer = self
-            .call("frame", frame.to_bytes(), "application/msgpack")
+            .call("frame", frame.to_bytes(), MESSAGE_PACK, headers)
             .await?;
         Ok(Ack::from_bytes(&answer.body)?)
     }
@@ -237,15 +249,37 @@ impl Uplink {
             .map_err(CredentialsError::from)?;
         let body = serde_json::to_vec(&RenewRequest { csr: &csr })
             .map_err(|error| TalkError::Local(error.to_string()))?;
-        let answer = self.call("renew", body, "application/json").await?;
+        let answer = self.post_json("renew", body).await?;
         let renewed: RenewAnswer = serde_json::from_slice(&answer.body)
             .map_err(|error| WireError::malformed("renewed certificate", error))?;
         pki::read_chain(&renewed.certificate).map_err(CredentialsError::from)?;
         let path = self.dir.join(files::CERT);
         replace(&path, renewed.certificate.as_bytes())
             .map_err(|cause| CredentialsError::Unwritable { path, cause })?;
+        Ok(self.reload()?)
+    }
+
+    /// The folder of the credentials.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// Reads the credentials again, and uses them from the next connection on.
+    ///
+    /// # Errors
+    /// [`CredentialsError`]; those in use stay so.
+    pub fn reload(&mut self) -> Result<(), CredentialsError> {
         (self.client, self.validity) = (self.connect)(&self.dir, &self.time, self.request)?;
         Ok(())
+    }
+
+    /// Calls with JSON.
+    ///
+    /// # Errors
+    /// [`TalkError`].
+    pub async fn post_json(&self, what: &str, body: Vec<u8>) -> Result<Response, TalkError> {
+        self.call(what, body, "application/json", HeaderMap::new())
+            .await
     }
 
     async fn call(
@@ -253,11 +287,10 @@ impl Uplink {
         what: &str,
         body: Vec<u8>,
         kind: &'static str,
+        mut headers: HeaderMap,
     ) -> Result<Response, TalkError> {
         let url = format!("{}/sync/v1/{what}", self.base);
-        let headers: HeaderMap = [(header::CONTENT_TYPE, HeaderValue::from_static(kind))]
-            .into_iter()
-            .collect();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
         let answer = self.client.post(&url, headers, body).await?;
         if answer.status == StatusCode::OK {
             return Ok(answer);

@@ -1,6 +1,11 @@
 //! An agent with its folder.
 
-use std::{collections::BTreeMap, path::PathBuf, process::Command};
+use std::{
+    collections::BTreeMap,
+    fs, io,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use anyhow::{Context as _, ensure};
 use serde_json::Value;
@@ -53,6 +58,23 @@ impl Agent {
     /// It does not run.
     pub fn up(&self) -> &Running {
         self.running.as_ref().expect("the agent runs")
+    }
+
+    /// Copies its folder as it is now, whether it runs or not, as a disk image would: the copy may hold files of different moments.
+    ///
+    /// # Errors
+    /// A file cannot be read or written.
+    pub fn copied_to(&self, dir: &Path) -> anyhow::Result<Self> {
+        copy_folder(&self.dir, dir)?;
+        let env = self.env.iter().map(|(key, value)| match key.as_str() {
+            "TRENZA_LISTEN__HTTP" | "TRENZA_LISTEN__OPS" => (key.clone(), "127.0.0.1:0".to_owned()),
+            _ => (key.clone(), value.clone()),
+        });
+        Ok(Self {
+            dir: dir.to_owned(),
+            env: env.collect(),
+            running: None,
+        })
     }
 
     /// Asks it to stop and waits.
@@ -131,4 +153,22 @@ impl Agent {
         })
         .await
     }
+}
+
+/// Copies files and folders; what vanishes meanwhile is left out, and so are sockets.
+fn copy_folder(from: &Path, to: &Path) -> anyhow::Result<()> {
+    fs::create_dir_all(to)?;
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        let (kind, path) = (entry.file_type()?, to.join(entry.file_name()));
+        if kind.is_dir() {
+            copy_folder(&entry.path(), &path)?;
+        } else if kind.is_file() {
+            match fs::copy(entry.path(), &path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
+                _ => {}
+            }
+        }
+    }
+    Ok(())
 }

@@ -1,5 +1,6 @@
 //! End-to-end tests through the real programs.
 
+mod clones; // copies and restored images of an agent
 mod crash; // kill -9 in the middle
-mod fleet; // enrolment, revocation, restored images
+mod fleet; // enrolment, revocation
 mod hostile; // bad input on every listener

@@ -121,7 +121,7 @@ impl Agent {
     /// # Errors
     /// `agent.toml` cannot be read.
     pub fn write_key(&self) -> anyhow::Result<String> {
-        let text = std::fs::read_to_string(self.config())?;
+        let text = fs::read_to_string(self.config())?;
         let line = text
             .lines()
             .find(|line| line.trim_start().starts_with("write_key"))

@@ -232,24 +232,18 @@ async fn a_copy_that_is_killed_while_it_changes_its_id_gets_one_id() -> anyhow::
         copies.push(first.copied_to(&home.path().join(format!("copy-{number}")))?);
     }
     for (number, copy) in copies.iter_mut().enumerate() {
+        // Killed at the first sign of each step on the disk, or after the last where a step was too quick to be seen.
+        let sign = ["copy.key.pem", "copy.cert.pem", "device.cert.pem", "epoch"][number];
+        let state = |name: &str| std::fs::read(copy.dir.join(name)).ok();
+        let (before, certificate) = (state(sign), state("device.cert.pem"));
         copy.start()?;
         capture(copy, &format!("copy-{number}")).await?;
-        // Killed as early, and each one a little later, as the files on the disk show.
-        let sign = ["copy.key.pem", "copy.cert.pem", "epoch", "device.cert.pem"][number];
-        let path = copy.dir.join(sign);
-        let before = std::fs::read(&path).ok();
+        let state = |name: &str| std::fs::read(copy.dir.join(name)).ok();
         let began = Instant::now();
-        while std::fs::read(&path).ok() == before && began.elapsed() < PATIENCE {
+        while state(sign) == before && state("device.cert.pem") == certificate {
+            ensure!(began.elapsed() < PATIENCE, "the copy never began to change");
             tokio::task::yield_now().await;
-            // The certificate's first name lasts a moment: whoever misses it sees the last one.
-            if sign == "copy.cert.pem"
-                && std::fs::read(copy.dir.join("epoch")).ok()
-                    != std::fs::read(first.dir.join("epoch")).ok()
-            {
-                break;
-            }
         }
-        ensure!(began.elapsed() < PATIENCE, "the copy never began to change");
         copy.kill()?;
         copy.start()?;
     }

@@ -36,7 +36,8 @@ use crate::{
 /// Who this device is: the subject of its certificate; none where it cannot be read.
 pub fn own_id(dir: &Path) -> Option<AgentId> {
     let text = fs::read_to_string(dir.join(files::CERT)).ok()?;
-    pki::cert_agent(pki::read_chain(&text).ok()?.first()?)
+    let chain = pki::read_chain(&text).ok()?;
+    Some(pki::cert_owner(chain.first()?)?.agent)
 }
 
 /// Finishes a change of identity that has begun: with the new certificate on the disk, the new key and the certificate take the
@@ -145,7 +146,8 @@ impl Sender {
         let granted: CopyAnswer = serde_json::from_slice(&answer.body)
             .map_err(|error| WireError::malformed("identity of a copy", error))?;
         let chain = pki::read_chain(&granted.certificate).map_err(CredentialsError::from)?;
-        if chain.first().and_then(|leaf| pki::cert_agent(leaf)) != Some(granted.agent) {
+        let owner = chain.first().and_then(|leaf| pki::cert_owner(leaf));
+        if owner.map(|owner| owner.agent) != Some(granted.agent) {
             return Err(WireError::malformed(
                 "identity of a copy",
                 "its certificate names another agent",

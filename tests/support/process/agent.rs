@@ -146,7 +146,9 @@ impl Agent {
         until("the agent has nothing waiting", || async {
             let status = http.get(&url).await?;
             ensure!(
-                status["waiting"] == 0 && status["head_seq"] == status["acked_seq"],
+                status["waiting"] == 0
+                    && status["head_seq"] == status["acked_seq"]
+                    && status["server"] == "up",
                 "{status}"
             );
             Ok(status)

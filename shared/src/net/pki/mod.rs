@@ -343,13 +343,6 @@ pub fn csr_key_hash(csr_pem: &str) -> Result<[u8; 32], PkiError> {
     Ok(cert_fingerprint(key.der_bytes()))
 }
 
-/// The agent to whom a certificate (DER) was issued: its subject; `None` for any other certificate.
-pub fn cert_agent(der: &[u8]) -> Option<AgentId> {
-    let (_, cert) = x509_parser::parse_x509_certificate(der).ok()?;
-    let name = cert.subject().iter_common_name().next()?;
-    name.as_str().ok()?.parse().ok()
-}
-
 /// Reads a request and proves that its sender holds the key.
 fn request_key(csr_pem: &str) -> Result<rcgen::PublicKey, PkiError> {
     if csr_pem.len() > CSR_BYTES_MAX {

@@ -3,12 +3,9 @@
 //! Owns the order: settings, store, ports, ready line; then sending; SIGTERM drains. Always starts: a damaged store is moved
 //! aside, an absent server is waited for, an expired certificate or a wrong clock stops nothing.
 
-use std::{
-    fs, io,
-    path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+mod start;
+
+use std::{path::Path, sync::Arc, time::Duration};
 
 use serde::Serialize;
 use tokio::{
@@ -18,33 +15,28 @@ use tokio::{
 };
 use trenza_shared::{
     clock::{Clock, boot_id},
-    id::{AgentId, BootId, Epoch, InstanceId},
+    id::{BootId, InstanceId},
     metrics::{Metrics, ops_router},
     net::{
         serve::{Limits, ListenError, Listener, serve},
         tls::TlsTime,
     },
-    store::{
-        Batch, Durable, RocksStore, Space, Store, StoreError,
-        rocks::{Damage, RocksOptions, open_or_quarantine},
-    },
+    store::{Batch, Durable, RocksStore, Space, Store, StoreError, rocks::RocksOptions},
 };
+
+use start::Marker;
 
 use crate::{
     config::{Config, ConfigError, files},
     http,
     link::{self, LinkCell},
-    log::{Fresh, Log},
     merge::Today,
     reserve::Reserve,
     settle,
     state::{App, Parts, random, random_unit},
     status,
-    sync::{
-        Around, Sender, copies,
-        uplink::{CredentialsError, Uplink, replace},
-    },
-    tables::{KNOWN, SPACES, STATE},
+    sync::{Around, Sender, copies, uplink::Uplink},
+    tables::{KNOWN, LOG, STATE},
 };
 
 /// How often the store is asked whether it works.
@@ -71,20 +63,9 @@ pub enum StartError {
     /// The store: it is open elsewhere, the disk is full, or permissions lack.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The device's key and certificates.
-    #[error(transparent)]
-    Credentials(#[from] CredentialsError),
     /// A port.
     #[error(transparent)]
     Listen(#[from] ListenError),
-    /// The epoch file.
-    #[error("cannot read or write {}: {cause}; it must hold one number", path.display())]
-    Epoch {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        cause: io::Error,
-    },
 }
 
 /// The addresses at which it really listens.
@@ -109,6 +90,7 @@ pub struct Started {
     local: Option<Listener>,
     sender: Sender,
     rocks: Arc<RocksStore>,
+    marker: Arc<Marker>,
     log_thread: std::thread::JoinHandle<()>,
 }
 
@@ -118,23 +100,8 @@ pub fn store_options(config: &Config) -> RocksOptions {
         cache_bytes: config.store.cache_bytes,
         write_buffer_bytes: config.store.write_buffer_bytes,
         point_lookups: vec![KNOWN.space()],
+        plain: vec![LOG.space()],
         ..RocksOptions::default()
-    }
-}
-
-/// The highest epoch that this device used; 0 where there is no file yet.
-fn read_epoch(path: &Path) -> Result<Epoch, StartError> {
-    let failed = |cause| StartError::Epoch {
-        path: path.to_owned(),
-        cause,
-    };
-    match fs::read_to_string(path) {
-        Ok(text) => text
-            .trim()
-            .parse()
-            .map_err(|error| failed(io::Error::new(io::ErrorKind::InvalidData, error))),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(0),
-        Err(error) => Err(failed(error)),
     }
 }
 
@@ -154,27 +121,20 @@ impl Started {
             tracing::warn!(error = %error, "a change of identity is not finished yet; trying again before the next talk");
         }
         let id = copies::own_id(dir).map_or_else(|| config.id(), Ok)?;
-        let (rocks, damage) = open_store(&config, dir)?;
+        let marker = Arc::new(Marker::new(dir.join(files::EPOCH)));
+        let (rocks, log, log_thread) = start::open(&config, dir, id, &marker)?;
         let store: Arc<dyn Store> = rocks.clone();
-        let (log, log_thread) = open_log(store.clone(), id, &dir.join(files::EPOCH), damage)?;
         let link = Arc::new(LinkCell::open(store.clone(), clock.wall_ms())?);
         let time = TlsTime::new(clock.clone(), link.now().told.server_ms);
         let request = Duration::from_millis(config.sync.request_ms_max);
-        let uplink = Uplink::open(dir, &config.server.agents_url, time, request)?;
+        let uplink = Uplink::open(dir, &config.server.agents_url, time, request);
         let limits = Limits {
             drain: DRAIN_MAX,
             ..Limits::default()
         };
         let listener = Listener::bind(config.listen.http, None, limits.clone()).await?;
         let ops = Listener::bind(config.listen.ops, None, limits.clone()).await?;
-        let local = match Listener::bind_unix(&dir.join(files::SOCKET), limits).await {
-            Ok(local) => Some(local),
-            // A path too long for a socket must not keep an agent from taking visits in.
-            Err(error) => {
-                tracing::warn!(error = %error, "no local socket: ask GET /v1/status instead of trenza-agent status");
-                None
-            }
-        };
+        let local = start::local_socket(&dir.join(files::SOCKET), limits).await;
         let ready = Ready {
             ready: true,
             http: listener.url(),
@@ -196,7 +156,13 @@ impl Started {
             metrics,
             config,
         });
-        let sender = Sender::new(log, link, app.config.sync.clone(), uplink, around(&app));
+        let sender = Sender::new(
+            log,
+            link,
+            app.config.sync.clone(),
+            uplink,
+            around(&app, marker.clone()),
+        );
         Ok(Self {
             app,
             ready,
@@ -205,6 +171,7 @@ impl Started {
             local,
             sender,
             rocks,
+            marker,
             log_thread,
         })
     }
@@ -218,6 +185,7 @@ impl Started {
             local,
             sender,
             rocks,
+            marker,
             log_thread,
             ..
         } = self;
@@ -229,7 +197,7 @@ impl Started {
             tokio::spawn(serve(http, http::routes(&app), stopped(stopping.clone()))),
             tokio::spawn(serve(ops, ops_routes(&app), stopped(stopping.clone()))),
             tokio::spawn(sender.run(stopping.clone())),
-            tokio::spawn(mend(app.clone(), rocks.clone(), stopping.clone())),
+            tokio::spawn(mend(app.clone(), rocks.clone(), marker, stopping.clone())),
             tokio::spawn(gauges(app.clone(), stopping.clone())),
             tokio::spawn(settle::run(app.clone(), rocks.clone(), stopping.clone())),
         ];
@@ -263,63 +231,6 @@ impl Started {
     }
 }
 
-fn open_store(
-    config: &Config,
-    dir: &Path,
-) -> Result<(Arc<RocksStore>, Option<Damage>), StartError> {
-    let mut spaces = SPACES.to_vec();
-    spaces.push(PROBE);
-    let (store, damage) =
-        open_or_quarantine(dir.join(&config.store.dir), &spaces, store_options(config))?;
-    match &damage {
-        Some(Damage::Repaired { reason }) => {
-            tracing::error!(error = %reason, "the store was damaged and repaired; going on in a new epoch")
-        }
-        Some(Damage::SetAside { reason, folder }) => {
-            tracing::error!(error = %reason, store.aside = %folder.display(), "the store was damaged beyond repair and moved aside; starting empty in a new epoch");
-        }
-        None => {}
-    }
-    Ok((Arc::new(store), damage))
-}
-
-fn open_log(
-    store: Arc<dyn Store>,
-    id: AgentId,
-    marker: &Path,
-    damage: Option<Damage>,
-) -> Result<(Log, std::thread::JoinHandle<()>), StartError> {
-    let used = read_epoch(marker)?;
-    let fresh = Fresh {
-        epoch: used + 1,
-        salt_root: random(),
-        damaged: damage.is_some(),
-    };
-    // Before the first entry of a new epoch is written: the marker may be ahead of the store, never behind.
-    let (log, thread) = match STATE.get(&*store, &())? {
-        Some(state) if !fresh.damaged => {
-            write_epoch(marker, used.max(state.epoch), used)?;
-            Log::open(store, id, fresh)?
-        }
-        other => {
-            let epoch = fresh.epoch.max(other.map_or(0, |state| state.epoch + 1));
-            write_epoch(marker, epoch, used)?;
-            Log::open(store, id, Fresh { epoch, ..fresh })?
-        }
-    };
-    Ok((log, thread))
-}
-
-fn write_epoch(marker: &Path, epoch: Epoch, used: Epoch) -> Result<(), StartError> {
-    if epoch == used {
-        return Ok(());
-    }
-    replace(marker, format!("{epoch}\n").as_bytes()).map_err(|cause| StartError::Epoch {
-        path: marker.to_owned(),
-        cause,
-    })
-}
-
 /// Derived from the store's secret, so that it outlives a restart.
 fn form_key(store: &dyn Store) -> Result<[u8; 32], StoreError> {
     let root = STATE
@@ -329,9 +240,7 @@ fn form_key(store: &dyn Store) -> Result<[u8; 32], StoreError> {
     Ok(blake3::derive_key("trenza-agent 2026 kiosk forms", &root))
 }
 
-fn around(app: &App) -> Around {
-    let marker = app.dir.join(files::EPOCH);
-    let taking = Mutex::new(());
+fn around(app: &App, marker: Arc<Marker>) -> Around {
     let dir = app.dir.clone();
     Around {
         clock: app.clock.clone(),
@@ -339,12 +248,7 @@ fn around(app: &App) -> Around {
         instance: InstanceId(random()),
         random: random_unit,
         disk_free: Arc::new(move || status::disk_free_bytes(&dir)),
-        next_epoch: Arc::new(move || {
-            let _one = taking.lock().unwrap_or_else(PoisonError::into_inner);
-            let used = read_epoch(&marker).map_err(io::Error::other)?;
-            write_epoch(&marker, used + 1, used).map_err(io::Error::other)?;
-            Ok((used + 1, random()))
-        }),
+        next_epoch: Arc::new(move |used| Ok((marker.next(used), random()))),
         wake: app.send_now.clone(),
     }
 }
@@ -375,8 +279,13 @@ async fn probe(app: &App) -> Result<(), String> {
         .map_err(|error| error.to_string())
 }
 
-/// Opens the store again after an error of the disk.
-async fn mend(app: App, rocks: Arc<RocksStore>, mut stop: watch::Receiver<bool>) {
+/// Opens the store again after an error of the disk, and goes on with an empty one where it is damaged.
+async fn mend(
+    app: App,
+    rocks: Arc<RocksStore>,
+    marker: Arc<Marker>,
+    mut stop: watch::Receiver<bool>,
+) {
     app.mend.notify_one();
     loop {
         tokio::select! {
@@ -396,12 +305,17 @@ async fn mend(app: App, rocks: Arc<RocksStore>, mut stop: watch::Receiver<bool>)
                         "the disk is full: the reserve was given back so that visits and acknowledgements still find room"
                     );
                 }
-                Some((error, rocks.reopen()))
+                let again = start::mend(&rocks, &error);
+                Some((error, again))
             }
         });
         match mended.await {
-            Ok(Some((error, Ok(())))) => {
+            Ok(Some((error, Ok(None)))) => {
                 tracing::warn!(error = %error, "the store had failed and was opened again")
+            }
+            Ok(Some((error, Ok(Some(aside))))) => {
+                tracing::error!(error = %error, store.aside = %aside.display(), "the store was damaged and moved aside; going on empty in a new epoch");
+                start::renew(&app, &marker).await;
             }
             Ok(Some((error, Err(again)))) => {
                 tracing::error!(error = %error, error.again = %again, "the store failed and cannot be opened again yet");

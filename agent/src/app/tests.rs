@@ -1,7 +1,10 @@
+use std::fs;
+
 use ::http::HeaderMap;
 use tokio::sync::oneshot;
 use trenza_shared::{
     clock::TestClock,
+    id::AgentId,
     net::{
         client::{Client, ClientLimits},
         pki::{Ca, DeviceKey},
@@ -113,6 +116,87 @@ async fn a_store_that_is_gone_or_damaged_begins_a_new_epoch() {
     assert_eq!(epoch_of().await, 3);
     let marker = fs::read_to_string(dir.path().join(files::EPOCH)).unwrap();
     assert_eq!(marker.trim(), "3");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_agent_without_usable_credentials_takes_visits_in_and_says_what_to_do() {
+    for harm in [
+        |dir: &Path| fs::remove_file(dir.join(files::KEY)).unwrap(),
+        |dir: &Path| fs::write(dir.join(files::CERT), [0; 300]).unwrap(),
+        |dir: &Path| {
+            fs::remove_file(dir.join(files::CA)).unwrap();
+            fs::create_dir(dir.join(files::CA)).unwrap();
+        },
+    ] {
+        let (dir, config) = enrolled();
+        harm(dir.path());
+        let started = start(&config, dir.path()).await;
+        let mut link = started.app.link.watch();
+        let status = serving(started, async |ready, client| {
+            capture(&ready, &client, "a").await;
+            let told = link.wait_for(|link| !link.problem.is_empty());
+            timeout(Duration::from_secs(20), told)
+                .await
+                .unwrap()
+                .unwrap();
+            status(&ready, &client).await
+        })
+        .await;
+        assert_eq!(status.waiting, 1);
+        assert!(
+            status.problem.contains("enrol the device"),
+            "{}",
+            status.problem
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_store_in_which_damage_is_read_later_is_set_aside_while_the_agent_runs() {
+    let (dir, config) = enrolled();
+    let first = start(&config, dir.path()).await;
+    let rocks = first.rocks.clone();
+    serving(first, async |ready, client| {
+        capture(&ready, &client, "a").await;
+        rocks.flush().unwrap();
+    })
+    .await;
+    let second = start(&config, dir.path()).await;
+    for file in fs::read_dir(dir.path().join("store")).unwrap() {
+        let path = file.unwrap().path();
+        if path.extension().is_some_and(|end| end == "sst") {
+            fs::write(&path, vec![0; fs::metadata(&path).unwrap().len() as usize]).unwrap();
+        }
+    }
+    let app = second.app.clone();
+    let mut heads = app.log.heads();
+    serving(second, async |ready, client| {
+        // Somebody reads a damaged block, as sync does.
+        assert!(
+            app.store
+                .scan(
+                    LOG.space(),
+                    trenza_shared::store::Range::ALL,
+                    trenza_shared::store::Direction::Forward,
+                    9
+                )
+                .is_err()
+        );
+        app.mend.notify_one();
+        let renewed = heads.wait_for(|heads| heads.keys().any(|(epoch, _)| *epoch == 2));
+        timeout(Duration::from_secs(20), renewed)
+            .await
+            .unwrap()
+            .unwrap();
+        capture(&ready, &client, "b").await;
+        assert_eq!(status(&ready, &client).await.epoch, 2);
+    })
+    .await;
+    assert!(dir.path().join("store.damaged-2").is_dir());
+    assert_eq!(
+        fs::read_to_string(dir.path().join(files::EPOCH)).unwrap(),
+        "2\n"
+    );
 }
 
 #[tokio::test]

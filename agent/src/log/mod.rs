@@ -20,7 +20,7 @@ use trenza_shared::{
     event::Captured,
     group_commit::{GroupCommit, GroupError},
     id::{AgentId, ChainHash, Epoch, Lane, Seq},
-    store::{Batch, Durable, Store, StoreError},
+    store::{Batch, Direction, Durable, Store, StoreError},
     wire::{
         entry::{CHAIN_START, Entry, SaltRoot},
         frame::Packer,
@@ -308,20 +308,19 @@ pub(crate) fn chunks_change() -> MutexGuard<'static, ()> {
 /// The store cannot be read, or a chunk is damaged.
 pub fn heads(store: &dyn Store, state: &StateRow) -> Result<Heads, StoreError> {
     let mut heads = Heads::new();
-    for epoch in 0..=state.epoch {
-        for lane in Lane::ALL {
-            if let Some((_, chunk)) = LOG.last(store, &(epoch, lane))?
-                && !state.left.contains(&(epoch, lane))
-            {
-                heads.insert(
-                    (epoch, lane),
-                    Head {
-                        seq: chunk.0.last(),
-                        hash: chunk.0.head,
-                    },
-                );
-            }
+    // From lane to lane: epochs may have any numbers, and between two of them nothing is looked at.
+    let mut from = (0, Lane::ALL[0], 0);
+    while let Some(((epoch, lane, _), _)) = LOG
+        .scan(store, Some(&from), None, Direction::Forward, 1)?
+        .pop()
+    {
+        if let Some((_, chunk)) = LOG.last(store, &(epoch, lane))?
+            && !state.left.contains(&(epoch, lane))
+        {
+            let (seq, hash) = (chunk.0.last(), chunk.0.head);
+            heads.insert((epoch, lane), Head { seq, hash });
         }
+        from = (epoch, lane, Seq::MAX);
     }
     for lane in Lane::ALL {
         heads.entry((state.epoch, lane)).or_insert(Head::START);

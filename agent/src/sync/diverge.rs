@@ -69,7 +69,11 @@ impl Sender {
         tracing::warn!(log.epoch = found.epoch, log.lane = ?found.lane, "this log cannot go on; what it holds goes on in a later epoch");
         if found.epoch == self.log.epoch() {
             let next = self.around.next_epoch.clone();
-            let (epoch, salt_root) = blocking(move || next()).await?;
+            // The server may know a later one, where this device lost even the number of its own.
+            let told = self.link.now().told;
+            let used = told.lanes.iter().map(|have| have.epoch).max();
+            let used = used.unwrap_or_default().max(found.epoch);
+            let (epoch, salt_root) = blocking(move || next(used)).await?;
             self.log
                 .renew(epoch, salt_root)
                 .await

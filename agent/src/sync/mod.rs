@@ -58,8 +58,8 @@ pub struct Around {
     pub random: fn() -> f64,
     /// Free space where the log lives. Unit: bytes.
     pub disk_free: Arc<dyn Fn() -> u64 + Send + Sync>,
-    /// Takes the next epoch, durably, so that it is never taken again; and a new salt root.
-    pub next_epoch: Arc<dyn Fn() -> io::Result<(Epoch, [u8; 32])> + Send + Sync>,
+    /// Takes an epoch after the given one, durably, so that it is never taken again; and a new salt root.
+    pub next_epoch: Arc<dyn Fn(Epoch) -> io::Result<(Epoch, [u8; 32])> + Send + Sync>,
     /// Told to try at once.
     pub wake: Arc<Notify>,
 }

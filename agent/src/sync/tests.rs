@@ -271,16 +271,15 @@ impl World {
             instance: InstanceId(random()),
             random: || 0.5,
             disk_free: Arc::new(|| 1 << 30),
-            next_epoch: Arc::new(move || {
+            next_epoch: Arc::new(move |used| {
                 let mut last = epochs.lock().unwrap();
-                *last += 1;
+                *last = used.max(*last) + 1;
                 Ok((*last, random()))
             }),
             wake: wake.clone(),
         };
         let time = TlsTime::new(self.clock.clone(), 0);
-        let uplink =
-            Uplink::open(self.dir.path(), &self.url, time, Duration::from_secs(20)).unwrap();
+        let uplink = Uplink::open(self.dir.path(), &self.url, time, Duration::from_secs(20));
         let limits = SyncSection {
             retry_wait_ms_min: 1,
             retry_wait_ms_max: 2,
@@ -478,8 +477,7 @@ async fn a_certificate_past_two_thirds_of_its_life_is_renewed() {
     let validity = uplink::Validity::of(&pki::read_chain(&before).unwrap()[0]).unwrap();
     assert!(!validity.wants_renewal(NOW) && validity.wants_renewal(NOW + 16 * HOUR_MS));
     let time = TlsTime::new(world.clock.clone(), 0);
-    let mut uplink =
-        Uplink::open(world.dir.path(), &world.url, time, Duration::from_secs(20)).unwrap();
+    let mut uplink = Uplink::open(world.dir.path(), &world.url, time, Duration::from_secs(20));
     uplink.renew().await.unwrap();
     assert_ne!(
         std::fs::read_to_string(world.dir.path().join(files::CERT)).unwrap(),

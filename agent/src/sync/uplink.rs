@@ -35,11 +35,14 @@ const MESSAGE_PACK: &str = "application/msgpack";
 /// How often a quiet connection is asked whether it is alive.
 const PING_EVERY: Duration = Duration::from_secs(10);
 
+/// What helps when the device's credentials are lost. Nobody else has its key, so there is no other way.
+const ENROL_AGAIN: &str = "visits are taken in all the same and cannot be sent; enrol the device into a new folder, then move this folder's store there under the name store.damaged-1: what it holds is sent from there";
+
 /// Why the device's credentials cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum CredentialsError {
     /// A file is missing or unreadable.
-    #[error("cannot read {}: {cause}; enrol the device again into an empty folder", path.display())]
+    #[error("cannot read {}: {cause}; {ENROL_AGAIN}", path.display())]
     Unreadable {
         /// The file.
         path: PathBuf,
@@ -47,11 +50,19 @@ pub enum CredentialsError {
         cause: io::Error,
     },
     /// A file holds something else.
-    #[error(transparent)]
-    Pki(#[from] PkiError),
+    #[error("{} is damaged: {cause}; {ENROL_AGAIN}", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        cause: PkiError,
+    },
     /// Key and certificate do not fit.
-    #[error(transparent)]
+    #[error("the device's key and certificate cannot be used: {0}; {ENROL_AGAIN}")]
     Tls(#[from] TlsError),
+    /// No request can be made with this key.
+    #[error("the device's key cannot be used: {0}; {ENROL_AGAIN}")]
+    Key(#[from] PkiError),
     /// The new certificate cannot be written.
     #[error("cannot write {}: {cause}", path.display())]
     Unwritable {
@@ -159,46 +170,49 @@ pub struct Uplink {
     base: String,
     time: Arc<TlsTime>,
     request: Duration,
-    client: Client,
+    /// None until the files can be used: every call tries them again.
+    client: Option<Client>,
     validity: Option<Validity>,
 }
 
 impl Uplink {
-    /// Reads the credentials in `dir`; `base` is the URL of the listener for agents.
-    ///
-    /// # Errors
-    /// [`CredentialsError`] names the file.
-    pub fn open(
-        dir: &Path,
-        base: &str,
-        time: Arc<TlsTime>,
-        request: Duration,
-    ) -> Result<Self, CredentialsError> {
+    /// Reads the credentials in `dir`; `base` is the URL of the listener for agents. Credentials that cannot be used stop
+    /// no agent: every call says what is wrong with them, until they can be.
+    pub fn open(dir: &Path, base: &str, time: Arc<TlsTime>, request: Duration) -> Self {
         Self::over(Arc::new(client), dir, base, time, request)
     }
 
     /// The same over another way than the network.
-    ///
-    /// # Errors
-    /// What `connect` answers.
     pub fn over(
         connect: Arc<Connect>,
         dir: &Path,
         base: &str,
         time: Arc<TlsTime>,
         request: Duration,
-    ) -> Result<Self, CredentialsError> {
-        let (client, validity) = connect(dir, &time, request)?;
-        let base = base.trim_end_matches('/').to_owned();
-        Ok(Self {
+    ) -> Self {
+        let mut uplink = Self {
             connect,
             dir: dir.to_owned(),
-            base,
+            base: base.trim_end_matches('/').to_owned(),
             time,
             request,
-            client,
-            validity,
-        })
+            client: None,
+            validity: None,
+        };
+        if let Err(error) = uplink.ready() {
+            tracing::error!(error = %error, "nothing can be sent");
+        }
+        uplink
+    }
+
+    /// The client; reads the credentials where they are not in use yet.
+    fn ready(&mut self) -> Result<Client, CredentialsError> {
+        if let Some(client) = &self.client {
+            return Ok(client.clone());
+        }
+        let (client, validity) = (self.connect)(&self.dir, &self.time, self.request)?;
+        (self.client, self.validity) = (Some(client.clone()), validity);
+        Ok(client)
     }
 
     /// The time by which certificates are judged.
@@ -215,7 +229,7 @@ impl Uplink {
     ///
     /// # Errors
     /// [`TalkError`].
-    pub async fn hello(&self, hello: &Hello) -> Result<Welcome, TalkError> {
+    pub async fn hello(&mut self, hello: &Hello) -> Result<Welcome, TalkError> {
         let answer = self
             .call("hello", hello.to_bytes(), MESSAGE_PACK, HeaderMap::new())
             .await?;
@@ -226,7 +240,7 @@ impl Uplink {
     ///
     /// # Errors
     /// [`TalkError`]; it is unknown then whether the server has it.
-    pub async fn frame(&self, frame: &Frame, instance: InstanceId) -> Result<Ack, TalkError> {
+    pub async fn frame(&mut self, frame: &Frame, instance: InstanceId) -> Result<Ack, TalkError> {
         let instance = HeaderValue::from_str(&instance.to_string())
             .map_err(|error| TalkError::Local(error.to_string()))?;
         let headers = [(HeaderName::from_static(INSTANCE_HEADER), instance)]
@@ -269,7 +283,8 @@ impl Uplink {
     /// # Errors
     /// [`CredentialsError`]; those in use stay so.
     pub fn reload(&mut self) -> Result<(), CredentialsError> {
-        (self.client, self.validity) = (self.connect)(&self.dir, &self.time, self.request)?;
+        let (client, validity) = (self.connect)(&self.dir, &self.time, self.request)?;
+        (self.client, self.validity) = (Some(client), validity);
         Ok(())
     }
 
@@ -277,13 +292,13 @@ impl Uplink {
     ///
     /// # Errors
     /// [`TalkError`].
-    pub async fn post_json(&self, what: &str, body: Vec<u8>) -> Result<Response, TalkError> {
+    pub async fn post_json(&mut self, what: &str, body: Vec<u8>) -> Result<Response, TalkError> {
         self.call(what, body, "application/json", HeaderMap::new())
             .await
     }
 
     async fn call(
-        &self,
+        &mut self,
         what: &str,
         body: Vec<u8>,
         kind: &'static str,
@@ -291,7 +306,7 @@ impl Uplink {
     ) -> Result<Response, TalkError> {
         let url = format!("{}/sync/v1/{what}", self.base);
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
-        let answer = self.client.post(&url, headers, body).await?;
+        let answer = self.ready()?.post(&url, headers, body).await?;
         if answer.status == StatusCode::OK {
             return Ok(answer);
         }
@@ -323,9 +338,9 @@ fn client(
     time: &Arc<TlsTime>,
     request: Duration,
 ) -> Result<(Client, Option<Validity>), CredentialsError> {
-    let key = DeviceKey::from_pem(&read(&dir.join(files::KEY))?)?;
-    let chain = pki::read_chain(&read(&dir.join(files::CERT))?)?;
-    let mut ca = pki::read_chain(&read(&dir.join(files::CA))?)?;
+    let key = usable(dir.join(files::KEY), DeviceKey::from_pem)?;
+    let chain = usable(dir.join(files::CERT), pki::read_chain)?;
+    let mut ca = usable(dir.join(files::CA), pki::read_chain)?;
     let validity = chain.first().and_then(|leaf| Validity::of(leaf));
     let (config, _) = tls::client_config(
         Trust::ca(ca.swap_remove(0)),
@@ -340,6 +355,14 @@ fn client(
         ..ClientLimits::default()
     };
     Ok((Client::new(config, limits), validity))
+}
+
+fn usable<T>(
+    path: PathBuf,
+    read_as: impl FnOnce(&str) -> Result<T, PkiError>,
+) -> Result<T, CredentialsError> {
+    let text = read(&path)?;
+    read_as(&text).map_err(|cause| CredentialsError::Damaged { path, cause })
 }
 
 fn read(path: &Path) -> Result<String, CredentialsError> {

@@ -1,112 +1,112 @@
-//! The start ladder: open, repair, set aside. A program that captures visits always starts.
+//! The start ladder: open, or set aside and start empty. A program that captures visits always starts, and at once: nothing is
+//! repaired on the way, what was set aside is salvaged while the program runs.
 
 use std::{
-    fs, io,
+    io,
     path::{Path, PathBuf},
 };
 
-use rocksdb::{Cache, DB};
-
 use super::{
     super::{Space, StoreError},
-    RocksOptions, RocksStore,
-    failure::understand,
+    Open, RocksOptions, RocksStore, aside,
 };
 
-/// How many damaged folders are kept side by side at most.
-const DAMAGED_FOLDERS_MAX: u32 = 1000;
-
-/// What the start had to do because the folder was damaged. Tell a person, and treat the content as incomplete: positions
-/// may have been lost, so an agent starts a new epoch.
+/// The store could not be opened: it is new and empty, the old one is kept for salvage. Positions may have been lost, so an
+/// agent starts a new epoch.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Damage {
-    /// RocksDB repaired the files; what it could not read lies in the folder `lost` inside.
-    Repaired {
-        /// Why it would not open.
-        reason: String,
-    },
-    /// Repair failed: the store is new and empty, the old one is kept for salvage.
-    SetAside {
-        /// Why it would not open, and why repair failed.
-        reason: String,
-        /// Where the old files are: `NAME.damaged-N` beside the store.
-        folder: PathBuf,
-    },
+pub struct Damage {
+    /// Why it would not open.
+    pub reason: String,
+    /// Where the old files are: `NAME.damaged-N` beside the store.
+    pub folder: PathBuf,
 }
 
-/// Opens the store; if its files are damaged repairs it; if that fails moves the folder aside and starts empty.
+/// A store that was opened by [`open_or_set_aside`].
+pub struct Opened {
+    /// The store.
+    pub store: RocksStore,
+    /// What had to be set aside for it.
+    pub damage: Option<Damage>,
+    /// Why files that opening may delete could not be kept under other names: the store is open all the same.
+    pub unkept: Option<io::Error>,
+}
+
+/// Opens the store; if that fails moves its folder aside and starts empty.
 ///
-/// Only damage leads down the ladder: a store that is open elsewhere, a full disk or missing permissions are errors, and
-/// nothing is touched.
+/// A store that is open elsewhere or a full disk is an error, and nothing is touched. Everything else, also files of another
+/// owner or folders in their place, leads to the empty store.
+///
+/// Tables and logs that the store had and did not take over stay as links in `NAME.before-N`: RocksDB takes a manifest or a
+/// log that was cut for the whole truth, and deletes what it does not know.
 ///
 /// # Errors
-/// [`StoreError::Busy`], [`StoreError::Full`], [`StoreError::Io`] as [`RocksStore::open`].
-pub fn open_or_quarantine(
+/// [`StoreError::Busy`], [`StoreError::Full`] as [`RocksStore::open`]; [`StoreError::Io`] when even an empty store cannot be
+/// opened there.
+pub fn open_or_set_aside(
     path: impl Into<PathBuf>,
     spaces: &[Space],
     options: RocksOptions,
-) -> Result<(RocksStore, Option<Damage>), StoreError> {
+) -> Result<Opened, StoreError> {
     let path = path.into();
-    let first = match RocksStore::open(&path, spaces, options.clone()) {
-        Ok(store) => return Ok((store, None)),
-        Err(error @ StoreError::Corrupt { .. }) => error,
-        Err(error) => return Err(error),
+    let (before, mut unkept) = match aside::link_before(&path) {
+        Ok(folder) => (folder, None),
+        Err(error) => (None, Some(error)),
     };
-    let repaired = DB::repair(
-        &options.database(&Cache::new_lru_cache(options.cache_bytes)),
-        &path,
-    )
-    .map_err(|error| understand(&path, "*", "repair", &error))
-    .and_then(|()| RocksStore::open(&path, spaces, options.clone()));
-    let second = match repaired {
+    let mut tidied = |done: io::Result<()>| unkept = unkept.take().or(done.err());
+    let first = match RocksStore::open(&path, spaces, options.clone()) {
         Ok(store) => {
-            return Ok((
+            if let Some(folder) = before {
+                let live = store.open_now()?.table_files()?;
+                tidied(aside::drop_links(&folder, &live));
+            }
+            return Ok(Opened {
                 store,
-                Some(Damage::Repaired {
-                    reason: first.to_string(),
-                }),
-            ));
+                damage: None,
+                unkept,
+            });
         }
-        Err(error @ (StoreError::Busy { .. } | StoreError::Full { .. })) => return Err(error),
         Err(error) => error,
     };
-    let folder = set_aside(&path).map_err(|error| StoreError::Io {
+    if matches!(
+        first,
+        StoreError::Busy { .. } | StoreError::Full { .. } | StoreError::Closed
+    ) {
+        if let Some(folder) = before {
+            tidied(aside::drop_links_of(&folder, &path));
+        }
+        return Err(first);
+    }
+    let folder = set_aside(&path)?;
+    if let Some(before) = before {
+        tidied(aside::drop_links_of(&before, &folder));
+    }
+    let store = RocksStore::open(&path, spaces, options)?;
+    let reason = first.to_string();
+    Ok(Opened {
+        store,
+        damage: Some(Damage { reason, folder }),
+        unkept,
+    })
+}
+
+fn set_aside(path: &Path) -> Result<PathBuf, StoreError> {
+    aside::move_aside(path).map_err(|error| StoreError::Io {
         doing: "move the damaged store aside",
         detail: format!("{}: {error}", path.display()),
-    })?;
-    let store = RocksStore::open(&path, spaces, options)?;
-    let reason = format!("{first}; repair: {second}");
-    Ok((store, Some(Damage::SetAside { reason, folder })))
+    })
 }
 
-fn set_aside(path: &Path) -> io::Result<PathBuf> {
-    let name = path
-        .file_name()
-        .unwrap_or_default()
-        .to_string_lossy()
-        .into_owned();
-    for n in 1..=DAMAGED_FOLDERS_MAX {
-        let aside = path.with_file_name(format!("{name}.damaged-{n}"));
-        if !aside.exists() {
-            fs::rename(path, &aside)?;
-            return Ok(aside);
-        }
+impl RocksStore {
+    /// Closes the files, moves their folder aside and goes on with an empty store in its place: what helps after
+    /// [`StoreError::Corrupt`]. Gives the folder with the old files. Reads and writes get [`StoreError::Closed`] meanwhile.
+    ///
+    /// # Errors
+    /// As [`RocksStore::reopen`].
+    pub fn start_empty(&self) -> Result<PathBuf, StoreError> {
+        let _one = self.changing();
+        self.shut()?;
+        let folder = set_aside(&self.path)?;
+        self.begin(Open::new(&self.path, &self.spaces, &self.options)?);
+        Ok(folder)
     }
-    Err(io::Error::other(format!(
-        "{DAMAGED_FOLDERS_MAX} damaged folders are there already; remove some"
-    )))
-}
-
-/// A file that only a RocksDB folder with content has.
-pub(super) fn table_or_manifest(path: &Path) -> io::Result<Option<String>> {
-    for entry in fs::read_dir(path)? {
-        let name = entry?.file_name().to_string_lossy().into_owned();
-        let log = name
-            .strip_suffix(".log")
-            .is_some_and(|stem| stem.bytes().all(|byte| byte.is_ascii_digit()));
-        if name.starts_with("MANIFEST-") || name.ends_with(".sst") || log {
-            return Ok(Some(name));
-        }
-    }
-    Ok(None)
 }

@@ -3,30 +3,27 @@
 //! Owns the folder, its lock, what counts as damaged, and closing and reopening after a disk error. Never deletes a
 //! damaged folder, and never knows what the tables hold.
 
+mod aside;
 mod failure;
 mod ladder;
+mod open;
 mod options;
+pub mod wal;
 
-pub use ladder::{Damage, open_or_quarantine};
+pub use aside::{Kept, Kind, kept, move_aside};
+pub use ladder::{Damage, Opened, open_or_set_aside};
 pub use options::{Compression, RocksOptions};
 
 use std::{
-    fs,
     path::{Path, PathBuf},
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError, RwLock, Weak,
-        atomic::{AtomicBool, Ordering},
-        mpsc,
-    },
+    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, Weak, atomic::Ordering, mpsc},
     time::Duration,
 };
 
-use rocksdb::{
-    Cache, ColumnFamily, DB, DBRawIterator, ReadOptions, SnapshotWithThreadMode, WriteBatch,
-    WriteOptions, checkpoint::Checkpoint, properties,
-};
+use rocksdb::{ReadOptions, WriteBatch, WriteOptions, checkpoint::Checkpoint, properties};
 
 use failure::understand;
+use open::{Open, Snapshot};
 
 use super::{
     Batch, Change, Direction, Durable, Entry, KEY_BYTES_MAX, Range, Space, Store, StoreError, View,
@@ -34,8 +31,6 @@ use super::{
 
 /// How long [`RocksStore::reopen`] waits for readers that are in the middle of something.
 const READERS_WAIT_MAX: Duration = Duration::from_secs(5);
-/// Scans longer than this do not push other blocks out of the cache. Unit: entries.
-const CACHED_SCAN_ENTRIES_MAX: usize = 256;
 
 /// A store in a folder of its own.
 pub struct RocksStore {
@@ -46,19 +41,10 @@ pub struct RocksStore {
     slot: RwLock<Option<Arc<Open>>>,
     /// The first failed write since it was opened: what is on disk is unknown, so nothing more is written.
     failed: Mutex<Option<StoreError>>,
+    /// The first block that could not be read since it was opened.
+    damaged: Mutex<Option<StoreError>>,
     /// Serialises closing and reopening.
     changing: Mutex<()>,
-}
-
-/// An open database. When the last user lets go, the files close and `closed` hears of it.
-struct Open {
-    db: DB,
-    cache: Cache,
-    /// Long readers stop at their next read.
-    closing: AtomicBool,
-    closed: Mutex<mpsc::Receiver<()>>,
-    /// Dropped after `db` (fields are dropped in order): the receiver sees the hang-up once the lock file is free.
-    _on_close: mpsc::Sender<()>,
 }
 
 /// What a table occupies, roughly.
@@ -91,7 +77,7 @@ impl RocksStore {
     ///
     /// # Errors
     /// [`StoreError::Busy`] when another process has it open, [`StoreError::Corrupt`] when its files are damaged (see
-    /// [`open_or_quarantine`]), [`StoreError::Full`], [`StoreError::Io`].
+    /// [`open_or_set_aside`]), [`StoreError::Full`], [`StoreError::Io`].
     pub fn open(
         path: impl Into<PathBuf>,
         spaces: &[Space],
@@ -105,6 +91,7 @@ impl RocksStore {
             options,
             slot: RwLock::new(Some(Arc::new(open))),
             failed: Mutex::new(None),
+            damaged: Mutex::new(None),
             changing: Mutex::new(()),
         })
     }
@@ -114,12 +101,14 @@ impl RocksStore {
         &self.path
     }
 
-    /// Whether writes work. After an error only [`RocksStore::reopen`] helps.
+    /// Whether reads and writes work. After an error only [`RocksStore::reopen`] helps, and after [`StoreError::Corrupt`]
+    /// only [`RocksStore::start_empty`].
     ///
     /// # Errors
-    /// The first error of a write, or of the background work, since the store was opened.
+    /// The first damage that a read met, or the first error of a write or of the background work, since the store was opened.
     pub fn health(&self) -> Result<(), StoreError> {
-        if let Some(error) = self.failure().clone() {
+        let damage = self.damage().clone();
+        if let Some(error) = damage.or_else(|| self.failure().clone()) {
             return Err(error);
         }
         let open = self.open_now()?;
@@ -140,12 +129,16 @@ impl RocksStore {
     /// [`StoreError::Closed`] when a reader does not let go within some seconds (the store stays as it was); else as
     /// [`RocksStore::open`], and then the store stays closed and `reopen` may be tried again.
     pub fn reopen(&self) -> Result<(), StoreError> {
-        let _one = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        let _one = self.changing();
         self.shut()?;
         let open = Open::new(&self.path, &self.spaces, &self.options)?;
-        *self.failure() = None;
-        self.set_slot(Some(Arc::new(open)));
+        self.begin(open);
         Ok(())
+    }
+
+    fn begin(&self, open: Open) {
+        (*self.failure(), *self.damage()) = (None, None);
+        self.set_slot(Some(Arc::new(open)));
     }
 
     /// Syncs and closes the files. Everything after it gets [`StoreError::Closed`], until [`RocksStore::reopen`].
@@ -153,7 +146,7 @@ impl RocksStore {
     /// # Errors
     /// [`StoreError::Closed`] when a reader does not let go within some seconds; else what the sync said.
     pub fn close(&self) -> Result<(), StoreError> {
-        let _one = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        let _one = self.changing();
         let synced = match self.open_now() {
             Ok(open) => open
                 .db
@@ -253,6 +246,22 @@ impl RocksStore {
         self.failed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn changing(&self) -> MutexGuard<'_, ()> {
+        self.changing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn damage(&self) -> MutexGuard<'_, Option<StoreError>> {
+        self.damaged.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Remembers a damage that a read met, for [`RocksStore::health`].
+    fn noted<T>(&self, read: Result<T, StoreError>) -> Result<T, StoreError> {
+        if let Err(error @ StoreError::Corrupt { .. }) = &read {
+            self.damage().get_or_insert_with(|| error.clone());
+        }
+        read
+    }
+
     /// Lets go of the files and waits until every reader has.
     fn shut(&self) -> Result<(), StoreError> {
         let Some(open) = self.set_slot(None) else {
@@ -286,156 +295,9 @@ impl RocksStore {
     }
 }
 
-impl Open {
-    fn new(path: &Path, spaces: &[Space], options: &RocksOptions) -> Result<Self, StoreError> {
-        let io = |error: std::io::Error| StoreError::Io {
-            doing: "open",
-            detail: format!("{}: {error}", path.display()),
-        };
-        fs::create_dir_all(path).map_err(io)?;
-        let exists = path.join("CURRENT").exists();
-        if !exists && let Some(stray) = ladder::table_or_manifest(path).map_err(io)? {
-            // RocksDB would take the folder for a new one and delete what it does not know.
-            return Err(StoreError::Corrupt {
-                space: path.display().to_string(),
-                detail: format!("CURRENT is missing beside {stray}"),
-            });
-        }
-        let cache = Cache::new_lru_cache(options.cache_bytes);
-        let database = options.database(&cache);
-        let db = options
-            .families(path, &database, &cache, spaces, exists)
-            .and_then(|families| DB::open_cf_descriptors(&database, path, families))
-            .map_err(|error| understand(path, "*", "open", &error))?;
-        let (_on_close, closed) = mpsc::channel();
-        Ok(Self {
-            db,
-            cache,
-            closing: AtomicBool::new(false),
-            closed: Mutex::new(closed),
-            _on_close,
-        })
-    }
-
-    fn family(&self, space: Space) -> Result<&ColumnFamily, StoreError> {
-        self.db
-            .cf_handle(space.0)
-            .ok_or(StoreError::UnknownSpace { space: space.0 })
-    }
-
-    fn names(&self, path: &Path) -> Result<Vec<String>, StoreError> {
-        DB::list_cf(&rocksdb::Options::default(), path)
-            .map_err(|error| understand(path, "*", "list tables", &error))
-    }
-
-    fn number(&self, property: &properties::PropName) -> Result<u64, StoreError> {
-        let value = self.db.property_int_value(property);
-        value
-            .map(Option::unwrap_or_default)
-            .map_err(|error| self.unread("*", &error))
-    }
-
-    fn family_number(
-        &self,
-        family: &ColumnFamily,
-        property: &properties::PropName,
-    ) -> Result<u64, StoreError> {
-        let value = self.db.property_int_value_cf(family, property);
-        value
-            .map(Option::unwrap_or_default)
-            .map_err(|error| self.unread("*", &error))
-    }
-
-    fn unread(&self, space: &str, error: &rocksdb::Error) -> StoreError {
-        understand(self.db.path(), space, "read", error)
-    }
-
-    fn get(
-        &self,
-        space: Space,
-        key: &[u8],
-        options: &ReadOptions,
-    ) -> Result<Option<Vec<u8>>, StoreError> {
-        let found = self.db.get_cf_opt(self.family(space)?, key, options);
-        found.map_err(|error| self.unread(space.0, &error))
-    }
-
-    fn scan(
-        &self,
-        space: Space,
-        range: Range<'_>,
-        direction: Direction,
-        max: usize,
-        mut options: ReadOptions,
-    ) -> Result<Vec<Entry>, StoreError> {
-        let family = self.family(space)?;
-        if range.is_empty() || max == 0 {
-            return Ok(Vec::new());
-        }
-        options.set_iterate_lower_bound(range.from);
-        if let Some(to) = range.to {
-            options.set_iterate_upper_bound(to);
-        }
-        options.fill_cache(max <= CACHED_SCAN_ENTRIES_MAX);
-        let mut rows: DBRawIterator<'_> = self.db.raw_iterator_cf_opt(family, options);
-        match direction {
-            Direction::Forward => rows.seek_to_first(),
-            Direction::Back => rows.seek_to_last(),
-        }
-        let mut found = Vec::new();
-        while found.len() < max
-            && let Some((key, value)) = rows.item()
-        {
-            found.push((key.to_vec(), value.to_vec()));
-            match direction {
-                Direction::Forward => rows.next(),
-                Direction::Back => rows.prev(),
-            }
-        }
-        // Without this an unreadable block would look like the end of the table.
-        rows.status()
-            .map_err(|error| self.unread(space.0, &error))?;
-        Ok(found)
-    }
-}
-
-/// One state of the database, inside [`Store::with_snapshot`].
-struct Snapshot<'a> {
-    open: &'a Open,
-    at: SnapshotWithThreadMode<'a, DB>,
-}
-
-impl Snapshot<'_> {
-    fn options(&self) -> Result<ReadOptions, StoreError> {
-        if self.open.closing.load(Ordering::Acquire) {
-            return Err(StoreError::Closed);
-        }
-        let mut options = ReadOptions::default();
-        options.set_snapshot(&self.at);
-        Ok(options)
-    }
-}
-
-impl View for Snapshot<'_> {
-    fn get(&self, space: Space, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        self.open.get(space, key, &self.options()?)
-    }
-
-    fn scan(
-        &self,
-        space: Space,
-        range: Range<'_>,
-        direction: Direction,
-        max: usize,
-    ) -> Result<Vec<Entry>, StoreError> {
-        self.open
-            .scan(space, range, direction, max, self.options()?)
-    }
-}
-
 impl View for RocksStore {
     fn get(&self, space: Space, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        self.open_now()?.get(space, key, &ReadOptions::default())
+        self.noted(self.open_now()?.get(space, key, &ReadOptions::default()))
     }
 
     fn scan(
@@ -445,8 +307,8 @@ impl View for RocksStore {
         direction: Direction,
         max: usize,
     ) -> Result<Vec<Entry>, StoreError> {
-        self.open_now()?
-            .scan(space, range, direction, max, ReadOptions::default())
+        let open = self.open_now()?;
+        self.noted(open.scan(space, range, direction, max, ReadOptions::default()))
     }
 }
 
@@ -483,11 +345,7 @@ impl Store for RocksStore {
 
     fn with_snapshot(&self, job: &mut dyn FnMut(&dyn View)) -> Result<(), StoreError> {
         let open = self.open_now()?;
-        let view = Snapshot {
-            open: &open,
-            at: open.db.snapshot(),
-        };
-        job(&view);
+        job(&Snapshot::of(&open));
         Ok(())
     }
 }

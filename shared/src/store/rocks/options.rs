@@ -53,6 +53,9 @@ pub struct RocksOptions {
     pub compression: Compression,
     /// Tables read mostly by exact key, often one that is absent: they get Bloom filters.
     pub point_lookups: Vec<Space>,
+    /// Tables that are not compressed, whatever `compression` says: their values are packed already, and lie in the file as they
+    /// are, so that they can be found in a damaged one.
+    pub plain: Vec<Space>,
 }
 
 impl Default for RocksOptions {
@@ -66,6 +69,7 @@ impl Default for RocksOptions {
             background_jobs: 2,
             compression: Compression::Zstd,
             point_lookups: Vec::new(),
+            plain: Vec::new(),
         }
     }
 }
@@ -73,7 +77,7 @@ impl Default for RocksOptions {
 impl RocksOptions {
     /// Options of the database, and of families nobody declared.
     pub(super) fn database(&self, cache: &Cache) -> Options {
-        let mut options = self.family(cache, false);
+        let mut options = self.family(cache, DEFAULT_FAMILY);
         options.create_if_missing(true);
         options.create_missing_column_families(true);
         // After a power loss the state is that of some moment, never one with a hole in it.
@@ -95,13 +99,14 @@ impl RocksOptions {
         options
     }
 
-    fn family(&self, cache: &Cache, point_lookups: bool) -> Options {
+    fn family(&self, cache: &Cache, name: &str) -> Options {
+        let named = |spaces: &[Space]| spaces.iter().any(|space| space.0 == name);
         let mut blocks = BlockBasedOptions::default();
         blocks.set_block_cache(cache);
         // Inside the cache, so that memory does not grow with the data.
         blocks.set_cache_index_and_filter_blocks(true);
         blocks.set_pin_l0_filter_and_index_blocks_in_cache(true);
-        if point_lookups {
+        if named(&self.point_lookups) {
             blocks.set_bloom_filter(BLOOM_BITS, false);
             blocks.set_optimize_filters_for_memory(true);
         }
@@ -109,7 +114,12 @@ impl RocksOptions {
         options.set_block_based_table_factory(&blocks);
         options.set_write_buffer_size(self.write_buffer_bytes);
         options.set_arena_block_size(ARENA_BYTES);
-        options.set_compression_type(match self.compression {
+        let compression = if named(&self.plain) {
+            Compression::None
+        } else {
+            self.compression
+        };
+        options.set_compression_type(match compression {
             Compression::Zstd => DBCompressionType::Zstd,
             Compression::Lz4 => DBCompressionType::Lz4,
             Compression::None => DBCompressionType::None,
@@ -132,11 +142,10 @@ impl RocksOptions {
         if exists {
             names.extend(DB::list_cf(database, path)?);
         }
-        let filtered: BTreeSet<&str> = self.point_lookups.iter().map(|space| space.0).collect();
         Ok(names
             .into_iter()
             .map(|name| {
-                let options = self.family(cache, filtered.contains(name.as_str()));
+                let options = self.family(cache, &name);
                 ColumnFamilyDescriptor::new(name, options)
             })
             .collect())

@@ -1,4 +1,5 @@
 use std::{
+    fs,
     io::{BufRead, BufReader, Write},
     process::{Command, Stdio},
 };
@@ -103,7 +104,7 @@ fn a_second_opener_is_told_that_the_store_is_busy_and_harms_nothing() {
     let store = store_in(&folder);
     put(&store, b"a", b"1", Durable::Yes).unwrap();
     let path = store.path().to_path_buf();
-    let refused = open_or_quarantine(&path, &SPACES, RocksOptions::default())
+    let refused = open_or_set_aside(&path, &SPACES, RocksOptions::default())
         .err()
         .unwrap();
     assert_eq!(refused, StoreError::Busy { path });
@@ -182,7 +183,24 @@ fn closed_store(folder: &TempDir) -> PathBuf {
 }
 
 fn ladder(path: &Path) -> (RocksStore, Option<Damage>) {
-    open_or_quarantine(path, &SPACES, RocksOptions::default()).unwrap()
+    let opened = open_or_set_aside(path, &SPACES, RocksOptions::default()).unwrap();
+    assert!(opened.unkept.is_none(), "{:?}", opened.unkept);
+    (opened.store, opened.damage)
+}
+
+/// Kinds and file names of what was put aside.
+fn aside_files(path: &Path) -> Vec<(Kind, Vec<String>)> {
+    let names = |kept: &Kept| {
+        let names = files(&kept.path, "").into_iter();
+        names
+            .map(|file| file.file_name().unwrap().to_string_lossy().into_owned())
+            .collect()
+    };
+    kept(path)
+        .unwrap()
+        .iter()
+        .map(|kept| (kept.kind, names(kept)))
+        .collect()
 }
 
 #[test]
@@ -204,56 +222,129 @@ fn a_log_torn_by_a_power_loss_is_cut_there_and_the_store_opens() {
 }
 
 #[test]
-fn a_lost_current_or_manifest_is_repaired_with_its_rows() {
-    for name in ["CURRENT", "MANIFEST"] {
+fn a_store_that_cannot_be_opened_is_set_aside_whole_and_an_empty_one_begins() {
+    type Harm = fn(&Path);
+    let harms: [Harm; 5] = [
+        |path| fs::remove_file(path.join("CURRENT")).unwrap(),
+        |path| fs::write(path.join("CURRENT"), []).unwrap(),
+        |path| fs::remove_file(files(path, "MANIFEST").pop().unwrap()).unwrap(),
+        |path| fs::remove_file(files(path, ".sst").pop().unwrap()).unwrap(),
+        |path| {
+            fs::remove_file(path.join("LOCK")).unwrap();
+            fs::create_dir(path.join("LOCK")).unwrap();
+        },
+    ];
+    for (n, harm) in harms.into_iter().enumerate() {
         let folder = TempDir::new().unwrap();
         let path = closed_store(&folder);
-        for file in files(&path, name) {
-            fs::remove_file(file).unwrap();
-        }
+        harm(&path);
+        let tables = files(&path, ".sst").len();
         let (store, damage) = ladder(&path);
-        assert!(
-            matches!(damage, Some(Damage::Repaired { .. })),
-            "{name}: {damage:?}"
-        );
-        assert_eq!(count(&store), 2, "{name}");
+        let damage = damage.expect("set aside");
+        assert_eq!(count(&store), 0, "{n}");
+        assert_eq!(files(&damage.folder, ".sst").len(), tables, "{n}");
+        assert_eq!(kept(&path).unwrap().len(), 1, "{n}: no links are left over");
         put(&store, b"c", b"1", Durable::Yes).unwrap();
         drop(store);
         let (store, damage) = ladder(&path);
-        assert_eq!((count(&store), damage), (3, None), "{name}");
+        assert_eq!((count(&store), damage), (1, None), "{n}");
     }
 }
 
 #[test]
-fn an_empty_current_is_repaired_with_its_rows() {
+fn a_file_in_the_place_of_the_folder_is_set_aside_too() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("store");
+    fs::write(&path, "no folder").unwrap();
+    let opened = open_or_set_aside(&path, &SPACES, RocksOptions::default()).unwrap();
+    assert!(opened.damage.unwrap().folder.is_file());
+    put(&opened.store, b"a", b"1", Durable::Yes).unwrap();
+}
+
+#[test]
+fn tables_that_a_cut_manifest_does_not_name_are_kept() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("store");
+    let store = store_in(&folder);
+    let manifest = files(&path, "MANIFEST").pop().unwrap();
+    let before = fs::metadata(&manifest).unwrap().len();
+    put(&store, b"a", b"1", Durable::Yes).unwrap();
+    store.flush().unwrap();
+    drop(store);
+    let tables = files(&path, ".sst").len();
+    let cut = fs::OpenOptions::new().write(true).open(manifest).unwrap();
+    cut.set_len(before).unwrap();
+    let (store, damage) = ladder(&path);
+    assert_eq!((count(&store), damage), (0, None), "it opens without them");
+    let found = aside_files(&path);
+    assert!(
+        matches!(&found[..], [(Kind::Before, names)]
+        if names.iter().filter(|name| name.ends_with(".sst")).count() == tables),
+        "{found:?}"
+    );
+}
+
+#[test]
+fn a_log_that_was_read_only_up_to_a_hole_is_kept() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("store");
+    let store = store_in(&folder);
+    for n in 0..9 {
+        put(&store, &[n], b"1", Durable::Yes).unwrap();
+    }
+    drop(store);
+    let log = files(&path, ".log").pop().unwrap();
+    let mut bytes = fs::read(&log).unwrap();
+    let at = bytes.len() / 2;
+    bytes[at] ^= 1;
+    fs::write(&log, &bytes).unwrap();
+    let (store, damage) = ladder(&path);
+    assert!(damage.is_none() && count(&store) < 9);
+    let kept = kept(&path).unwrap().pop().unwrap();
+    let kept = fs::read(files(&kept.path, ".log").pop().unwrap()).unwrap();
+    assert_eq!(kept, bytes, "what lies behind the hole is not lost");
+    let mut out = Vec::new();
+    let sound = bytes
+        .chunks(wal::BLOCK_BYTES)
+        .all(|block| wal::strip(block, &mut out).sound);
+    assert!(!sound);
+}
+
+#[test]
+fn a_log_written_by_rocksdb_reads_as_sound() {
+    let folder = TempDir::new().unwrap();
+    let store = store_in(&folder);
+    let value = vec![0xAB; 100_000]; // over several blocks
+    put(&store, b"a", &value, Durable::Yes).unwrap();
+    put(&store, b"b", b"1", Durable::Yes).unwrap();
+    let log = fs::read(files(store.path(), ".log").pop().unwrap()).unwrap();
+    let mut out = Vec::new();
+    let seen: Vec<_> = log
+        .chunks(wal::BLOCK_BYTES)
+        .map(|block| wal::strip(block, &mut out))
+        .collect();
+    assert!(seen.iter().all(|block| block.sound), "{seen:?}");
+    assert!(!seen.last().unwrap().unfinished);
+    assert!(out.windows(value.len()).any(|window| window == value));
+}
+
+#[test]
+fn a_store_in_which_damage_was_read_goes_on_empty() {
     let folder = TempDir::new().unwrap();
     let path = closed_store(&folder);
-    fs::write(path.join("CURRENT"), []).unwrap();
-    let (store, damage) = ladder(&path);
-    assert!(damage.is_some());
-    assert_eq!(count(&store), 2);
-}
-
-#[test]
-fn whatever_the_folder_holds_the_program_starts_and_can_write() {
-    let folder = TempDir::new().unwrap();
-    for round in 0_u8..6 {
-        let path = folder.path().join("store");
-        closed_store(&folder);
-        for (n, file) in files(&path, "").into_iter().enumerate() {
-            if file.is_file() && !file.ends_with("LOCK") && (n as u8 + round).is_multiple_of(2) {
-                fs::write(&file, [round; 100]).unwrap();
-            }
-        }
-        let (store, damage) = ladder(&path);
-        if let Some(Damage::SetAside { folder, .. }) = &damage {
-            assert!(folder.is_dir(), "{folder:?}");
-        }
-        put(&store, b"z", b"1", Durable::Yes).unwrap();
-        assert!(store.get(SPACES[1], b"z").unwrap().is_some());
-        drop(store);
-        fs::remove_dir_all(&path).unwrap();
+    for table in files(&path, ".sst") {
+        let mut bytes = fs::read(&table).unwrap();
+        bytes[3] ^= 0x55;
+        fs::write(&table, bytes).unwrap();
     }
+    let (store, damage) = ladder(&path);
+    assert!(damage.is_none() && store.health().is_ok());
+    assert!(store.get(SPACES[0], b"a").is_err());
+    assert!(matches!(store.health(), Err(StoreError::Corrupt { .. })));
+    let aside = store.start_empty().unwrap();
+    assert!(!files(&aside, ".sst").is_empty());
+    assert_eq!((count(&store), store.health()), (0, Ok(())));
+    put(&store, b"z", b"1", Durable::Yes).unwrap();
 }
 
 #[test]

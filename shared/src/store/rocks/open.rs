@@ -1,0 +1,206 @@
+//! An open database: reads, names, numbers.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::Path,
+    sync::{
+        Mutex,
+        atomic::{AtomicBool, Ordering},
+        mpsc,
+    },
+};
+
+use rocksdb::{
+    Cache, ColumnFamily, DB, DBRawIterator, LiveFile, ReadOptions, SnapshotWithThreadMode,
+    properties,
+};
+
+use super::{
+    super::{Direction, Entry, Range, Space, StoreError, View},
+    RocksOptions, aside,
+    failure::understand,
+};
+
+/// Scans longer than this do not push other blocks out of the cache. Unit: entries.
+const CACHED_SCAN_ENTRIES_MAX: usize = 256;
+
+/// An open database. When the last user lets go, the files close and `closed` hears of it.
+pub(super) struct Open {
+    pub(super) db: DB,
+    pub(super) cache: Cache,
+    /// Long readers stop at their next read.
+    pub(super) closing: AtomicBool,
+    pub(super) closed: Mutex<mpsc::Receiver<()>>,
+    /// Dropped after `db` (fields are dropped in order): the receiver sees the hang-up once the lock file is free.
+    _on_close: mpsc::Sender<()>,
+}
+
+impl Open {
+    pub(super) fn new(
+        path: &Path,
+        spaces: &[Space],
+        options: &RocksOptions,
+    ) -> Result<Self, StoreError> {
+        let io = |error: std::io::Error| StoreError::Io {
+            doing: "open",
+            detail: format!("{}: {error}", path.display()),
+        };
+        fs::create_dir_all(path).map_err(io)?;
+        let exists = path.join("CURRENT").exists();
+        if !exists && let Some(stray) = aside::table_or_manifest(path).map_err(io)? {
+            // RocksDB would take the folder for a new one and delete what it does not know.
+            return Err(StoreError::Corrupt {
+                space: path.display().to_string(),
+                detail: format!("CURRENT is missing beside {stray}"),
+            });
+        }
+        let cache = Cache::new_lru_cache(options.cache_bytes);
+        let database = options.database(&cache);
+        let db = options
+            .families(path, &database, &cache, spaces, exists)
+            .and_then(|families| DB::open_cf_descriptors(&database, path, families))
+            .map_err(|error| understand(path, "*", "open", &error))?;
+        let (_on_close, closed) = mpsc::channel();
+        Ok(Self {
+            db,
+            cache,
+            closing: AtomicBool::new(false),
+            closed: Mutex::new(closed),
+            _on_close,
+        })
+    }
+
+    pub(super) fn family(&self, space: Space) -> Result<&ColumnFamily, StoreError> {
+        self.db
+            .cf_handle(space.0)
+            .ok_or(StoreError::UnknownSpace { space: space.0 })
+    }
+
+    pub(super) fn names(&self, path: &Path) -> Result<Vec<String>, StoreError> {
+        DB::list_cf(&rocksdb::Options::default(), path)
+            .map_err(|error| understand(path, "*", "list tables", &error))
+    }
+
+    /// Names of the table files that belong to it.
+    pub(super) fn table_files(&self) -> Result<BTreeSet<String>, StoreError> {
+        let files = self
+            .db
+            .live_files()
+            .map_err(|error| self.unread("*", &error))?;
+        let name = |file: LiveFile| file.name.trim_start_matches('/').to_owned();
+        Ok(files.into_iter().map(name).collect())
+    }
+
+    pub(super) fn number(&self, property: &properties::PropName) -> Result<u64, StoreError> {
+        let value = self.db.property_int_value(property);
+        value
+            .map(Option::unwrap_or_default)
+            .map_err(|error| self.unread("*", &error))
+    }
+
+    pub(super) fn family_number(
+        &self,
+        family: &ColumnFamily,
+        property: &properties::PropName,
+    ) -> Result<u64, StoreError> {
+        let value = self.db.property_int_value_cf(family, property);
+        value
+            .map(Option::unwrap_or_default)
+            .map_err(|error| self.unread("*", &error))
+    }
+
+    pub(super) fn unread(&self, space: &str, error: &rocksdb::Error) -> StoreError {
+        understand(self.db.path(), space, "read", error)
+    }
+
+    pub(super) fn get(
+        &self,
+        space: Space,
+        key: &[u8],
+        options: &ReadOptions,
+    ) -> Result<Option<Vec<u8>>, StoreError> {
+        let found = self.db.get_cf_opt(self.family(space)?, key, options);
+        found.map_err(|error| self.unread(space.0, &error))
+    }
+
+    pub(super) fn scan(
+        &self,
+        space: Space,
+        range: Range<'_>,
+        direction: Direction,
+        max: usize,
+        mut options: ReadOptions,
+    ) -> Result<Vec<Entry>, StoreError> {
+        let family = self.family(space)?;
+        if range.is_empty() || max == 0 {
+            return Ok(Vec::new());
+        }
+        options.set_iterate_lower_bound(range.from);
+        if let Some(to) = range.to {
+            options.set_iterate_upper_bound(to);
+        }
+        options.fill_cache(max <= CACHED_SCAN_ENTRIES_MAX);
+        let mut rows: DBRawIterator<'_> = self.db.raw_iterator_cf_opt(family, options);
+        match direction {
+            Direction::Forward => rows.seek_to_first(),
+            Direction::Back => rows.seek_to_last(),
+        }
+        let mut found = Vec::new();
+        while found.len() < max
+            && let Some((key, value)) = rows.item()
+        {
+            found.push((key.to_vec(), value.to_vec()));
+            match direction {
+                Direction::Forward => rows.next(),
+                Direction::Back => rows.prev(),
+            }
+        }
+        // Without this an unreadable block would look like the end of the table.
+        rows.status()
+            .map_err(|error| self.unread(space.0, &error))?;
+        Ok(found)
+    }
+}
+
+/// One state of the database, inside [`Store::with_snapshot`].
+pub(super) struct Snapshot<'a> {
+    open: &'a Open,
+    at: SnapshotWithThreadMode<'a, DB>,
+}
+
+impl<'a> Snapshot<'a> {
+    /// The state now.
+    pub(super) fn of(open: &'a Open) -> Self {
+        Self {
+            open,
+            at: open.db.snapshot(),
+        }
+    }
+
+    fn options(&self) -> Result<ReadOptions, StoreError> {
+        if self.open.closing.load(Ordering::Acquire) {
+            return Err(StoreError::Closed);
+        }
+        let mut options = ReadOptions::default();
+        options.set_snapshot(&self.at);
+        Ok(options)
+    }
+}
+
+impl View for Snapshot<'_> {
+    fn get(&self, space: Space, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        self.open.get(space, key, &self.options()?)
+    }
+
+    fn scan(
+        &self,
+        space: Space,
+        range: Range<'_>,
+        direction: Direction,
+        max: usize,
+    ) -> Result<Vec<Entry>, StoreError> {
+        self.open
+            .scan(space, range, direction, max, self.options()?)
+    }
+}

@@ -32,6 +32,7 @@ use crate::{
     link::{self, LinkCell},
     merge::Today,
     reserve::Reserve,
+    salvage::Salvager,
     settle,
     state::{App, Parts, random, random_unit},
     status,
@@ -153,6 +154,7 @@ impl Started {
             link: link.clone(),
             send_now: Arc::default(),
             mend: Arc::new(Notify::new()),
+            salvage: Arc::default(),
             metrics,
             config,
         });
@@ -190,6 +192,7 @@ impl Started {
             ..
         } = self;
         let (stop, stopping) = watch::channel(false);
+        let clock = app.clock.clone();
         let stopped = |mut stopping: watch::Receiver<bool>| async move {
             let _gone = stopping.wait_for(|stop| *stop).await;
         };
@@ -199,6 +202,7 @@ impl Started {
             tokio::spawn(sender.run(stopping.clone())),
             tokio::spawn(mend(app.clone(), rocks.clone(), marker, stopping.clone())),
             tokio::spawn(gauges(app.clone(), stopping.clone())),
+            tokio::spawn(salvager(&app, &rocks).run(move || clock.wall_ms(), stopping.clone())),
             tokio::spawn(settle::run(app.clone(), rocks.clone(), stopping.clone())),
         ];
         if let Some(local) = local {
@@ -329,6 +333,18 @@ async fn mend(
                 tracing::error!(error = %error, "looking after the store ended with a panic")
             }
         }
+    }
+}
+
+/// Who brings back what was in damaged stores.
+fn salvager(app: &App, rocks: &RocksStore) -> Salvager {
+    Salvager {
+        store_dir: rocks.path().to_owned(),
+        log: app.log.clone(),
+        link: app.link.clone(),
+        salvage: app.salvage.clone(),
+        keep_hours: app.config.sync.retention_hours,
+        stopping: Arc::default(),
     }
 }
 

@@ -25,9 +25,10 @@ use crate::{
     doctor::{self, Check},
     enrol::{self, Invitation},
     log,
+    salvage::Progress,
     status::{self, Status},
     sync::copies,
-    tables::{SERVER, SPACES, STATE, StateRow},
+    tables::{SERVER, STATE, StateRow},
 };
 
 /// Largest status over the local socket. Unit: bytes.
@@ -201,12 +202,13 @@ fn stopped_status(config: &Config, dir: &Path) -> anyhow::Result<Status> {
         server: "down".into(),
         refused: false,
         problem: "the agent does not run".into(),
+        salvage: Progress::default(),
         program: env!("CARGO_PKG_VERSION").into(),
     };
     if !folder.exists() {
         return Ok(status);
     }
-    let store = RocksStore::open(folder, &SPACES, store_options(config))?;
+    let store = RocksStore::open_to_read(folder, store_options(config))?;
     let state: StateRow = STATE.get(&store, &())?.unwrap_or_default();
     let told = SERVER.get(&store, &())?.unwrap_or_default();
     let sums = status::figures(&store, &log::heads(&store, &state)?, &told.lanes)?;
@@ -241,6 +243,15 @@ fn print_status(status: &Status, json: bool) -> anyhow::Result<ExitCode> {
             status.server,
             status.disk_free_bytes / (1024 * 1024),
         ))?;
+        if status.salvage != Progress::default() {
+            print(&format!(
+                "salvage   {} found, {} appended again, {} places unreadable, {} files to go",
+                status.salvage.found,
+                status.salvage.appended,
+                status.salvage.unreadable,
+                status.salvage.files,
+            ))?;
+        }
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -14,6 +14,7 @@ use trenza_shared::{
 
 use crate::{
     config::{Config, files},
+    salvage,
     status::disk_free_bytes,
     sync::uplink::Validity,
 };
@@ -28,7 +29,7 @@ const REACH_MAX: Duration = Duration::from_secs(10);
 /// One thing that was looked at.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Check {
-    /// disk, clock, certificate or server.
+    /// disk, store, clock, certificate or server.
     pub name: &'static str,
     /// Nothing to do.
     pub ok: bool,
@@ -56,6 +57,7 @@ pub async fn examine(
 ) -> Vec<Check> {
     vec![
         disk(dir),
+        store(&dir.join(&config.store.dir)),
         clock_check(clock.wall_ms(), server_ms, offset_ms),
         certificate(dir, clock.wall_ms().max(server_ms.unwrap_or(0))),
         server(config, dir, clock, server_ms.unwrap_or(0)).await,
@@ -73,6 +75,20 @@ fn disk(dir: &Path) -> Check {
             false,
             format!("only {megabytes} MiB free; free some space, visits need it"),
         )
+    }
+}
+
+fn store(store_dir: &Path) -> Check {
+    match salvage::summary(store_dir) {
+        Ok((ok, message)) => Check::new("store", ok, message),
+        Err(error) => Check::new(
+            "store",
+            false,
+            format!(
+                "cannot read the folder of {}: {error}; check its owner and permissions",
+                store_dir.display()
+            ),
+        ),
     }
 }
 

@@ -15,6 +15,7 @@ pub mod link; // what is known of the server
 pub mod log; // append-only, chained: 200 is answered after it
 pub mod merge; // the local log, folded for the staff's pages
 pub mod reserve; // space kept for a full disk
+pub mod salvage; // what was in a damaged store comes back
 pub mod settle; // the log in the background: full frames, late retries
 pub mod state; // the one App
 pub mod status; // how it stands, in figures

@@ -12,7 +12,7 @@ use trenza_shared::{
     store::Store,
 };
 
-use crate::{config::Config, link::LinkCell, log::Log, merge::Today};
+use crate::{config::Config, link::LinkCell, log::Log, merge::Today, salvage::Salvage};
 
 /// A handle to the running agent; clones share it.
 #[derive(Clone)]
@@ -40,6 +40,8 @@ pub struct Parts {
     pub send_now: Arc<Notify>,
     /// Makes the store be looked after at once.
     pub mend: Arc<Notify>,
+    /// What comes back out of damaged stores.
+    pub salvage: Arc<Salvage>,
     /// What this process counted.
     pub metrics: Metrics,
     /// Signs the forms of the kiosk. Kept over a restart, so that a form that was open meanwhile still saves its visit.

@@ -14,6 +14,7 @@ use trenza_shared::{
 use crate::{
     link::{self, acked},
     log::{self, Heads},
+    salvage::Progress,
     state::App,
 };
 
@@ -42,6 +43,9 @@ pub struct Status {
     pub refused: bool,
     /// What went wrong last between agent and server; empty when nothing did.
     pub problem: String,
+    /// What comes back out of a store that was damaged.
+    #[serde(default)]
+    pub salvage: Progress,
     /// Version of the program.
     pub program: String,
 }
@@ -99,6 +103,7 @@ pub fn of(app: &App) -> Result<Status, StoreError> {
         server: if link.up { "up" } else { "down" }.into(),
         refused: link.refused,
         problem: link.problem,
+        salvage: app.salvage.progress(),
         program: env!("CARGO_PKG_VERSION").into(),
     })
 }

@@ -55,11 +55,15 @@ pub const STATE: Table<(), StateRow> = Table::new(Space("state"));
 /// One row: what the server told last.
 pub const SERVER: Table<(), ServerRow> = Table::new(Space("server"));
 
+/// While damaged stores are salvaged: the entries appended out of them, by a hash of their bytes.
+pub const SALVAGED: Table<[u8; 16], ()> = Table::new(Space("salvaged"));
+
 /// All of them, to open the store with.
-pub const SPACES: [Space; 5] = [
+pub const SPACES: [Space; 6] = [
     LOG.space(),
     KNOWN.space(),
     SETTLED.space(),
     STATE.space(),
     SERVER.space(),
+    SALVAGED.space(),
 ];

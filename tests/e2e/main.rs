@@ -2,5 +2,6 @@
 
 mod clones; // copies and restored images of an agent
 mod crash; // kill -9 in the middle
+mod damage; // damaged folders, files of other owners
 mod fleet; // enrolment, revocation
 mod hostile; // bad input on every listener

@@ -202,6 +202,7 @@ pub(super) async fn renew(app: &App, marker: &Arc<Marker>) {
     if let Err(error) = renewed {
         tracing::error!(error = %error, "no new epoch yet: sync takes one when the server misses entries");
     }
+    app.salvage.wake.notify_one();
 }
 
 /// The local socket; none where it cannot be made, which keeps no agent from taking visits in.

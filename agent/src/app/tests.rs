@@ -1,10 +1,13 @@
-use std::fs;
+mod backlog;
+mod mutations;
+
+use std::{fs, path::PathBuf};
 
 use ::http::HeaderMap;
 use tokio::sync::oneshot;
 use trenza_shared::{
     clock::TestClock,
-    id::AgentId,
+    id::{AgentId, Lane},
     net::{
         client::{Client, ClientLimits},
         pki::{Ca, DeviceKey},
@@ -13,6 +16,7 @@ use trenza_shared::{
 };
 
 use super::*;
+use crate::log::Append;
 
 const NOW: i64 = 1_773_480_000_000;
 const ID: AgentId = AgentId([7; 16]);
@@ -155,12 +159,19 @@ async fn an_agent_without_usable_credentials_takes_visits_in_and_says_what_to_do
 async fn a_store_in_which_damage_is_read_later_is_set_aside_while_the_agent_runs() {
     let (dir, config) = enrolled();
     let first = start(&config, dir.path()).await;
-    let rocks = first.rocks.clone();
-    serving(first, async |ready, client| {
-        capture(&ready, &client, "a").await;
-        rocks.flush().unwrap();
-    })
-    .await;
+    for n in 0..200 {
+        // Several blocks, more than a start looks at.
+        let entries = vec![mutations::new_entry(&format!("{n} {}", "x".repeat(100)))];
+        let lane = Lane::Visits;
+        first
+            .app
+            .log
+            .append(Append { lane, entries })
+            .await
+            .unwrap();
+    }
+    first.rocks.flush().unwrap();
+    mutations::end(first).await;
     let second = start(&config, dir.path()).await;
     for file in fs::read_dir(dir.path().join("store")).unwrap() {
         let path = file.unwrap().path();
@@ -178,7 +189,7 @@ async fn a_store_in_which_damage_is_read_later_is_set_aside_while_the_agent_runs
                     LOG.space(),
                     trenza_shared::store::Range::ALL,
                     trenza_shared::store::Direction::Forward,
-                    9
+                    1_000
                 )
                 .is_err()
         );

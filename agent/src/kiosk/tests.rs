@@ -59,6 +59,7 @@ fn stand() -> Stand {
         log,
         link: Arc::new(LinkCell::open(disk.clone(), NOW).unwrap()),
         send_now: Arc::default(),
+        salvage: Arc::default(),
         mend: Arc::default(),
         metrics: Metrics::install(),
         form_key: [3; 32],

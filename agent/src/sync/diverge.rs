@@ -113,7 +113,7 @@ impl Sender {
 }
 
 /// Appended without a look at the dedupe: it knows the entry, from when it was first appended.
-fn again(entry: Entry) -> NewEntry {
+pub(crate) fn again(entry: Entry) -> NewEntry {
     NewEntry {
         identity: None,
         entry,

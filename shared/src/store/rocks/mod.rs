@@ -85,7 +85,24 @@ impl RocksStore {
     ) -> Result<Self, StoreError> {
         let path = path.into();
         let open = Open::new(&path, spaces, &options)?;
-        Ok(Self {
+        Ok(Self::of(path, spaces, options, open))
+    }
+
+    /// Opens the store in folder `path` with the tables that it has, changing nothing there; nothing can be written.
+    ///
+    /// # Errors
+    /// As [`RocksStore::open`], but for [`StoreError::Busy`].
+    pub fn open_to_read(
+        path: impl Into<PathBuf>,
+        options: RocksOptions,
+    ) -> Result<Self, StoreError> {
+        let path = path.into();
+        let open = Open::to_read(&path, &options)?;
+        Ok(Self::of(path, &[], options, open))
+    }
+
+    fn of(path: PathBuf, spaces: &[Space], options: RocksOptions, open: Open) -> Self {
+        Self {
             path,
             spaces: spaces.to_vec(),
             options,
@@ -93,7 +110,7 @@ impl RocksStore {
             failed: Mutex::new(None),
             damaged: Mutex::new(None),
             changing: Mutex::new(()),
-        })
+        }
     }
 
     /// The folder.

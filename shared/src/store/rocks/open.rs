@@ -61,14 +61,31 @@ impl Open {
             .families(path, &database, &cache, spaces, exists)
             .and_then(|families| DB::open_cf_descriptors(&database, path, families))
             .map_err(|error| understand(path, "*", "open", &error))?;
+        Ok(Self::of(db, cache))
+    }
+
+    /// With the tables that are there, and without a write to the folder.
+    pub(super) fn to_read(path: &Path, options: &RocksOptions) -> Result<Self, StoreError> {
+        let cache = Cache::new_lru_cache(options.cache_bytes);
+        let database = options.database(&cache);
+        let db = options
+            .families(path, &database, &cache, &[], true)
+            .and_then(|families| {
+                DB::open_cf_descriptors_read_only(&database, path, families, false)
+            })
+            .map_err(|error| understand(path, "*", "open", &error))?;
+        Ok(Self::of(db, cache))
+    }
+
+    fn of(db: DB, cache: Cache) -> Self {
         let (_on_close, closed) = mpsc::channel();
-        Ok(Self {
+        Self {
             db,
             cache,
             closing: AtomicBool::new(false),
             closed: Mutex::new(closed),
             _on_close,
-        })
+        }
     }
 
     pub(super) fn family(&self, space: Space) -> Result<&ColumnFamily, StoreError> {

@@ -126,6 +126,26 @@ fn an_older_program_leaves_unknown_tables_alone() {
 }
 
 #[test]
+fn a_look_into_a_store_changes_no_file() {
+    let folder = TempDir::new().unwrap();
+    let path = closed_store(&folder);
+    let contents = || -> Vec<_> {
+        let rows = |name: &str| files(&path, name).into_iter();
+        rows(".sst")
+            .chain(rows(".log"))
+            .chain(rows("MANIFEST"))
+            .map(|file| (file.clone(), fs::read(file).unwrap()))
+            .collect()
+    };
+    let before = contents();
+    let store = RocksStore::open_to_read(&path, RocksOptions::default()).unwrap();
+    assert_eq!(count(&store), 2);
+    assert!(put(&store, b"c", b"1", Durable::Yes).is_err());
+    drop(store);
+    assert!(before == contents());
+}
+
+#[test]
 fn a_snapshot_job_that_is_slow_stops_at_its_next_read_when_the_store_reopens() {
     let folder = TempDir::new().unwrap();
     let store = store_in(&folder);

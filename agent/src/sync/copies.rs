@@ -171,7 +171,8 @@ impl Sender {
         };
         if own != self.log.agent() {
             let next = self.around.next_epoch.clone();
-            let taken = tokio::task::spawn_blocking(move || next())
+            let used = self.log.epoch();
+            let taken = tokio::task::spawn_blocking(move || next(used))
                 .await
                 .map_err(|error| local(&error))?;
             let (epoch, salt_root) = taken.map_err(|error| local(&error))?;

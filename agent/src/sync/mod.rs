@@ -45,6 +45,9 @@ const COPY_TURNS_MAX: usize = 6;
 const PRUNE_STEPS_MAX: usize = 256;
 const HOUR_MS: i64 = 3_600_000;
 
+/// Takes an epoch after the given one, and a salt root for it.
+pub type NextEpoch = Arc<dyn Fn(Epoch) -> io::Result<(Epoch, [u8; 32])> + Send + Sync>;
+
 /// What the worker needs of the process.
 #[derive(Clone)]
 pub struct Around {
@@ -59,7 +62,7 @@ pub struct Around {
     /// Free space where the log lives. Unit: bytes.
     pub disk_free: Arc<dyn Fn() -> u64 + Send + Sync>,
     /// Takes an epoch after the given one, durably, so that it is never taken again; and a new salt root.
-    pub next_epoch: Arc<dyn Fn(Epoch) -> io::Result<(Epoch, [u8; 32])> + Send + Sync>,
+    pub next_epoch: NextEpoch,
     /// Told to try at once.
     pub wake: Arc<Notify>,
 }

@@ -173,13 +173,17 @@ async fn a_store_in_which_damage_is_read_later_is_set_aside_while_the_agent_runs
     }
     first.rocks.flush().unwrap();
     mutations::end(first).await;
+    let tables = crate::salvage::files::files(&dir.path().join("store")).unwrap();
+    let size = |path: &PathBuf| fs::metadata(path).unwrap().len();
+    let tables = tables
+        .into_iter()
+        .filter(|path| path.extension().is_some_and(|end| end == "sst"));
+    let table = tables.max_by_key(size).unwrap();
+    let mut bytes = fs::read(&table).unwrap();
+    let middle = bytes.len() / 3;
+    bytes[middle..][..4096].fill(0);
+    fs::write(&table, bytes).unwrap();
     let second = start(&config, dir.path()).await;
-    for file in fs::read_dir(dir.path().join("store")).unwrap() {
-        let path = file.unwrap().path();
-        if path.extension().is_some_and(|end| end == "sst") {
-            fs::write(&path, vec![0; fs::metadata(&path).unwrap().len() as usize]).unwrap();
-        }
-    }
     let app = second.app.clone();
     let mut heads = app.log.heads();
     serving(second, async |ready, client| {

@@ -126,7 +126,7 @@ impl Started {
         let (rocks, log, log_thread) = start::open(&config, dir, id, &marker)?;
         let store: Arc<dyn Store> = rocks.clone();
         let link = Arc::new(LinkCell::open(store.clone(), clock.wall_ms())?);
-        let time = TlsTime::new(clock.clone(), link.now().told.server_ms);
+        let time = TlsTime::new(clock.clone(), link.passed_ms());
         let request = Duration::from_millis(config.sync.request_ms_max);
         let uplink = Uplink::open(dir, &config.server.agents_url, time, request);
         let limits = Limits {
@@ -357,7 +357,8 @@ async fn gauges(app: App, mut stop: watch::Receiver<bool>) {
             link_change.borrow_and_update().clone(),
         );
         let waiting = link::waiting(&heads, &link.told.lanes);
-        let held: u64 = heads.values().map(|head| head.seq).sum();
+        let events = heads.iter().filter(|((_, lane), _)| lane.has_events());
+        let held: u64 = events.map(|(_, head)| head.seq).sum();
         metrics::gauge!("trenza_agent_waiting_events").set(waiting as f64);
         metrics::gauge!("trenza_agent_log_events").set(held as f64);
         metrics::gauge!("trenza_agent_acknowledged_events")

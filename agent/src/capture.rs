@@ -96,7 +96,8 @@ fn entries(app: &App, taken: Taken) -> Vec<NewEntry> {
         what: What::Event(EventType::Track),
         captured_ms: received_ms,
         boottime_ms: app.clock.boottime_ms(),
-        offset_min: offset_min(app, received_ms),
+        boot: app.boot.number(),
+        offset_min: offset_min(app, app.now_ms()),
         key,
         unverified: verdict != Verdict::Known,
     };

@@ -13,7 +13,7 @@ use anyhow::Context;
 use clap::Parser;
 use tokio::signal::unix::{SignalKind, signal};
 use trenza_shared::{
-    clock::{Clock, SystemClock},
+    clock::{Clock, SystemClock, boot_id},
     net::client,
     store::RocksStore,
     telemetry,
@@ -29,6 +29,7 @@ use crate::{
     status::{self, Status},
     sync::copies,
     tables::{SERVER, STATE, StateRow},
+    time::KnownTime,
 };
 
 /// Largest status over the local socket. Unit: bytes.
@@ -211,14 +212,19 @@ fn stopped_status(config: &Config, dir: &Path) -> anyhow::Result<Status> {
     let store = RocksStore::open_to_read(folder, store_options(config))?;
     let state: StateRow = STATE.get(&store, &())?.unwrap_or_default();
     let told = SERVER.get(&store, &())?.unwrap_or_default();
-    let sums = status::figures(&store, &log::heads(&store, &state)?, &told.lanes)?;
+    let time = KnownTime::new(
+        boot_id().map_or(0, |boot| boot.number()),
+        &told,
+        &SystemClock,
+    );
+    let sums = status::figures(&store, &log::heads(&store, &state)?, &told.lanes, time)?;
     (
         status.epoch,
         status.head_seq,
         status.acked_seq,
         status.waiting,
     ) = (state.epoch, sums.head, sums.acked, sums.waiting);
-    status.oldest_waiting_ms = status::age_ms(sums.oldest_ms, SystemClock.wall_ms());
+    status.oldest_waiting_ms = status::age_ms(sums.oldest_ms, time.now_ms(&SystemClock));
     status.clock_offset_ms = told.clock_offset_ms;
     Ok(status)
 }

@@ -4,7 +4,7 @@ use std::{path::Path, sync::Arc, time::Duration};
 
 use serde::Serialize;
 use trenza_shared::{
-    clock::{Clock, format_ms},
+    clock::{BUILT_MS, Clock, format_ms},
     net::{
         client::{Client, ClientError, ClientLimits},
         pki::{self, DeviceKey},
@@ -59,7 +59,7 @@ pub async fn examine(
         disk(dir),
         store(&dir.join(&config.store.dir)),
         clock_check(clock.wall_ms(), server_ms, offset_ms),
-        certificate(dir, clock.wall_ms().max(server_ms.unwrap_or(0))),
+        certificate(dir, server_ms.unwrap_or_else(|| clock.wall_ms())),
         server(config, dir, clock, server_ms.unwrap_or(0)).await,
     ]
 }
@@ -159,7 +159,7 @@ async fn server(config: &Config, dir: &Path, clock: Arc<dyn Clock>, server_ms: i
         "{}/sync/v1/hello",
         config.server.agents_url.trim_end_matches('/')
     );
-    let client = match client(dir, TlsTime::new(clock, server_ms)) {
+    let client = match client(dir, TlsTime::new(clock, server_ms.max(BUILT_MS))) {
         Ok(client) => client,
         Err(problem) => return Check::new("server", false, problem),
     };

@@ -14,7 +14,7 @@ use std::{
 use http::{HeaderMap, HeaderValue, header};
 use serde::{Deserialize, Serialize};
 use trenza_shared::{
-    clock::Clock,
+    clock::{BUILT_MS, Clock},
     id::AgentId,
     net::{
         client::{Client, ClientError, ClientLimits, Response},
@@ -177,7 +177,7 @@ async fn ask(
     // A web certificate that was replaced by a public one is trusted by the system's roots; the CA in the answer must have
     // the fingerprint all the same.
     let trust = Trust::ca_fingerprint(fingerprint).or_system_roots();
-    let (config, _) = tls::client_config(trust, None, TlsTime::new(clock, 0))?;
+    let (config, _) = tls::client_config(trust, None, TlsTime::new(clock, BUILT_MS))?;
     let limits = ClientLimits {
         request: Duration::from_secs(30),
         response_bytes_max: ANSWER_BYTES_MAX,

@@ -20,4 +20,5 @@ pub mod settle; // the log in the background: full frames, late retries
 pub mod state; // the one App
 pub mod status; // how it stands, in figures
 pub mod sync; // what goes to the server, and when
-pub mod tables; // every stored table // the commands
+pub mod tables;
+pub mod time; // what time it is, as far as is known // every stored table // the commands

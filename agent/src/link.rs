@@ -6,6 +6,7 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use tokio::sync::watch;
 use trenza_shared::{
+    clock::BUILT_MS,
     id::{Epoch, Lane, Seq},
     store::{Batch, Durable, Store, StoreError},
     wire::sync::{LaneHave, Welcome},
@@ -13,7 +14,7 @@ use trenza_shared::{
 
 use crate::{
     log::Heads,
-    tables::{SERVER, ServerRow},
+    tables::{Measured, SERVER, ServerRow},
 };
 
 /// How the server stands, as far as the agent knows.
@@ -66,6 +67,17 @@ impl LinkCell {
         self.state.borrow().clone()
     }
 
+    /// A time that has surely passed: the build's, or the last one that the server told, also before a restart. Unit: ms since
+    /// 1970.
+    pub fn passed_ms(&self) -> i64 {
+        self.told().server_ms.max(BUILT_MS)
+    }
+
+    /// What the server told.
+    pub fn told(&self) -> Arc<ServerRow> {
+        self.state.borrow().told.clone()
+    }
+
     /// Follows its changes.
     pub fn watch(&self) -> watch::Receiver<Link> {
         self.state.subscribe()
@@ -107,7 +119,18 @@ impl LinkCell {
             write_keys: welcome.write_keys,
             clock_offset_ms,
             server_ms: welcome.sent_ms,
+            measured: self.state.borrow().told.measured,
         };
+        self.remember(row)
+    }
+
+    /// Takes what was stated of this device's clock.
+    ///
+    /// # Errors
+    /// The store cannot be written; it is known all the same.
+    pub fn measured(&self, measured: Measured) -> Result<(), StoreError> {
+        let mut row = (*self.state.borrow().told).clone();
+        row.measured = Some(measured);
         self.remember(row)
     }
 
@@ -176,6 +199,7 @@ pub fn acked(lanes: &[LaneHave], epoch: Epoch, lane: Lane) -> Seq {
 pub fn waiting(heads: &Heads, lanes: &[LaneHave]) -> u64 {
     heads
         .iter()
+        .filter(|((_, lane), _)| lane.has_events())
         .map(|((epoch, lane), head)| head.seq.saturating_sub(acked(lanes, *epoch, *lane)))
         .sum()
 }

@@ -96,7 +96,7 @@ pub async fn run(app: App, rocks: Arc<RocksStore>, mut stop: watch::Receiver<boo
         if act == Act::Rest {
             continue;
         }
-        let (store, epoch, now_ms) = (app.store.clone(), app.log.epoch(), app.clock.wall_ms());
+        let (store, epoch, now_ms) = (app.store.clone(), app.log.epoch(), app.now_ms());
         let rocks = rocks.clone();
         let steps_max = if pace.quiet_looks > 0 {
             QUIET_STEPS_MAX

@@ -12,7 +12,9 @@ use trenza_shared::{
     store::Store,
 };
 
-use crate::{config::Config, link::LinkCell, log::Log, merge::Today, salvage::Salvage};
+use crate::{
+    config::Config, link::LinkCell, log::Log, merge::Today, salvage::Salvage, time::KnownTime,
+};
 
 /// A handle to the running agent; clones share it.
 #[derive(Clone)]
@@ -54,6 +56,16 @@ impl App {
     /// Ties the parts together.
     pub fn new(parts: Parts) -> Self {
         Self(Arc::new(parts))
+    }
+
+    /// How the clock of this boot is known to run.
+    pub fn time(&self) -> KnownTime {
+        KnownTime::new(self.boot.number(), &self.link.told(), &*self.clock)
+    }
+
+    /// What time it is, as far as is known. Unit: ms since 1970.
+    pub fn now_ms(&self) -> i64 {
+        self.time().now_ms(&*self.clock)
     }
 }
 

@@ -16,6 +16,7 @@ use crate::{
     log::{self, Heads},
     salvage::Progress,
     state::App,
+    time::KnownTime,
 };
 
 /// What `status --json` prints.
@@ -67,17 +68,23 @@ pub struct Figures {
 ///
 /// # Errors
 /// The store cannot be read.
-pub fn figures(view: &dyn View, heads: &Heads, told: &[LaneHave]) -> Result<Figures, StoreError> {
+pub fn figures(
+    view: &dyn View,
+    heads: &Heads,
+    told: &[LaneHave],
+    time: KnownTime,
+) -> Result<Figures, StoreError> {
     let mut sums = Figures {
         waiting: link::waiting(heads, told),
         ..Figures::default()
     };
-    for ((epoch, lane), head) in heads {
+    for ((epoch, lane), head) in heads.iter().filter(|((_, lane), _)| lane.has_events()) {
         let acked = acked(told, *epoch, *lane).min(head.seq);
         sums.head += head.seq;
         sums.acked += acked;
         if acked < head.seq {
-            let at_ms = log::captured_ms(view, *epoch, *lane, acked + 1)?;
+            let open = log::open_at(view, *epoch, *lane, acked + 1)?;
+            let at_ms = open.map(|open| time.taken_ms(&open));
             sums.oldest_ms = sums.oldest_ms.into_iter().chain(at_ms).min();
         }
     }
@@ -90,14 +97,14 @@ pub fn figures(view: &dyn View, heads: &Heads, told: &[LaneHave]) -> Result<Figu
 /// The store cannot be read.
 pub fn of(app: &App) -> Result<Status, StoreError> {
     let link = app.link.now();
-    let sums = figures(&*app.store, &app.log.ends(), &link.told.lanes)?;
+    let sums = figures(&*app.store, &app.log.ends(), &link.told.lanes, app.time())?;
     Ok(Status {
         agent: app.log.agent(),
         epoch: app.log.epoch(),
         head_seq: sums.head,
         acked_seq: sums.acked,
         waiting: sums.waiting,
-        oldest_waiting_ms: age_ms(sums.oldest_ms, app.clock.wall_ms()),
+        oldest_waiting_ms: age_ms(sums.oldest_ms, app.now_ms()),
         clock_offset_ms: link.told.clock_offset_ms,
         disk_free_bytes: disk_free_bytes(&app.dir),
         server: if link.up { "up" } else { "down" }.into(),

@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 use trenza_shared::{
-    id::{Epoch, Lane, Seq},
+    id::{AgentId, Epoch, Lane, Seq},
+    skew::Fact,
     store::{Row, Space, Table},
     wire::{frame::Frame, sync::LaneHave},
 };
@@ -41,8 +42,30 @@ pub struct ServerRow {
     pub clock_offset_ms: Option<i64>,
     /// Its wall clock at the last talk. Unit: ms since 1970.
     pub server_ms: i64,
+    /// What was last stated of this device's clock.
+    #[serde(default)]
+    pub measured: Option<Measured>,
 }
 impl Row for ServerRow {}
+
+/// The clock of a boot, measured against the server's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Measured {
+    /// Which boot, as [`BootId::number`](trenza_shared::id::BootId::number).
+    pub boot: u64,
+    /// Under which id it was stated: a copy that got one of its own states it again.
+    pub agent: AgentId,
+    /// The measurement.
+    pub fact: Fact,
+}
+
+/// Where the log ended at a time of the server.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MarkRow {
+    /// Last number of each lane.
+    pub ends: Vec<(Epoch, Lane, Seq)>,
+}
+impl Row for MarkRow {}
 
 /// The log: (epoch, lane, first sequence number) -> chunk.
 pub const LOG: Table<(Epoch, Lane, Seq), ChunkRow> = Table::new(Space("log"));
@@ -54,16 +77,19 @@ pub const SETTLED: Table<(Epoch, Lane), Seq> = Table::new(Space("settled"));
 pub const STATE: Table<(), StateRow> = Table::new(Space("state"));
 /// One row: what the server told last.
 pub const SERVER: Table<(), ServerRow> = Table::new(Space("server"));
+/// The server's wall clock, in ms since 1970 -> where the log ended then.
+pub const MARKS: Table<i64, MarkRow> = Table::new(Space("mark"));
 
 /// While damaged stores are salvaged: the entries appended out of them, by a hash of their bytes.
 pub const SALVAGED: Table<[u8; 16], ()> = Table::new(Space("salvaged"));
 
 /// All of them, to open the store with.
-pub const SPACES: [Space; 6] = [
+pub const SPACES: [Space; 7] = [
     LOG.space(),
     KNOWN.space(),
     SETTLED.space(),
     STATE.space(),
     SERVER.space(),
+    MARKS.space(),
     SALVAGED.space(),
 ];

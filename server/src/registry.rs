@@ -8,6 +8,7 @@ use std::{
 use trenza_shared::{
     evidence::Origin,
     id::AgentId,
+    skew::Corrected,
     store::{Batch, Durable, Store, StoreError, View},
 };
 
@@ -118,13 +119,15 @@ impl Registry {
         Ok(())
     }
 
-    /// The full origin behind a stored one; none when its key is not known.
-    pub fn origin(&self, row: &OriginRow) -> Option<Origin> {
+    /// The full origin behind a stored one, whose time was corrected where that is possible; none when its key is not known.
+    pub fn origin(&self, row: &OriginRow, corrected: Option<Corrected>) -> Option<Origin> {
         let inner = self.read();
         let source = inner.sources.get(&row.key)?;
         let agent = row.agent.and_then(|id| inner.agents.get(&id));
         Some(Origin {
-            captured_ms: row.captured_ms,
+            unsure: row.agent.is_some() && corrected.is_none(),
+            captured_ms: corrected.map_or(row.captured_ms, |corrected| corrected.at_ms),
+            wall_ms: row.captured_ms,
             source: source.name.clone(),
             priority: source.priority,
             country: source.country.clone(),

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use trenza_shared::{
     id::{AgentId, CustomerId, DecisionId, Epoch, EventId, Fingerprint, Lane, Seq},
     identity::{Component, Decision, KeyProfile, Node},
+    skew::Facts,
     store::{Row, Space, Table},
     wire::sync::{Hello, Lineage},
 };
@@ -274,12 +275,22 @@ pub struct Position {
 /// One taking-in of an event, as needed to say where and when.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
 pub struct OriginRow {
-    /// When the first collector took it in. Unit: ms since 1970.
+    /// When the first collector took it in, by its wall clock. Unit: ms since 1970.
     pub captured_ms: i64,
     /// The write key.
     pub key: String,
     /// The agent, if one took it in.
     pub agent: Option<AgentId>,
+    /// In which of its boots; 0 where that is not told.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub boot: u64,
+    /// The same by its boot clock. Unit: ms.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub boottime_ms: u64,
+}
+
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// An event, once, however often it came.
@@ -338,8 +349,18 @@ impl Row for ProfileRow {}
 pub struct ComponentRow(pub Component);
 impl Row for ComponentRow {}
 
+/// What an agent measured of its clock in one boot.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ClockRow(pub Facts);
+impl Row for ClockRow {}
+
 /// Every event.
 pub const EVENTS: Table<EventId, EventRow> = Table::new(Space("event"));
+/// (agent, boot) -> its measurements.
+pub const CLOCKS: Table<(AgentId, u64), ClockRow> = Table::new(Space("clock"));
+/// (agent, boot, boot clock, event): what was taken in when, by clocks that may yet be measured.
+pub const TAKEN: Table<(AgentId, u64, u64, EventId), ()> = Table::new(Space("taken"));
 /// BLAKE3 of a messageId, truncated -> what came with it.
 pub const MESSAGES: Table<[u8; 16], MessageRow> = Table::new(Space("message"));
 /// Position of a refused entry -> why.
@@ -386,8 +407,10 @@ pub const TRUTH: [Space; 17] = [
     FED.space(),
 ];
 /// Tables that `replay` rebuilds, byte for byte.
-pub const DERIVED: [Space; 13] = [
+pub const DERIVED: [Space; 15] = [
     EVENTS.space(),
+    CLOCKS.space(),
+    TAKEN.space(),
     MESSAGES.space(),
     REJECTED.space(),
     TIMELINE.space(),

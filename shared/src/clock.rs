@@ -6,6 +6,24 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use jiff::Timestamp;
 
+/// 14 March 2026: before this nobody used the product. Unit: ms since 1970.
+pub const RELEASED_MS: i64 = 1_773_446_400_000;
+
+/// When this program was built, at the earliest: `SOURCE_DATE_EPOCH` of the build where it was set, so that equal sources give
+/// equal programs; a time that has surely passed. Unit: ms since 1970.
+pub const BUILT_MS: i64 = built_ms(option_env!("SOURCE_DATE_EPOCH"));
+
+/// Seconds as text, as ms; [`RELEASED_MS`] where that is later, or the text is no number.
+const fn built_ms(seconds: Option<&str>) -> i64 {
+    let Some(text) = seconds else {
+        return RELEASED_MS;
+    };
+    match i64::from_str_radix(text, 10) {
+        Ok(seconds) if seconds.saturating_mul(1000) > RELEASED_MS => seconds.saturating_mul(1000),
+        _ => RELEASED_MS,
+    }
+}
+
 /// Longest text that can be a time; longer ones are not looked at.
 const TIME_TEXT_BYTES_MAX: usize = 64;
 
@@ -149,6 +167,16 @@ mod tests {
             parse_time_ms(&format!("2026-01-15T10:20:30.{}Z", "4".repeat(99))),
             None
         );
+    }
+
+    #[test]
+    fn the_time_of_the_build_is_that_of_its_sources() {
+        assert_eq!(built_ms(None), RELEASED_MS);
+        assert_eq!(built_ms(Some("1800000000")), 1_800_000_000_000);
+        for text in ["", "soon", "0", "-5", "99999999999999999999"] {
+            assert_eq!(built_ms(Some(text)), RELEASED_MS, "{text}");
+        }
+        assert_eq!(BUILT_MS, built_ms(option_env!("SOURCE_DATE_EPOCH")));
     }
 
     proptest! {

@@ -15,6 +15,7 @@ use crate::{
     id::{AgentId, EventId},
     identifier::{self, Identifier, Kind, Place},
     person::Person,
+    skew,
 };
 
 /// Most `externalIds` read of one event.
@@ -25,8 +26,12 @@ pub const TRAITS_MAX: usize = 256;
 /// Where and when an event was taken in. An event that came by two sources has two origins; both are members of the set.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub struct Origin {
-    /// When the first collector took it in. Unit: ms since 1970, by that collector's clock.
+    /// Nobody knows how wrong the collector's clock was: it counts only where no other taking-in is known better.
+    pub unsure: bool,
+    /// When the first collector took it in, corrected where its clock was measured. Unit: ms since 1970.
     pub captured_ms: i64,
+    /// The same as that collector's clock said. Unit: ms since 1970.
+    pub wall_ms: i64,
     /// Name of the source whose write key it came with.
     pub source: String,
     /// Rank of the source when two disagree about a trait: the greater wins.
@@ -50,7 +55,7 @@ pub struct Observation {
     pub message_id: String,
     /// What happened.
     pub kind: EventType,
-    /// Event time: the client's, else that of the first capture. Unit: ms since 1970.
+    /// Event time: the client's, else that of the first capture; see [`skew::event_time_ms`]. Unit: ms since 1970.
     pub at_ms: i64,
     /// Valid identifiers, sorted, each once.
     pub identifiers: Vec<Identifier>,
@@ -79,11 +84,11 @@ pub fn observe(event: &Event, origins: &BTreeSet<Origin>) -> Observation {
         country: first.map_or("ES", |origin| &origin.country),
         namespace: first.map_or("", |origin| &origin.namespace),
     };
-    let captured_ms = first.map_or(0, |origin| origin.captured_ms);
-    let at_ms = event
-        .client_time()
-        .and_then(parse_time_ms)
-        .unwrap_or(captured_ms);
+    let at_ms = skew::event_time_ms(
+        event.client_time().and_then(parse_time_ms),
+        first.map_or(0, |origin| origin.wall_ms),
+        first.map_or(0, |origin| origin.captured_ms),
+    );
 
     let mut found = Found {
         place,
@@ -217,7 +222,9 @@ mod tests {
 
     fn origin(source: &str, priority: u8, captured_ms: i64) -> Origin {
         Origin {
+            unsure: false,
             captured_ms,
+            wall_ms: captured_ms,
             source: source.into(),
             priority,
             country: "ES".into(),
@@ -327,6 +334,23 @@ mod tests {
             at(r#"{"type":"page","userId":"u","timestamp":"yesterday"}"#),
             5
         );
+    }
+
+    #[test]
+    fn a_measured_clock_stands_before_one_that_nobody_measured() {
+        let unsure = Origin {
+            unsure: true,
+            ..origin("web", 0, 5)
+        };
+        let kiosk = Origin {
+            wall_ms: 1_000,
+            ..origin("web", 0, 7_200_000)
+        };
+        let raw = r#"{"type":"page","userId":"u","messageId":"m"}"#;
+        assert_eq!(read(raw, &[unsure.clone(), kiosk.clone()]).at_ms, 7_200_000);
+        assert_eq!(read(raw, &[unsure]).at_ms, 5);
+        let its_own = r#"{"type":"page","userId":"u","messageId":"m","timestamp":"1970-01-01T00:00:00.900Z"}"#;
+        assert_eq!(read(its_own, &[kiosk]).at_ms, 7_199_900);
     }
 
     #[test]

@@ -161,11 +161,29 @@ pub enum Lane {
     Urgent = 0,
     /// Visits and everything else.
     Visits = 1,
+    /// What the agent measured of its own clock; no events, so the plain figures leave it out.
+    Clock = 2,
 }
 
 impl Lane {
-    /// Every lane, in the order in which they are sent.
-    pub const ALL: [Self; 2] = [Self::Urgent, Self::Visits];
+    /// Every lane, in the order in which they are sent: a measured clock goes before the visits that it times.
+    pub const ALL: [Self; 3] = [Self::Urgent, Self::Clock, Self::Visits];
+
+    /// Whether its entries are what people and programs did.
+    pub fn has_events(self) -> bool {
+        match self {
+            Self::Urgent | Self::Visits => true,
+            Self::Clock => false,
+        }
+    }
+}
+
+impl BootId {
+    /// The number by which entries name their boot; never 0, which names none.
+    pub fn number(&self) -> u64 {
+        let [a, b, c, d, e, f, g, h, ..] = self.0;
+        u64::from_be_bytes([a, b, c, d, e, f, g, h]).max(1)
+    }
 }
 
 impl From<Lane> for u8 {
@@ -181,7 +199,7 @@ impl TryFrom<u8> for Lane {
         Self::ALL
             .into_iter()
             .find(|lane| *lane as u8 == byte)
-            .ok_or_else(|| BadName::new("lane", "0 or 1", &byte.to_string()))
+            .ok_or_else(|| BadName::new("lane", "0, 1 or 2", &byte.to_string()))
     }
 }
 

@@ -70,7 +70,16 @@ async fn a_code_works_once_and_a_revoked_agent_keeps_its_visits() -> anyhow::Res
         .capture(&agent.up().url("http"), &key, &[one(1)], "")
         .await?;
     agent.drained().await?;
-    server.resolved("fleet-1").await?;
+    until(
+        "the visit's time is corrected by the agent's measured clock",
+        || async {
+            let time = server.resolved("fleet-1").await?["event"]["time"].clone();
+            let sure = time["confidence_ms"].as_u64().is_some_and(|ms| ms < 1_000);
+            ensure!(time["source"] == "corrected" && sure, "{time}");
+            Ok(())
+        },
+    )
+    .await?;
 
     let list: serde_json::Value =
         serde_json::from_slice(&server.must(["agent", "list", "--json"])?)?;

@@ -79,7 +79,7 @@ fn event(
     own: Value,
     context: Map<String, Value>,
 ) -> Draft {
-    let now = format_ms(app.clock.wall_ms());
+    let now = format_ms(app.now_ms());
     let mut body = Map::new();
     body.insert("type".into(), kind.into());
     body.insert("messageId".into(), format!("{visit}-{part}").into());

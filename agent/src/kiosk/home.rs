@@ -41,7 +41,8 @@ pub async fn show(State(app): State<App>, lang: Lang) -> Result<Response, HttpEr
         reading.today.read(
             &*reading.store,
             &reading.log.ends(),
-            reading.clock.wall_ms(),
+            reading.time(),
+            reading.now_ms(),
         )
     });
     // A count that cannot be read must not keep the buttons from the staff.

@@ -133,7 +133,7 @@ impl Frame {
         let link = app.link.now();
         let waiting = link::waiting(&app.log.ends(), &link.told.lanes);
         let w = Words::of(lang);
-        let since = moment(app, link.since_ms, app.clock.wall_ms());
+        let since = moment(app, link.since_ms, app.now_ms());
         Self {
             lang,
             w,

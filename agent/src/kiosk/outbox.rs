@@ -58,7 +58,8 @@ pub async fn show(State(app): State<App>, lang: Lang) -> Result<Response, HttpEr
         let day = reading.today.read(
             &*reading.store,
             &reading.log.ends(),
-            reading.clock.wall_ms(),
+            reading.time(),
+            reading.now_ms(),
         )?;
         status::of(&reading).map(|status| (day, status))
     });
@@ -68,7 +69,7 @@ pub async fn show(State(app): State<App>, lang: Lang) -> Result<Response, HttpEr
         .map_err(HttpError::internal)?;
     let frame = Frame::new(&app, lang, "outbox");
     let w = frame.w;
-    let now_ms = app.clock.wall_ms();
+    let now_ms = app.now_ms();
     let lanes = app.link.now().told.lanes.clone();
     let rows = day.rows().map(|row| SealedRow {
         time: moment(&app, row.at_ms, now_ms),

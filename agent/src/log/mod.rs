@@ -2,6 +2,7 @@
 //!
 //! Owns sequence numbers, the chain and the dedupe of SDK retries that come soon. Never talks to the network and never reads a clock.
 
+pub mod marks; // what is how old
 mod prune;
 mod read;
 mod recent;
@@ -31,7 +32,7 @@ use crate::tables::{LOG, STATE, StateRow};
 
 pub use prune::prune;
 pub(crate) use read::holding;
-pub use read::{captured_ms, hash_at, next_frame, oldest};
+pub use read::{hash_at, next_frame, oldest, open_at};
 pub use recent::{Fingerprint, RECENT_MAX};
 use recent::{Fingerprints, Recent};
 pub use settle::{KNOWN_DAYS, Step, forget, settle};

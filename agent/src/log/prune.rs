@@ -3,7 +3,7 @@
 use trenza_shared::{
     id::{Epoch, Lane, Seq},
     store::{Batch, Direction, Durable, Store, StoreError},
-    wire::{Shape, entry::Open, frame::Frame},
+    wire::frame::Frame,
 };
 
 use crate::tables::LOG;
@@ -12,26 +12,17 @@ use crate::tables::LOG;
 /// Few, since each may have the size of a frame.
 const STEP_CHUNKS_MAX: usize = 16;
 
-/// Deletes chunks of a lane that lie wholly up to `archived` and were taken in before `before_ms`; returns how many.
-/// `STEP_CHUNKS_MAX` means that there may be more.
+/// Deletes chunks of a lane that lie wholly up to `until`; returns how many. `STEP_CHUNKS_MAX` means that there may be more.
 ///
 /// The last chunk of a lane always stays: it is where the lane's head is kept.
 ///
 /// # Errors
 /// The store cannot be read or written; what was to be deleted is still there.
-pub fn prune(
-    store: &dyn Store,
-    epoch: Epoch,
-    lane: Lane,
-    archived: Seq,
-    before_ms: i64,
-) -> Result<usize, StoreError> {
+pub fn prune(store: &dyn Store, epoch: Epoch, lane: Lane, until: Seq) -> Result<usize, StoreError> {
     let _alone = super::chunks_change();
     let scan = |max| LOG.scan_prefix(store, &(epoch, lane), Direction::Forward, max);
     // Mostly there is nothing to do, and then one chunk is read.
-    let goes = |chunk: &Frame| {
-        chunk.last() <= archived && newest_ms(chunk).is_some_and(|at_ms| at_ms < before_ms)
-    };
+    let goes = |chunk: &Frame| chunk.last() <= until;
     if !scan(1)?.first().is_some_and(|(_, chunk)| goes(&chunk.0)) {
         return Ok(0);
     }
@@ -50,11 +41,4 @@ pub fn prune(
         store.commit(batch, Durable::Later)?;
     }
     Ok(deleted)
-}
-
-/// When the last entry of a chunk was taken in; none where it cannot be read: such a chunk is not deleted, it may be salvaged.
-fn newest_ms(chunk: &Frame) -> Option<i64> {
-    let entries = chunk.run.unpack().ok()?;
-    let open = Open::from_bytes(&entries.last()?.open).ok()?;
-    Some(open.captured_ms)
 }

@@ -208,16 +208,16 @@ pub fn hash_at(
     )))
 }
 
-/// When entry `seq` was taken in; none when it is not on the device or cannot be read. Unit: ms since 1970.
+/// The open part of entry `seq`; none when it is not on the device or cannot be read.
 ///
 /// # Errors
 /// The store cannot be read.
-pub fn captured_ms(
+pub fn open_at(
     view: &dyn View,
     epoch: Epoch,
     lane: Lane,
     seq: Seq,
-) -> Result<Option<i64>, StoreError> {
+) -> Result<Option<Open>, StoreError> {
     let Some(chunk) = holding(view, epoch, lane, seq)? else {
         return Ok(None);
     };
@@ -227,7 +227,5 @@ pub fn captured_ms(
     let entry = usize::try_from(seq - chunk.first)
         .ok()
         .and_then(|at| entries.get(at));
-    Ok(entry
-        .and_then(|entry| Open::from_bytes(&entry.open).ok())
-        .map(|open| open.captured_ms))
+    Ok(entry.and_then(|entry| Open::from_bytes(&entry.open).ok()))
 }

@@ -21,11 +21,12 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// From an entry's open part.
-    pub fn of(what: &What) -> Self {
+    /// From an entry's open part; none for what nobody did.
+    pub fn of(what: &What) -> Option<Self> {
         match what {
-            What::Event(kind) => Self::Event(*kind),
-            What::Rejected { .. } => Self::Rejected,
+            What::Event(kind) => Some(Self::Event(*kind)),
+            What::Rejected { .. } => Some(Self::Rejected),
+            What::Clock { .. } => None,
         }
     }
 }
@@ -86,7 +87,7 @@ mod tests {
         (
             0i64..50,
             0u32..3,
-            0usize..2,
+            0usize..3,
             1u64..500,
             0usize..7,
             any::<bool>(),

@@ -4,10 +4,15 @@
 
 mod fold;
 
-use std::{collections::BTreeMap, sync::Mutex, sync::PoisonError};
+use std::{
+    collections::BTreeMap,
+    ops::Range,
+    sync::{Mutex, PoisonError},
+};
 
 use jiff::{Timestamp, ToSpan, tz::TimeZone};
 use trenza_shared::{
+    clock::RELEASED_MS,
     id::{Epoch, Lane, Seq},
     store::{Direction, StoreError, View},
     wire::{Shape, entry::Open, frame::Frame},
@@ -16,6 +21,7 @@ use trenza_shared::{
 use crate::{
     log::{Heads, holding},
     tables::{ChunkRow, LOG},
+    time::KnownTime,
 };
 
 pub use fold::{Day, Kind, ROWS_MAX, Row};
@@ -34,6 +40,7 @@ pub struct Today {
 
 #[derive(Default)]
 struct Held {
+    time: KnownTime,
     from_ms: i64,
     until_ms: i64,
     next: BTreeMap<(Epoch, Lane), Seq>,
@@ -54,21 +61,30 @@ impl Today {
     ///
     /// # Errors
     /// The store cannot be read.
-    pub fn read(&self, view: &dyn View, heads: &Heads, now_ms: i64) -> Result<Day, StoreError> {
+    pub fn read(
+        &self,
+        view: &dyn View,
+        heads: &Heads,
+        time: KnownTime,
+        now_ms: i64,
+    ) -> Result<Day, StoreError> {
         let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
-        if now_ms < held.from_ms || now_ms >= held.until_ms {
+        // Read again on another day, and when the clock was measured: then it may have been another day all along.
+        if now_ms < held.from_ms || now_ms >= held.until_ms || !held.time.agrees(&time) {
             let (from_ms, until_ms) = day_around(now_ms, &self.zone);
             *held = Held {
+                time,
                 from_ms,
                 until_ms,
                 ..Held::default()
             };
         }
-        for ((epoch, lane), head) in heads {
-            let from_ms = held.from_ms;
+        for ((epoch, lane), head) in heads.iter().filter(|((_, lane), _)| lane.has_events()) {
+            let within = held.from_ms..held.until_ms;
+            let time = held.time;
             let next = match held.next.get(&(*epoch, *lane)) {
                 Some(next) => *next,
-                None => first_of_day(view, *epoch, *lane, from_ms)?,
+                None => first_of_day(view, *epoch, *lane, time, within.start)?,
             };
             let read_to = self.add(
                 view,
@@ -76,7 +92,7 @@ impl Today {
                 (*epoch, *lane),
                 next,
                 head.seq,
-                from_ms,
+                (time, &within),
             )?;
             held.next.insert((*epoch, *lane), read_to);
         }
@@ -91,7 +107,7 @@ impl Today {
         (epoch, lane): (Epoch, Lane),
         mut next: Seq,
         head: Seq,
-        from_ms: i64,
+        (time, within): (KnownTime, &Range<i64>),
     ) -> Result<Seq, StoreError> {
         while next <= head {
             // A chunk that begins before `next` holds what was joined to what is added already.
@@ -105,8 +121,8 @@ impl Today {
                 if chunk.last() > head {
                     return Ok(next);
                 }
-                let new = rows(&chunk, &self.kiosk_key).filter(|row| row.seq >= next);
-                for row in new.filter(|row| row.at_ms >= from_ms) {
+                let new = rows(&chunk, &self.kiosk_key, time).filter(|row| row.seq >= next);
+                for row in new.filter(|row| within.contains(&row.at_ms)) {
                     day.add(row);
                 }
                 next = next.max(chunk.last() + 1);
@@ -117,17 +133,21 @@ impl Today {
 }
 
 /// The rows of a chunk; one that cannot be read has none.
-fn rows<'a>(chunk: &Frame, kiosk_key: &'a str) -> impl Iterator<Item = Row> + use<'a> {
+fn rows<'a>(
+    chunk: &Frame,
+    kiosk_key: &'a str,
+    time: KnownTime,
+) -> impl Iterator<Item = Row> + use<'a> {
     let (epoch, lane, first) = (chunk.epoch, chunk.lane, chunk.first);
     let entries = chunk.run.unpack().unwrap_or_default();
     (first..).zip(entries).filter_map(move |(seq, entry)| {
         let open = Open::from_bytes(&entry.open).ok()?;
         Some(Row {
-            at_ms: open.captured_ms,
+            at_ms: time.taken_ms(&open),
             epoch,
             lane,
             seq,
-            kind: Kind::of(&open.what),
+            kind: Kind::of(&open.what)?,
             by_staff: open.key == kiosk_key,
         })
     })
@@ -138,6 +158,7 @@ fn first_of_day(
     view: &dyn View,
     epoch: Epoch,
     lane: Lane,
+    time: KnownTime,
     from_ms: i64,
 ) -> Result<Seq, StoreError> {
     let mut first = Seq::MAX;
@@ -151,8 +172,9 @@ fn first_of_day(
         )?;
         let page = chunks.len();
         for ((.., seq), ChunkRow(chunk)) in chunks {
-            let newest_ms = rows(&chunk, "").map(|row| row.at_ms).max();
-            if newest_ms.is_some_and(|newest| newest < from_ms) {
+            let newest_ms = rows(&chunk, "", time).map(|row| row.at_ms).max();
+            // Before the first release nobody took anything in: an earlier boot's clock was wrong, and says nothing of the day.
+            if newest_ms.is_some_and(|newest| newest < from_ms && newest >= RELEASED_MS) {
                 return Ok(chunk.last() + 1);
             }
             first = seq;
@@ -188,7 +210,137 @@ fn day_around(now_ms: i64, zone: &TimeZone) -> (i64, i64) {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use trenza_shared::{
+        clock::{Clock, TestClock},
+        event::EventType,
+        id::AgentId,
+        skew::Fact,
+        store::MemStore,
+        wire::entry::{Entry, What},
+    };
+
     use super::*;
+    use crate::{
+        log::{Append, Fresh, Log, NewEntry},
+        tables::{Measured, ServerRow},
+    };
+
+    const BOOT: u64 = 3;
+
+    fn instant(text: &str) -> i64 {
+        text.parse::<Timestamp>().unwrap().as_millisecond()
+    }
+
+    /// A log, taken in by a clock.
+    struct Taking {
+        store: Arc<MemStore>,
+        log: Log,
+        clock: TestClock,
+    }
+
+    impl Taking {
+        fn begins_at(wall_ms: i64) -> Self {
+            let store = Arc::new(MemStore::new());
+            let fresh = Fresh {
+                epoch: 1,
+                salt_root: [1; 32],
+                damaged: false,
+            };
+            let (log, _thread) = Log::open(store.clone(), AgentId([7; 16]), fresh).unwrap();
+            let clock = TestClock::at(wall_ms);
+            Self { store, log, clock }
+        }
+
+        async fn visit(&self) {
+            let open = Open {
+                what: What::Event(EventType::Track),
+                captured_ms: self.clock.wall_ms(),
+                boottime_ms: self.clock.boottime_ms(),
+                boot: BOOT,
+                offset_min: 0,
+                key: "kiosk".into(),
+                unverified: false,
+            };
+            let entries = vec![NewEntry {
+                identity: None,
+                entry: Entry::clear(&open, "{}"),
+            }];
+            let lane = Lane::Visits;
+            self.log.append(Append { lane, entries }).await.unwrap();
+        }
+
+        fn visits(&self, today: &Today, told: &ServerRow) -> u64 {
+            let time = KnownTime::new(BOOT, told, &self.clock);
+            let now_ms = time.now_ms(&self.clock);
+            let day = today.read(&*self.store, &self.log.ends(), time, now_ms);
+            day.unwrap().visits
+        }
+    }
+
+    fn today() -> Today {
+        Today::new(TimeZone::get("Europe/Madrid").unwrap(), "kiosk".into())
+    }
+
+    #[tokio::test]
+    async fn days_of_23_and_25_hours_count_each_visit_once_on_its_own_day() {
+        for (begin, hours) in [
+            ("2026-03-29T00:00:00+01:00", 23),
+            ("2026-10-25T00:00:00+02:00", 25),
+        ] {
+            let quarter_h = 900_000;
+            let taking = Taking::begins_at(instant(begin) - 2 * quarter_h);
+            let (today, told) = (today(), ServerRow::default());
+            let mut counts = Vec::new();
+            // A visit every quarter of an hour, from half an hour before the day to half an hour after it.
+            for _ in 0..(hours + 1) * 4 {
+                taking.visit().await;
+                counts.push(taking.visits(&today, &told));
+                taking.clock.advance_ms(quarter_h as u64);
+            }
+            let day: Vec<u64> = (1..=hours * 4).collect();
+            assert_eq!(counts, [&[1, 2][..], &day, &[1, 2]].concat(), "{begin}");
+            // Read again at a start, from the end of the log.
+            taking.clock.advance_ms(0);
+            let again = self::today();
+            assert_eq!(taking.visits(&again, &told), 2, "{begin}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_clock_that_was_in_1970_or_ten_years_ahead_loses_no_visit_of_the_day_once_it_is_known()
+     {
+        let noon = instant("2026-03-14T12:00:00+01:00");
+        for wrong in [0, noon + 10 * 365 * 86_400_000] {
+            let taking = Taking::begins_at(wrong);
+            let today = today();
+            let mut told = ServerRow::default();
+            for _ in 0..3 {
+                taking.visit().await;
+                taking.clock.advance_ms(60_000);
+            }
+            assert_eq!(taking.visits(&today, &told), 3, "by the clock there is");
+            let fact = Fact {
+                round_trip_ms: 40,
+                boottime_ms: taking.clock.boottime_ms(),
+                server_ms: noon,
+            };
+            told.measured = Some(Measured {
+                boot: BOOT,
+                agent: AgentId([7; 16]),
+                fact,
+            });
+            taking.visit().await;
+            assert_eq!(taking.visits(&today, &told), 4, "by the measured one");
+            // Somebody sets the clock: nothing changes.
+            taking.clock.set_wall_ms(noon - 86_400_000);
+            taking.visit().await;
+            assert_eq!(taking.visits(&today, &told), 5);
+            taking.clock.advance_ms(86_400_000);
+            assert_eq!(taking.visits(&today, &told), 0, "the next day");
+        }
+    }
 
     #[test]
     fn a_day_is_the_places_own_also_when_clocks_change() {

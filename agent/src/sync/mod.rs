@@ -5,6 +5,7 @@
 
 pub mod copies; // two programs under one id
 pub mod diverge; // lanes that the server cannot follow
+mod measure; // what the clock is worth
 pub mod plan; // what to send, how long to wait: pure
 #[cfg(test)]
 mod tests;
@@ -30,8 +31,9 @@ use trenza_shared::{
 use crate::{
     config::SyncSection,
     link::{self, LinkCell},
-    log::{self, Log},
+    log::{self, Heads, Log, marks},
     tables::{STATE, ServerRow},
+    time::KnownTime,
 };
 use diverge::Divergence;
 use plan::{BackOff, Offsets, Talk};
@@ -162,8 +164,7 @@ impl Sender {
         if before.up || before.problem != problem {
             tracing::warn!(error = %problem, sync.failures = failures, "the server cannot be reached; capture goes on");
         }
-        self.link
-            .down(self.around.clock.wall_ms(), refused, problem);
+        self.link.down(self.now_ms(), refused, problem);
         metrics::counter!("trenza_agent_sync_failures_total").increment(1);
         let max_ms = if refused {
             self.limits.refused_wait_ms_max
@@ -339,9 +340,12 @@ impl Sender {
         self.link
             .welcome(welcome, offset)
             .map_err(|error| TalkError::Local(error.to_string()))?;
+        if let Some(fact) = self.offsets.best(clock.boottime_ms()) {
+            self.state_clock(fact).await?;
+        }
         // Before anybody is told that all is well: what the server has under known numbers may be another copy's.
         self.leave_what_diverged().await?;
-        self.link.up(clock.wall_ms());
+        self.link.up(self.now_ms());
         if self
             .uplink
             .validity()
@@ -355,7 +359,14 @@ impl Sender {
                 }
             }
         }
-        self.tidy().await
+        self.tidy(server_ms).await
+    }
+
+    /// What time it is, as far as is known. Unit: ms since 1970.
+    fn now_ms(&self) -> i64 {
+        let told = self.link.told();
+        let clock = &*self.around.clock;
+        KnownTime::new(self.around.boot.number(), &told, clock).now_ms(clock)
     }
 
     async fn what_to_say(&self) -> Result<Hello, TalkError> {
@@ -387,7 +398,11 @@ impl Sender {
             boot: self.around.boot,
             boottime_ms: self.around.clock.boottime_ms(),
             wall_ms: self.around.clock.wall_ms(),
-            clock_offset_ms: told.clock_offset_ms,
+            // As it stands now: somebody may have set the clock since the last talk.
+            clock_offset_ms: self
+                .offsets
+                .offset_ms(self.around.clock.wall_ms(), self.around.clock.boottime_ms())
+                .or(told.clock_offset_ms),
             disk_free_bytes: (self.around.disk_free)(),
             lineage: Vec::new(),
             instance: Some(self.around.instance),
@@ -401,31 +416,38 @@ impl Sender {
             .map_err(|error| TalkError::Local(error.to_string()))
     }
 
-    /// Deletes what the server archived, a bounded part of it.
-    async fn tidy(&mut self) -> Result<(), TalkError> {
-        let now_ms = self.around.clock.wall_ms();
-        let before_ms = now_ms
-            - i64::try_from(self.limits.retention_hours)
-                .unwrap_or(i64::MAX / HOUR_MS)
-                .min(i64::MAX / HOUR_MS)
-                * HOUR_MS;
-        let (store, told) = (self.log.store().clone(), self.link.now().told);
-        blocking(move || tidy(&*store, &told, before_ms)).await
+    /// Deletes what the server archived long enough ago, a bounded part of it. `now_ms` is the server's.
+    async fn tidy(&mut self, now_ms: i64) -> Result<(), TalkError> {
+        let retention_ms = i64::try_from(self.limits.retention_hours)
+            .unwrap_or(i64::MAX)
+            .saturating_mul(HOUR_MS);
+        let (store, told, heads) = (
+            self.log.store().clone(),
+            self.link.now().told,
+            self.log.ends(),
+        );
+        blocking(move || tidy(&*store, &told, &heads, now_ms, retention_ms)).await
     }
 }
 
-fn tidy(store: &dyn Store, told: &ServerRow, before_ms: i64) -> Result<(), StoreError> {
-    let mut steps = 0;
-    for have in &told.lanes {
-        while steps < PRUNE_STEPS_MAX
-            && log::prune(store, have.epoch, have.lane, have.archived, before_ms)? > 0
-        {
-            steps += 1;
-        }
-    }
+fn tidy(
+    store: &dyn Store,
+    told: &ServerRow,
+    heads: &Heads,
+    now_ms: i64,
+    retention_ms: i64,
+) -> Result<(), StoreError> {
+    let left = STATE.get(store, &())?.unwrap_or_default().left;
+    let ends = heads.iter().map(|(lane, head)| (*lane, head.seq));
     // Lanes that were left hold nothing that was not appended again.
-    for (epoch, lane) in STATE.get(store, &())?.unwrap_or_default().left {
-        while steps < PRUNE_STEPS_MAX && log::prune(store, epoch, lane, Seq::MAX, before_ms)? > 0 {
+    let ends = ends.chain(left.iter().map(|lane| (*lane, Seq::MAX)));
+    let old = marks::mark(store, ends.collect(), now_ms, retention_ms)?;
+    let archived = told.lanes.iter();
+    let archived = archived.map(|have| ((have.epoch, have.lane), have.archived));
+    let mut steps = 0;
+    for ((epoch, lane), archived) in archived.chain(left.iter().map(|lane| (*lane, Seq::MAX))) {
+        let until = old.get(&(epoch, lane)).map_or(0, |old| archived.min(*old));
+        while steps < PRUNE_STEPS_MAX && log::prune(store, epoch, lane, until)? > 0 {
             steps += 1;
         }
     }

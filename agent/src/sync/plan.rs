@@ -6,6 +6,7 @@ use std::collections::VecDeque;
 
 use trenza_shared::{
     id::{Epoch, Lane, Seq},
+    skew::Fact,
     wire::sync::LaneHave,
 };
 
@@ -90,31 +91,41 @@ pub struct Talk {
     pub replied_ms: i64,
 }
 
-/// The difference of the clocks, from the quickest of the last talks.
+/// The difference of the clocks, from the most telling of the last talks.
 #[derive(Clone, Debug, Default)]
-pub struct Offsets(VecDeque<(u64, i64)>);
+pub struct Offsets(VecDeque<Fact>);
 
 impl Offsets {
-    /// Takes in a talk.
+    /// Takes in a talk. Where one of the clocks was set since, what was measured before counts no more.
     pub fn add(&mut self, talk: Talk) {
-        let away_ms = i64::try_from(talk.answered_boot_ms.saturating_sub(talk.sent_boot_ms))
-            .unwrap_or(i64::MAX);
-        let there_ms = talk.replied_ms.saturating_sub(talk.received_ms);
-        let delay_ms = u64::try_from(away_ms.saturating_sub(there_ms)).unwrap_or(0);
         let boot = |ms: u64| i64::try_from(ms).unwrap_or(i64::MAX);
-        let offset = (talk.received_ms - boot(talk.sent_boot_ms))
-            .saturating_add(talk.replied_ms - boot(talk.answered_boot_ms))
+        let away_ms = boot(talk.answered_boot_ms.saturating_sub(talk.sent_boot_ms));
+        let there_ms = talk.replied_ms.saturating_sub(talk.received_ms);
+        let offset = (talk.received_ms.saturating_sub(boot(talk.sent_boot_ms)))
+            .saturating_add(talk.replied_ms.saturating_sub(boot(talk.answered_boot_ms)))
             / 2;
+        let fact = Fact {
+            round_trip_ms: u64::try_from(away_ms.saturating_sub(there_ms)).unwrap_or(0),
+            boottime_ms: talk.answered_boot_ms,
+            server_ms: offset.saturating_add(boot(talk.answered_boot_ms)),
+        };
+        self.0.retain(|known| !known.contradicts(&fact));
         if self.0.len() == SAMPLES_MAX {
             self.0.pop_front();
         }
-        self.0.push_back((delay_ms, offset));
+        self.0.push_back(fact);
+    }
+
+    /// The measurement that says most about now: a quick one, and not too long ago.
+    pub fn best(&self, boot_ms: u64) -> Option<Fact> {
+        let error = |fact: &&Fact| fact.at(boot_ms).confidence_ms;
+        self.0.iter().min_by_key(error).copied()
     }
 
     /// The server's clock less ours, now. Unit: ms.
     pub fn offset_ms(&self, wall_ms: i64, boot_ms: u64) -> Option<i64> {
-        let (_, server_less_boot) = self.0.iter().min_by_key(|(delay, _)| *delay)?;
-        Some(server_less_boot - (wall_ms - i64::try_from(boot_ms).unwrap_or(i64::MAX)))
+        let best = self.best(boot_ms)?;
+        Some(best.at(boot_ms).at_ms.saturating_sub(wall_ms))
     }
 }
 
@@ -181,14 +192,15 @@ mod tests {
 
     proptest! {
         #[test]
-        fn sending_what_is_planned_ends_with_everything_sent(lanes in proptest::collection::btree_map((1u32..4, 0usize..2), 0u64..3000, 0..6), step in 1u64..1000) {
+        fn sending_what_is_planned_ends_with_everything_sent(lanes in proptest::collection::btree_map((1u32..4, 0usize..3), 0u64..3000, 0..6), step in 1u64..1000) {
             let heads: Heads = lanes.into_iter().map(|((epoch, lane), seq)| ((epoch, Lane::ALL[lane]), Head { seq, hash: CHAIN_START })).collect();
             let mut had: Vec<LaneHave> = vec![];
-            let mut left = link::waiting(&heads, &had);
+            let unsent = |had: &[LaneHave]| -> u64 { heads.iter().map(|((epoch, lane), head)| head.seq - link::acked(had, *epoch, *lane)).sum() };
+            let mut left = unsent(&had);
             while let Some(push) = next_push(&heads, &had, &[]) {
                 had.retain(|have| (have.epoch, have.lane) != (push.epoch, push.lane));
                 had.push(have(push.epoch, push.lane, (push.after + step).min(push.head)));
-                let now = link::waiting(&heads, &had);
+                let now = unsent(&had);
                 prop_assert!(now < left);
                 left = now;
             }
@@ -230,14 +242,34 @@ mod tests {
             offsets.offset_ms(1_010_000 + 3_600_000, 10_000),
             Some(5_000 - 3_600_000)
         );
+        // The server's clock is set back: what was known before is worth nothing, at once.
         for n in 0..20 {
             offsets.add(Talk {
-                sent_boot_ms: n,
-                answered_boot_ms: n,
-                received_ms: 7,
-                replied_ms: 7,
+                sent_boot_ms: 20_000 + n,
+                answered_boot_ms: 20_000 + n,
+                received_ms: 7 + n as i64,
+                replied_ms: 7 + n as i64,
             });
+            assert_eq!(offsets.best(20_000 + n).unwrap().at(20_000).at_ms / 100, 0);
         }
         assert_eq!(offsets.0.len(), SAMPLES_MAX);
+    }
+
+    #[test]
+    fn a_quick_talk_of_three_days_ago_says_less_than_a_slow_one_of_now() {
+        let mut offsets = Offsets::default();
+        let talk = |boot: u64, server: i64, away: u64| Talk {
+            sent_boot_ms: boot,
+            answered_boot_ms: boot + away,
+            received_ms: server,
+            replied_ms: server,
+        };
+        // Over three days asleep the boot clock lost 10 s.
+        let asleep = 3 * 86_400_000;
+        offsets.add(talk(0, 1_000_000, 2));
+        offsets.add(talk(asleep, 1_000_000 + asleep as i64 + 10_000, 400));
+        let now = offsets.best(asleep + 400).unwrap().at(asleep + 400);
+        assert_eq!(now.at_ms, 1_000_000 + asleep as i64 + 10_200);
+        assert_eq!(now.confidence_ms, 201);
     }
 }

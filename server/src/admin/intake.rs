@@ -97,6 +97,7 @@ pub async fn chunk(app: &App, key: &str, texts: Vec<String>) -> Result<Took, Htt
             what: What::Event(event.kind),
             captured_ms: now_ms,
             boottime_ms,
+            boot: 0,
             offset_min: 0,
             key: key.to_owned(),
             unverified: false,

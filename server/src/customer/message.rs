@@ -115,7 +115,7 @@ pub fn nobody_because(moment: &Moment, registry: &crate::registry::Registry) -> 
         .row
         .origins
         .iter()
-        .filter_map(|row| registry.origin(row))
+        .filter_map(|row| registry.origin(row, None))
         .collect();
     let said = trenza_shared::evidence::observe(&moment.event, &origins);
     let wrong: Vec<String> = said
@@ -148,6 +148,7 @@ mod tests {
             what: What::Event(EventType::Page),
             captured_ms: 5,
             boottime_ms: 0,
+            boot: 0,
             offset_min: 0,
             key: "wk".into(),
             unverified: false,

@@ -40,23 +40,13 @@ impl Moment {
             self.row
                 .origins
                 .iter()
-                .find_map(|row| registry.origin(row)?.touchpoint)
+                .find_map(|row| registry.origin(row, None)?.touchpoint)
         })
     }
 
     /// The agent that took it in first; none for the server itself.
     pub fn agent(&self) -> Option<AgentId> {
         self.row.origins.iter().find_map(|origin| origin.agent)
-    }
-
-    /// When a collector first took it in. Unit: ms since 1970.
-    pub fn captured_ms(&self) -> i64 {
-        self.row
-            .origins
-            .iter()
-            .map(|origin| origin.captured_ms)
-            .min()
-            .unwrap_or(self.row.at_ms)
     }
 
     /// Names of the sources it came by, each once, first come first.
@@ -69,7 +59,7 @@ impl Moment {
         names
     }
 
-    /// The event with its circumstances, as the API shows it: the Segment body and beside it `at`, `channel`, `touchpoint`,
+    /// The event with its circumstances, as the API shows it: the Segment body and beside it `at`, `time`, `channel`, `touchpoint`,
     /// `agent`, `source`, `sources`, `captured_at`, `received_at`, `eventId`.
     pub fn to_json(&self, registry: &Registry, masked: bool) -> Value {
         let mut shown = if masked {
@@ -82,12 +72,17 @@ impl Moment {
         let beside = json!({
             "eventId": self.event.id,
             "at": format_ms(self.row.at_ms),
+            "time": {
+                "source": self.timing.source,
+                "confidence_ms": self.timing.confidence_ms,
+                "device_at": format_ms(self.timing.wall_ms),
+            },
             "channel": self.channel(),
             "touchpoint": self.touchpoint(registry),
             "agent": self.agent(),
             "source": sources.first(),
             "sources": sources,
-            "captured_at": format_ms(self.captured_ms()),
+            "captured_at": format_ms(self.timing.captured_ms),
             "received_at": format_ms(self.received_ms),
         });
         if let Value::Object(beside) = beside {

@@ -5,10 +5,12 @@ use trenza_shared::{
     id::{EventId, Fingerprint},
     identity::Group,
     store::{Direction, StoreError, View},
-    wire::entry::Entry,
 };
 
-use crate::tables::{EVENTS, EventRow, LOG, TIMELINE};
+use crate::{
+    evidence::{Clocks, Opened, Stored, Timing},
+    tables::{EventRow, TIMELINE},
+};
 
 /// Most events of one page.
 pub const PAGE_MAX: usize = 500;
@@ -24,6 +26,8 @@ pub struct Moment {
     pub row: EventRow,
     /// When the server got it first. Unit: ms since 1970.
     pub received_ms: i64,
+    /// How its time is known.
+    pub timing: Timing,
 }
 
 /// At most `limit` events after `after`, oldest first, and the cursor of the next page.
@@ -49,10 +53,10 @@ pub fn page(
     let more = keys.len() > limit;
     keys.truncate(limit);
     let next = if more { keys.last().copied() } else { None };
-    let mut opened = Opened::default();
+    let mut moments = Moments::default();
     let moments = keys
         .iter()
-        .map(|(_, id)| opened.moment(view, id))
+        .map(|(_, id)| moments.read(view, id))
         .collect::<Result<_, _>>()?;
     Ok((moments, next))
 }
@@ -90,10 +94,10 @@ pub fn page_back(
     let more = keys.len() > limit;
     keys.truncate(limit);
     let next = if more { keys.last().copied() } else { None };
-    let mut opened = Opened::default();
+    let mut moments = Moments::default();
     let moments = keys
         .iter()
-        .map(|(_, id)| opened.moment(view, id))
+        .map(|(_, id)| moments.read(view, id))
         .collect::<Result<_, _>>()?;
     Ok((moments, next))
 }
@@ -103,55 +107,29 @@ pub fn page_back(
 /// # Errors
 /// The store cannot be read.
 pub fn moment(view: &dyn View, id: &EventId) -> Result<Moment, StoreError> {
-    Opened::default().moment(view, id)
+    Moments::default().read(view, id)
 }
 
-/// Most records of the log that stay unpacked while a page is read.
-const OPENED_MAX: usize = 8;
-
-/// Unpacked records of the log: events of one person often came in one batch, and unpacking it for each of them is most of the work.
+/// Reads moments one after the other.
 #[derive(Default)]
-struct Opened(Vec<(u64, i64, Vec<Entry>)>);
+struct Moments {
+    opened: Opened,
+    clocks: Clocks,
+}
 
-impl Opened {
-    fn moment(&mut self, view: &dyn View, id: &EventId) -> Result<Moment, StoreError> {
-        let corrupt = |detail: String| StoreError::Corrupt {
-            space: EVENTS.space().0.into(),
-            detail: format!("{id}: {detail}"),
-        };
-        let row = EVENTS
-            .get(view, id)?
-            .ok_or_else(|| corrupt("it is not there".into()))?;
-        let record = row.position.record;
-        if self.0.iter().all(|(number, ..)| *number != record) {
-            let stored = LOG
-                .get(view, &record)?
-                .ok_or_else(|| corrupt(format!("record {record} is not there")))?;
-            let entries = stored
-                .run
-                .unpack()
-                .map_err(|error| corrupt(error.to_string()))?;
-            if self.0.len() == OPENED_MAX {
-                self.0.remove(0);
-            }
-            self.0.push((record, stored.received_ms, entries));
-        }
-        let opened = self.0.iter().find(|(number, ..)| *number == record);
-        let entry = opened.and_then(|(_, received_ms, entries)| {
-            Some((*received_ms, entries.get(row.position.index as usize)?))
-        });
-        let (received_ms, entry) = entry.ok_or_else(|| {
-            corrupt(format!(
-                "record {record} has no entry {}",
-                row.position.index
-            ))
-        })?;
-        let text = entry.text().map_err(|error| corrupt(error.to_string()))?;
-        let event = Event::stored(text.to_owned()).map_err(|error| corrupt(error.to_string()))?;
+impl Moments {
+    fn read(&mut self, view: &dyn View, id: &EventId) -> Result<Moment, StoreError> {
+        let Stored {
+            event,
+            row,
+            received_ms,
+        } = self.opened.event(view, id)?;
+        let timing = self.clocks.timing(view, &event, &row)?;
         Ok(Moment {
             event,
             row,
             received_ms,
+            timing,
         })
     }
 }

@@ -1,5 +1,7 @@
 //! Applies records of the log to the derived tables.
 
+mod anew; // what was applied and is known better now
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
@@ -7,10 +9,11 @@ use std::{
 
 use trenza_shared::{
     event::Event,
-    evidence::{Observation, Origin, observe},
+    evidence::{Observation, observe},
     fragment::Fragment,
     id::{CustomerId, EventId, Fingerprint},
     identity::{self, Change, Decisions, Node, Outcome, Payload, Rules, customer_id},
+    skew::Fact,
     store::{Overlay, StoreError, Writer as _},
     wire::{
         Shape,
@@ -19,7 +22,8 @@ use trenza_shared::{
 };
 
 use super::{
-    stored::{join_origin, load_fragment, message_key, seed_of, stored_event},
+    clocks::Clocks,
+    stored::{Opened, join_origin, load_fragment, message_key, seed_of},
     words::words,
 };
 use crate::{
@@ -61,6 +65,8 @@ pub struct Step<'a, 'b> {
     fragments: BTreeMap<Fingerprint, Fragment>,
     changes: Vec<Change>,
     touched: BTreeSet<Fingerprint>,
+    opened: Opened,
+    clocks: Clocks,
 }
 
 impl Applier {
@@ -84,6 +90,8 @@ impl Applier {
             fragments: BTreeMap::new(),
             changes: Vec::new(),
             touched: BTreeSet::new(),
+            opened: Opened::default(),
+            clocks: Clocks::default(),
         };
         for (number, record) in records {
             step.record(*number, record)?;
@@ -191,6 +199,18 @@ impl Step<'_, '_> {
                 message_id,
             }));
         }
+        if let What::Clock {
+            server_ms,
+            round_trip_ms,
+        } = open.what
+        {
+            let fact = Fact {
+                round_trip_ms,
+                boottime_ms: open.boottime_ms,
+                server_ms,
+            };
+            return self.measured(agent, open.boot, fact);
+        }
         let event = match entry.text() {
             Ok(text) => match Event::stored(text.to_owned()) {
                 Ok(event) => event,
@@ -202,6 +222,8 @@ impl Step<'_, '_> {
             captured_ms: open.captured_ms,
             key: open.key,
             agent,
+            boot: open.boot,
+            boottime_ms: open.boottime_ms,
         };
         if self.applier.registry.source(&origin.key).is_none() {
             return Ok(Err(RejectedRow {
@@ -210,9 +232,10 @@ impl Step<'_, '_> {
                 message_id: Some(event.message_id),
             }));
         }
+        self.note_taking(&origin, &event.id)?;
         match EVENTS.get(self.overlay, &event.id)? {
             None => self.new_event(position, &event, origin)?,
-            Some(row) => self.again(&event, row, origin)?,
+            Some(row) => self.again(event, row, origin)?,
         }
         Ok(Ok(()))
     }
@@ -238,7 +261,7 @@ impl Step<'_, '_> {
         message.events.push(event.id);
         MESSAGES.put(self.overlay, &key, &message)?;
         let origins = vec![origin];
-        let said = self.said(event, &origins);
+        let said = self.said(event, &origins)?;
         let fingerprint = self.add(&said)?;
         EVENTS.put(
             self.overlay,
@@ -256,63 +279,51 @@ impl Step<'_, '_> {
     /// An event that is there already: only its origins can grow.
     fn again(
         &mut self,
-        event: &Event,
+        event: Event,
         mut row: EventRow,
         origin: OriginRow,
     ) -> Result<(), StoreError> {
         row.duplicates = row.duplicates.saturating_add(1);
         let before = row.origins.clone();
         join_origin(&mut row.origins, origin);
-        if row.origins != before {
-            let (was, is) = (self.said(event, &before), self.said(event, &row.origins));
-            if was != is {
-                let left = row.fingerprint;
-                self.remove(&was, left)?;
-                row.fingerprint = self.add(&is)?;
-                row.at_ms = is.at_ms;
-                self.lead_on(left, row.fingerprint)?;
-            }
+        if row.origins != before
+            && self.said(&event, &before)? != self.said(&event, &row.origins)?
+        {
+            return self.say_again(vec![(event, row)]);
         }
         EVENTS.put(self.overlay, &event.id, &row)
     }
 
-    /// The id of a fingerprint that its last event left leads on to where the event went: an id once shown leads somewhere for ever.
-    fn lead_on(
-        &mut self,
-        left: Option<Fingerprint>,
-        to: Option<Fingerprint>,
-    ) -> Result<(), StoreError> {
-        let (Some(left), Some(to)) = (left, to) else {
-            return Ok(());
-        };
-        if left != to
-            && self
-                .fragment(&left)?
-                .is_none_or(|fragment| fragment.first().is_none())
-        {
-            let id = self.applier.customer(&left);
-            self.overlay
-                .put_raw(IDS.space(), id.0.to_vec(), to.0.to_vec());
+    fn said(&mut self, event: &Event, rows: &[OriginRow]) -> Result<Observation, StoreError> {
+        let mut origins = BTreeSet::new();
+        for row in rows {
+            let corrected = self.clocks.corrected(self.overlay, row)?;
+            origins.extend(self.applier.registry.origin(row, corrected));
         }
-        Ok(())
+        Ok(observe(event, &origins))
     }
 
-    fn said(&self, event: &Event, origins: &[OriginRow]) -> Observation {
-        let origins: BTreeSet<Origin> = origins
-            .iter()
-            .filter_map(|row| self.applier.registry.origin(row))
-            .collect();
-        observe(event, &origins)
-    }
-
-    /// Folds an observation into its fragment and groups it; none when it belongs to nobody.
-    fn add(&mut self, said: &Observation) -> Result<Option<Fingerprint>, StoreError> {
-        let Some(payload) = Payload::new(
+    /// What identifies somebody in an observation; none when it belongs to nobody.
+    fn payload(&self, said: &Observation) -> Option<Payload> {
+        Payload::new(
             said.identifiers.iter().cloned(),
             said.at_ms,
             said.person.clone(),
             &self.applier.rules,
-        ) else {
+        )
+    }
+
+    fn put_on_timeline(&mut self, fingerprint: &Fingerprint, said: &Observation) {
+        self.overlay.put_raw(
+            TIMELINE.space(),
+            timeline_key(fingerprint, said.at_ms, &said.event),
+            said.message_id.clone().into_bytes(),
+        );
+    }
+
+    /// Folds an observation into its fragment and groups it; none when it belongs to nobody.
+    fn add(&mut self, said: &Observation) -> Result<Option<Fingerprint>, StoreError> {
+        let Some(payload) = self.payload(said) else {
             return Ok(None);
         };
         let fingerprint = payload.fingerprint();
@@ -328,11 +339,7 @@ impl Step<'_, '_> {
             .entry(fingerprint)
             .or_insert_with(|| Fragment::empty(payload.clone()))
             .add(said);
-        self.overlay.put_raw(
-            TIMELINE.space(),
-            timeline_key(&fingerprint, said),
-            said.message_id.clone().into_bytes(),
-        );
+        self.put_on_timeline(&fingerprint, said);
         if earlier {
             let node = Node {
                 fingerprint,
@@ -349,66 +356,6 @@ impl Step<'_, '_> {
         }
         self.touched.insert(fingerprint);
         Ok(Some(fingerprint))
-    }
-
-    /// Takes an observation out of its fragment, which is folded again from its other events.
-    fn remove(
-        &mut self,
-        said: &Observation,
-        fingerprint: Option<Fingerprint>,
-    ) -> Result<(), StoreError> {
-        let Some(fingerprint) = fingerprint else {
-            return Ok(());
-        };
-        self.overlay
-            .delete_raw(TIMELINE.space(), timeline_key(&fingerprint, said));
-        let Some(old) = self.fragment(&fingerprint)? else {
-            return Ok(());
-        };
-        let mut fragment = Fragment::empty(old.payload.clone());
-        let mut after: Option<(Fingerprint, i64, EventId)> = None;
-        loop {
-            let from = after.unwrap_or((fingerprint, i64::MIN, EventId([0; 32])));
-            let rows = TIMELINE.scan_prefix_from(self.overlay, &fingerprint, &from, REFOLD_PAGE)?;
-            let full = rows.len() == REFOLD_PAGE;
-            for (key, _) in rows {
-                if after.is_none_or(|after| key > after) {
-                    let (event, row) = stored_event(self.overlay, &key.2)?;
-                    fragment.add(&self.said(&event, &row.origins));
-                    after = Some(key);
-                }
-            }
-            if !full {
-                break;
-            }
-        }
-        let first = fragment.first();
-        let payload = fragment.payload.clone();
-        self.fragments.insert(fingerprint, fragment);
-        let outcome = match first {
-            Some(first) => {
-                let node = Node {
-                    fingerprint,
-                    payload,
-                    first_at_ms: first.at_ms,
-                };
-                identity::retime(
-                    &mut StoredGraph(self.overlay),
-                    node,
-                    self.decisions,
-                    &self.applier.rules,
-                )?
-            }
-            None => identity::remove(
-                &mut StoredGraph(self.overlay),
-                &fingerprint,
-                self.decisions,
-                &self.applier.rules,
-            )?,
-        };
-        self.note(outcome);
-        self.touched.insert(fingerprint);
-        Ok(())
     }
 
     fn fragment(&mut self, fingerprint: &Fingerprint) -> Result<Option<&Fragment>, StoreError> {
@@ -480,10 +427,7 @@ fn unreadable(error: &dyn ToString) -> RejectedRow {
     }
 }
 
-/// Events folded at a time when a fragment is folded again.
-const REFOLD_PAGE: usize = 256;
-
-fn timeline_key(fingerprint: &Fingerprint, said: &Observation) -> Vec<u8> {
+fn timeline_key(fingerprint: &Fingerprint, at_ms: i64, event: &EventId) -> Vec<u8> {
     use trenza_shared::store::Key;
-    (*fingerprint, said.at_ms, said.event).to_key()
+    (*fingerprint, at_ms, *event).to_key()
 }

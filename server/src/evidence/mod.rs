@@ -4,6 +4,7 @@
 //! Everything written here is a function of the log and of the decisions, so that `replay` gives the same bytes.
 
 mod apply; // one record
+mod clocks; // when it was really taken in
 #[cfg(test)]
 mod order; // whatever the order
 pub mod replay; // the same again, to compare
@@ -12,5 +13,8 @@ mod stored; // reading back
 mod words; // the search index
 
 pub use apply::{Applier, Fed};
+pub use clocks::{Clocks, TimeSource, Timing};
 pub use resolver::{DecideError, Resolver, load_decisions, run};
-pub use stored::{entries_of, entry_at, load_fragment, message_key, next_records, seed_of};
+pub use stored::{
+    Opened, Stored, entries_of, entry_at, load_fragment, message_key, next_records, seed_of,
+};

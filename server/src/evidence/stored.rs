@@ -50,25 +50,68 @@ pub fn load_fragment(
         })
 }
 
-/// An event's text and row.
-///
-/// # Errors
-/// The store cannot be read, or the log does not hold what the tables say.
-pub fn stored_event(
-    view: &(impl View + ?Sized),
-    id: &EventId,
-) -> Result<(Event, EventRow), StoreError> {
-    let corrupt = |detail: String| StoreError::Corrupt {
-        space: EVENTS.space().0.into(),
-        detail: format!("{id}: {detail}"),
-    };
-    let row = EVENTS
-        .get(view, id)?
-        .ok_or_else(|| corrupt("it is not there".into()))?;
-    let entry = entry_at(view, row.position)?;
-    let text = entry.text().map_err(|error| corrupt(error.to_string()))?;
-    let event = Event::stored(text.to_owned()).map_err(|error| corrupt(error.to_string()))?;
-    Ok((event, row))
+/// Most records of the log that stay unpacked.
+const OPENED_MAX: usize = 8;
+
+/// An event as stored.
+pub struct Stored {
+    /// The event.
+    pub event: Event,
+    /// Where it stands and whence it came.
+    pub row: EventRow,
+    /// When the server got it first. Unit: ms since 1970.
+    pub received_ms: i64,
+}
+
+/// Reads events, keeping a few records of the log unpacked: events that are read together often came in one batch, and unpacking
+/// it for each of them is most of the work.
+#[derive(Default)]
+pub struct Opened(Vec<(u64, i64, Vec<Entry>)>);
+
+impl Opened {
+    /// An event's text and row.
+    ///
+    /// # Errors
+    /// The store cannot be read, or the log does not hold what the tables say.
+    pub fn event(
+        &mut self,
+        view: &(impl View + ?Sized),
+        id: &EventId,
+    ) -> Result<Stored, StoreError> {
+        let corrupt = |detail: String| StoreError::Corrupt {
+            space: EVENTS.space().0.into(),
+            detail: format!("{id}: {detail}"),
+        };
+        let row = EVENTS
+            .get(view, id)?
+            .ok_or_else(|| corrupt("it is not there".into()))?;
+        let record = row.position.record;
+        if self.0.iter().all(|(number, ..)| *number != record) {
+            let (received_ms, entries) = opened(view, record)?;
+            if self.0.len() == OPENED_MAX {
+                self.0.remove(0);
+            }
+            self.0.push((record, received_ms, entries));
+        }
+        let opened = self.0.iter().find(|(number, ..)| *number == record);
+        let (received_ms, entry) = opened
+            .and_then(|(_, at_ms, entries)| {
+                Some((*at_ms, entries.get(row.position.index as usize)?))
+            })
+            .ok_or_else(|| {
+                corrupt(format!(
+                    "record {record} has no entry {}",
+                    row.position.index
+                ))
+            })?;
+        let text = entry.text().map_err(|error| corrupt(error.to_string()))?;
+        let event = Event::stored(text.to_owned()).map_err(|error| corrupt(error.to_string()))?;
+        Ok(Stored {
+            event,
+            row,
+            received_ms,
+        })
+    }
 }
 
 /// The entry at a position of the log.
@@ -92,6 +135,10 @@ pub fn entry_at(view: &(impl View + ?Sized), position: Position) -> Result<Entry
 /// # Errors
 /// The store cannot be read, or the log has no such record.
 pub fn entries_of(view: &(impl View + ?Sized), record: u64) -> Result<Vec<Entry>, StoreError> {
+    opened(view, record).map(|(_, entries)| entries)
+}
+
+fn opened(view: &(impl View + ?Sized), record: u64) -> Result<(i64, Vec<Entry>), StoreError> {
     let corrupt = |detail: String| StoreError::Corrupt {
         space: LOG.space().0.into(),
         detail: format!("record {record}: {detail}"),
@@ -99,7 +146,11 @@ pub fn entries_of(view: &(impl View + ?Sized), record: u64) -> Result<Vec<Entry>
     let row = LOG
         .get(view, &record)?
         .ok_or_else(|| corrupt("it is not there".into()))?;
-    row.run.unpack().map_err(|error| corrupt(error.to_string()))
+    let entries = row
+        .run
+        .unpack()
+        .map_err(|error| corrupt(error.to_string()))?;
+    Ok((row.received_ms, entries))
 }
 
 /// Key of a messageId.
@@ -121,13 +172,14 @@ pub fn next_records(
     LOG.scan(view, Some(&(applied + 1)), None, Direction::Forward, max)
 }
 
-/// Joins a taking-in: per key and agent the earliest, sorted, at most [`ORIGINS_MAX`] earliest.
+/// Joins a taking-in: per key, agent and boot the earliest by the collector's clock, sorted, at most [`ORIGINS_MAX`] earliest.
 pub fn join_origin(origins: &mut Vec<OriginRow>, one: OriginRow) {
     match origins
         .iter_mut()
-        .find(|row| row.key == one.key && row.agent == one.agent)
+        .find(|row| row.key == one.key && row.agent == one.agent && row.boot == one.boot)
     {
-        Some(row) => row.captured_ms = row.captured_ms.min(one.captured_ms),
+        Some(row) if one < *row => *row = one,
+        Some(_) => {}
         None => origins.push(one),
     }
     origins.sort_unstable();

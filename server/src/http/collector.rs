@@ -71,6 +71,7 @@ pub fn entries(taken: &Taken, boottime_ms: u64) -> Vec<Entry> {
         what,
         captured_ms: taken.received_ms,
         boottime_ms,
+        boot: 0,
         offset_min: 0,
         key: taken.key.clone(),
         unverified: taken.verdict != Verdict::Known,

@@ -239,6 +239,8 @@ fn status(
             oldest_on_device: head.map(|head| head.oldest),
         });
     }
+    // What is told of the clock is no event; that none of it is missing matters all the same.
+    let of_events = || lanes.iter().filter(|lane| lane.lane.has_events());
     AgentStatus {
         id,
         touchpoint: row.touchpoint.clone(),
@@ -250,17 +252,19 @@ fn status(
         last_contact_at: contact.map(|contact| format_ms(contact.at_ms)),
         lag_ms: contact.map(|contact| now_ms.saturating_sub(contact.at_ms).max(0)),
         epoch: hello.map(|hello| hello.epoch),
-        head_seq: lanes.iter().map(|lane| lane.head_seq).sum(),
-        acked_seq: lanes.iter().map(|lane| lane.acked_seq).sum(),
+        head_seq: of_events().map(|lane| lane.head_seq).sum(),
+        acked_seq: of_events().map(|lane| lane.acked_seq).sum(),
         missing: gaps.iter().map(|gap| gap.to - gap.from + 1).sum(),
         gaps,
         lanes,
         waiting: hello.map(|hello| hello.waiting),
         clock_offset_ms: contact.map(|contact| {
-            contact
-                .hello
-                .clock_offset_ms
-                .unwrap_or(contact.hello.wall_ms.saturating_sub(contact.at_ms))
+            // The agent tells our clock less its own.
+            let ours_less_its = contact.hello.clock_offset_ms;
+            ours_less_its.map_or(
+                contact.hello.wall_ms.saturating_sub(contact.at_ms),
+                i64::saturating_neg,
+            )
         }),
         disk_free_bytes: hello.map(|hello| hello.disk_free_bytes),
         copy_of: CopyOf::of(row),

@@ -27,6 +27,9 @@ use crate::{
     tables::{AgentState, Role},
 };
 
+/// A clock that is wrong by this is marked. Unit: ms.
+const CLOCK_OFF_MS: i64 = 120_000;
+
 /// One agent as a page shows it.
 struct Listed {
     id: String,
@@ -41,6 +44,8 @@ struct Listed {
     last: Option<Shown>,
     clock: Option<String>,
     clock_known: bool,
+    /// So wrong that somebody should look at it.
+    clock_off: bool,
     version: String,
     disk: Option<String>,
     /// Lives of its log, of which agent it is a copy, and which are copies of it.
@@ -108,6 +113,9 @@ fn shown(t: Lang, times: &Times, agent: &AgentStatus) -> Listed {
         gaps: gaps(t, agent),
         clock: agent.clock_offset_ms.and_then(|ms| times.offset(ms)),
         clock_known: agent.clock_offset_ms.is_some(),
+        clock_off: agent
+            .clock_offset_ms
+            .is_some_and(|ms| ms.saturating_abs() >= CLOCK_OFF_MS),
         version: agent.version.clone().unwrap_or_default(),
         disk: agent.disk_free_bytes.map(gigabytes),
         lineage: lineage(t, times, agent),
@@ -194,6 +202,11 @@ fn missing(t: Lang, agent: &AgentStatus, gap: &Gap) -> String {
             count,
             ("aviso urgente", "avisos urgentes"),
             ("urgent notice", "urgent notices"),
+        ),
+        Lane::Clock => t.count(
+            count,
+            ("medida del reloj", "medidas del reloj"),
+            ("clock measurement", "clock measurements"),
         ),
     };
     let fate = match (gap.on_device, agent.state) {

@@ -29,6 +29,7 @@ use crate::{
         record::Record,
         timeline::{self, Cursor, Moment},
     },
+    evidence::TimeSource,
     http::api::read,
     registry::Registry,
 };
@@ -110,6 +111,8 @@ pub struct Line {
     pub agent: String,
     /// When.
     pub at: Shown,
+    /// How that is known, where it is worth a word.
+    pub timing: Option<String>,
     /// When it arrived, if that was much later.
     pub late: Option<String>,
     /// Whether it came from the person.
@@ -365,7 +368,9 @@ fn line(t: Lang, times: &Times, registry: &Registry, moment: &Moment, masked: bo
             .to_owned(),
     };
     let channel = moment.channel().unwrap_or_default();
-    let late = moment.received_ms.saturating_sub(moment.row.at_ms) > LATE_MS;
+    // Of a time that nobody knows, nobody can say that it was long ago.
+    let late = moment.timing.source != TimeSource::Device
+        && moment.received_ms.saturating_sub(moment.row.at_ms) > LATE_MS;
     Line {
         icon: strip::icon(channel),
         channel: t.channel(channel).to_owned(),
@@ -377,6 +382,7 @@ fn line(t: Lang, times: &Times, registry: &Registry, moment: &Moment, masked: bo
             .map(|agent| fact::cut(&agent.to_string(), 12))
             .unwrap_or_default(),
         at: times.shown(moment.row.at_ms),
+        timing: times.known(&moment.timing),
         late: late.then(|| times.full(moment.received_ms)),
         inbound: inbound(moment),
     }

@@ -273,6 +273,7 @@ phrases! {
     never: "Nunca", "Never";
     clock: "Reloj", "Clock";
     clock_ok: "En hora", "On time";
+    clock_mended: "sus horas se corrigen", "its times are corrected";
     version: "Versión", "Version";
     active: "Activo", "Active";
     revoked: "Revocado", "Revoked";

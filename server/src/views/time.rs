@@ -4,6 +4,7 @@ use jiff::{Timestamp, Zoned, tz::TimeZone};
 use trenza_shared::clock::format_ms;
 
 use super::text::Lang;
+use crate::evidence::{TimeSource, Timing};
 
 const MINUTE_MS: i64 = 60_000;
 const HOUR_MS: i64 = 60 * MINUTE_MS;
@@ -79,6 +80,47 @@ impl Times {
         }
     }
 
+    /// How far a time may be off: `±0,2 s`, `±3 min`; rounded up.
+    pub fn within(&self, ms: u64) -> String {
+        let point = self.lang.pick(",", ".");
+        match ms {
+            ms if ms < 10_000 => {
+                let tenths = ms.div_ceil(100);
+                format!("±{}{point}{} s", tenths / 10, tenths % 10)
+            }
+            ms if ms < 120_000 => format!("±{} s", ms.div_ceil(1_000)),
+            ms if ms < 7_200_000 => format!("±{} min", ms.div_ceil(60_000)),
+            ms => format!("±{} h", ms.div_ceil(3_600_000)),
+        }
+    }
+
+    /// How the time of an event is known, where that is worth a word.
+    pub fn known(&self, timing: &Timing) -> Option<String> {
+        let wrong_by = timing.captured_ms.abs_diff(timing.wall_ms);
+        let clock_said = if wrong_by < MINUTE_MS.unsigned_abs() {
+            String::new()
+        } else {
+            let said = self.lang.pick("el reloj decía", "the clock said");
+            format!("; {said} {}", self.full(timing.wall_ms))
+        };
+        match timing.source {
+            TimeSource::Client | TimeSource::Server => None,
+            TimeSource::Corrected => Some(format!(
+                "{} {}{clock_said}",
+                self.lang.pick("hora corregida", "time corrected"),
+                self.within(timing.confidence_ms.unwrap_or_default()),
+            )),
+            TimeSource::Device => Some(
+                self.lang
+                    .pick(
+                        "hora de un reloj sin comprobar",
+                        "time of a clock that was never checked",
+                    )
+                    .to_owned(),
+            ),
+        }
+    }
+
     /// All forms.
     pub fn shown(&self, at_ms: i64) -> Shown {
         Shown {
@@ -88,10 +130,11 @@ impl Times {
         }
     }
 
-    /// A difference of clocks: `3 h adelantado`; nothing under two minutes.
+    /// A difference of clocks: `3 h adelantado`; nothing under a second.
     pub fn offset(&self, ms: i64) -> Option<String> {
         let size = match ms.saturating_abs() {
-            size if size < 2 * MINUTE_MS => return None,
+            size if size < 1_000 => return None,
+            size if size < 2 * MINUTE_MS => format!("{} s", size / 1_000),
             size if size < 2 * HOUR_MS => format!("{} min", size / MINUTE_MS),
             size if size < 2 * DAY_MS => format!("{} h", size / HOUR_MS),
             size => format!("{} {}", size / DAY_MS, self.lang.pick("días", "days")),
@@ -129,7 +172,35 @@ mod tests {
         );
         assert_eq!(
             (es.offset(3 * HOUR_MS), en.offset(30_000)),
-            (Some("3 h adelantado".into()), None)
+            (Some("3 h adelantado".into()), Some("30 s ahead".into()))
+        );
+        assert_eq!(es.offset(-900), None);
+    }
+
+    #[test]
+    fn a_corrected_time_says_by_how_much_it_may_be_wrong_and_what_the_clock_said() {
+        let now = 1_773_482_400_000;
+        let es = Times::new(Lang::Es, "Europe/Madrid", now);
+        let en = Times::new(Lang::En, "Europe/Madrid", now);
+        let mut timing = Timing {
+            source: TimeSource::Corrected,
+            confidence_ms: Some(101),
+            captured_ms: now,
+            wall_ms: 0,
+        };
+        assert_eq!(
+            es.known(&timing).unwrap(),
+            "hora corregida ±0,2 s; el reloj decía 01/01/1970 01:00"
+        );
+        (timing.confidence_ms, timing.wall_ms) = (Some(12_001), now - 59_000);
+        assert_eq!(en.known(&timing).unwrap(), "time corrected ±13 s");
+        timing.source = TimeSource::Device;
+        assert!(en.known(&timing).unwrap().contains("never checked"));
+        timing.source = TimeSource::Client;
+        assert_eq!(en.known(&timing), None);
+        assert_eq!(
+            [0, 180_000, 7_200_001].map(|ms| en.within(ms)),
+            ["±0.0 s", "±3 min", "±3 h"]
         );
     }
 }

@@ -158,7 +158,9 @@ fn in_every_order(arrivals: &[Arrival]) -> String {
 
 fn origin(source: &str, priority: u8, country: &str, captured_ms: i64) -> Origin {
     Origin {
+        unsure: false,
         captured_ms,
+        wall_ms: captured_ms,
         source: source.into(),
         priority,
         country: country.into(),

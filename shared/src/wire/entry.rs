@@ -26,6 +26,13 @@ pub enum What {
         /// The client's id of it, where it could be read.
         message_id: Option<String>,
     },
+    /// No event: the collector measured its clock against the server's, at this entry's `boottime_ms`.
+    Clock {
+        /// The server's wall clock at that instant. Unit: ms since 1970.
+        server_ms: i64,
+        /// How long the question and its answer took on the way: half of it is the greatest error. Unit: ms.
+        round_trip_ms: u64,
+    },
 }
 
 /// The open part, version 1: what fleet views and log keeping need, nothing about a person.
@@ -35,14 +42,21 @@ pub struct Open {
     pub what: What,
     /// When it was taken in, by the collector's wall clock. Unit: ms since 1970.
     pub captured_ms: i64,
-    /// The same by the collector's monotonic clock since its boot. Unit: ms.
+    /// The same by the collector's monotonic clock since its boot, time asleep included. Unit: ms.
     pub boottime_ms: u64,
+    /// Which boot that was, as [`BootId::number`](crate::id::BootId::number); 0 where it is not told.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub boot: u64,
     /// The collector's offset from UTC then. Unit: minutes.
     pub offset_min: i16,
     /// The write key it came with (public).
     pub key: String,
     /// The collector did not know the key; the server judges it.
     pub unverified: bool,
+}
+
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 impl Shape for Open {
@@ -158,6 +172,7 @@ mod tests {
             what: What::Event(EventType::Track),
             captured_ms: 1_773_480_000_000,
             boottime_ms: 5,
+            boot: 0,
             offset_min: 60,
             key: "wk_1".into(),
             unverified: false,
@@ -180,6 +195,25 @@ mod tests {
         );
     }
     const FROZEN_OPEN: &str = "0186a47768617481a56576656e74a5747261636bab63617074757265645f6d73cf0000019ceba53a00ab626f6f7474696d655f6d7305aa6f66667365745f6d696e3ca36b6579a4776b5f31aa756e7665726966696564c2";
+
+    #[test]
+    fn a_measured_clock_of_a_named_boot_is_frozen() {
+        let open = Open {
+            what: What::Clock {
+                server_ms: 1_773_480_003_000,
+                round_trip_ms: 40,
+            },
+            captured_ms: 7,
+            boottime_ms: 5,
+            boot: 0x0102_0304_0506_0708,
+            offset_min: 0,
+            key: String::new(),
+            unverified: false,
+        };
+        assert_eq!(crate::id::to_hex(&open.to_bytes()), FROZEN_CLOCK);
+        assert_eq!(Open::from_bytes(&open.to_bytes()).unwrap(), open);
+    }
+    const FROZEN_CLOCK: &str = "0187a47768617481a5636c6f636b82a97365727665725f6d73cf0000019ceba545b8ad726f756e645f747269705f6d7328ab63617074757265645f6d7307ab626f6f7474696d655f6d7305a4626f6f74cf0102030405060708aa6f66667365745f6d696e00a36b6579a0aa756e7665726966696564c2";
     const FROZEN_CHAIN: &str = "h_a0f3cb054fe8a0ac13c205a6b7cecef93b61e94fd25ffca7451a181777a85376";
 
     #[test]

@@ -93,7 +93,7 @@ pub struct Hello {
     pub boottime_ms: u64,
     /// Wall clock. Unit: ms since 1970.
     pub wall_ms: i64,
-    /// Offset from the server measured at the last talk. Unit: ms.
+    /// The server's clock less the agent's, as measured; none before the first talk. Unit: ms.
     pub clock_offset_ms: Option<i64>,
     /// Free space where the log lives. Unit: bytes.
     pub disk_free_bytes: u64,

@@ -65,6 +65,7 @@ pub(super) fn new_entry(text: &str) -> NewEntry {
         what: What::Event(EventType::Track),
         captured_ms: NOW,
         boottime_ms: 1,
+        boot: 0,
         offset_min: 60,
         key: "wk".into(),
         unverified: false,

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 use serde_json::json;
-use trenza_shared::{identifier::Kind, identity::DecisionKind};
+use trenza_shared::{clock::format_ms, identifier::Kind, identity::DecisionKind};
 
 use super::{sets::identifier, *};
 
@@ -24,6 +24,7 @@ const NAMES: [(&str, &str); 5] = [
     ("Mª José", "Gil Mora"),
 ];
 const DAY_MS: i64 = 86_400_000;
+const HOUR_MS: u64 = 3_600_000;
 
 fn maybe<T: Clone + std::fmt::Debug + 'static>(
     values: &'static [T],
@@ -56,7 +57,8 @@ fn an_event() -> impl Strategy<Value = Happening> {
         0..40_u8,
         prop::option::weighted(0.8, 0..900_u32),
     );
-    (traits, place, who).prop_map(|((email, phone, document, name, badge, plan), (key, agent, day), (visitor, user, message, minute))| {
+    let clock = (0..3_u64, 0..5 * HOUR_MS, any::<bool>());
+    (traits, place, who, clock).prop_map(|((email, phone, document, name, badge, plan), (key, agent, day), (visitor, user, message, minute), (boot, boottime_ms, own_clock))| {
         let mut traits = json!({"email": email, "phone": phone, "nationalId": document, "badgeId": badge, "plan": plan});
         if let Some((first, last)) = name {
             traits["firstName"] = first.into();
@@ -79,8 +81,24 @@ fn an_event() -> impl Strategy<Value = Happening> {
         if let Some(minute) = minute {
             body["timestamp"] = format!("2026-01-{:02}T10:{:02}:00Z", 1 + minute / 60, minute % 60).into();
         }
-        by(key, agent, day * DAY_MS, &body.to_string())
+        let captured_ms = day * DAY_MS;
+        if agent.is_some() && own_clock {
+            body["timestamp"] = format_ms(captured_ms - 100).into();
+        }
+        in_boot(boot, boottime_ms, by(key, agent, captured_ms, &body.to_string()))
     })
+}
+
+/// Clocks of 1970 against a server of 2026: quick and slow measurements, some at odds with each other.
+fn a_measurement() -> impl Strategy<Value = Happening> {
+    let agent = prop::sample::select(&[STAND, DOOR][..]);
+    let off = prop_oneof![4 => -800..800_i64, 1 => Just(3_600_000_i64)];
+    (agent, 0..3_u64, 0..5 * HOUR_MS, off, 0..3_000_u64).prop_map(
+        |(agent, boot, boottime_ms, off, round_trip)| {
+            let server_ms = 1_767_225_600_000 + boottime_ms as i64 + off;
+            measured(agent, boot, boottime_ms, server_ms, round_trip)
+        },
+    )
 }
 
 /// Decisions by people who know of some earlier ones, and undos of them.
@@ -140,9 +158,15 @@ fn another(count: usize) -> impl Strategy<Value = Vec<Vec<usize>>> {
 fn a_set(
     size: std::ops::Range<usize>,
 ) -> impl Strategy<Value = (Vec<Happening>, Vec<Vec<usize>>, Vec<Vec<usize>>)> {
-    (prop::collection::vec(an_event(), size), decisions())
-        .prop_map(|(mut events, decisions)| {
+    let measurements = prop::collection::vec(a_measurement(), 0..8);
+    (
+        prop::collection::vec(an_event(), size),
+        decisions(),
+        measurements,
+    )
+        .prop_map(|(mut events, decisions, measurements)| {
             events.extend(decisions);
+            events.extend(measurements);
             events
         })
         .prop_flat_map(|all| {

@@ -3,6 +3,7 @@
 //! Owns a world without HTTP in which events arrive in any order, any batches, any number of times, with decisions in between,
 //! and the comparison of everything derived. The sets that tempt to err are in `sets`, the laws in `laws`.
 
+mod clocks;
 mod laws;
 mod sets;
 
@@ -29,8 +30,8 @@ use crate::{
     identity::StoredGraph,
     registry::Registry,
     tables::{
-        AgentRow, AgentState, COMPONENT_OF, COMPONENTS, EVENTS, FRAGMENTS, HOLDERS, Hop, IDS, LOG,
-        NODES, OriginRow, PROFILES, RecordRow, TIMELINE, WORDS,
+        AgentRow, AgentState, CLOCKS, COMPONENT_OF, COMPONENTS, EVENTS, FRAGMENTS, HOLDERS, Hop,
+        IDS, LOG, NODES, OriginRow, PROFILES, RecordRow, TAKEN, TIMELINE, WORDS,
     },
     testing::source,
 };
@@ -75,13 +76,16 @@ static APPLIER: LazyLock<Applier> = LazyLock::new(|| {
     }
 });
 
-/// One event as taken in somewhere.
+/// One event as taken in somewhere, or a clock as measured there.
 #[derive(Clone, Debug)]
 struct Arrival {
     text: String,
     key: &'static str,
     agent: Option<AgentId>,
     captured_ms: i64,
+    boot: u64,
+    boottime_ms: u64,
+    measured: Option<(i64, u64)>,
 }
 
 /// One thing that happens to a replica.
@@ -101,6 +105,40 @@ fn by(key: &'static str, agent: Option<AgentId>, captured_ms: i64, text: &str) -
         key,
         agent,
         captured_ms,
+        boot: 0,
+        boottime_ms: 0,
+        measured: None,
+    })
+}
+
+/// The same in a boot of the agent, by its boot clock.
+fn in_boot(boot: u64, boottime_ms: u64, happening: Happening) -> Happening {
+    match happening {
+        Happening::Event(arrival) => Happening::Event(Arrival {
+            boot,
+            boottime_ms,
+            ..arrival
+        }),
+        decision @ Happening::Decision(_) => decision,
+    }
+}
+
+/// An agent measured its clock.
+fn measured(
+    agent: AgentId,
+    boot: u64,
+    boottime_ms: u64,
+    server_ms: i64,
+    round_trip_ms: u64,
+) -> Happening {
+    Happening::Event(Arrival {
+        text: String::new(),
+        key: "",
+        agent: Some(agent),
+        captured_ms: 0,
+        boot,
+        boottime_ms,
+        measured: Some((server_ms, round_trip_ms)),
     })
 }
 
@@ -206,6 +244,8 @@ impl World {
             COMPONENT_OF.space(),
             COMPONENTS.space(),
             WORDS.space(),
+            CLOCKS.space(),
+            TAKEN.space(),
         ] {
             let all = trenza_shared::store::entries(
                 &self.store,
@@ -293,16 +333,30 @@ impl Derived {
 
 impl Arrival {
     fn entry(&self) -> Entry {
-        let event = Event::take(&self.text, Taking::default()).unwrap();
+        let event = self
+            .measured
+            .is_none()
+            .then(|| Event::take(&self.text, Taking::default()).unwrap());
+        let what = match (&event, self.measured) {
+            (Some(event), _) => What::Event(event.kind),
+            (None, measured) => {
+                let (server_ms, round_trip_ms) = measured.unwrap();
+                What::Clock {
+                    server_ms,
+                    round_trip_ms,
+                }
+            }
+        };
         let open = Open {
-            what: What::Event(event.kind),
+            what,
             captured_ms: self.captured_ms,
-            boottime_ms: 0,
+            boottime_ms: self.boottime_ms,
+            boot: self.boot,
             offset_min: 0,
             key: self.key.into(),
             unverified: false,
         };
-        Entry::clear(&open, &event.text)
+        Entry::clear(&open, event.as_ref().map_or("", |event| &event.text))
     }
 }
 

@@ -177,6 +177,13 @@ async fn a_wrong_clock_does_not_keep_a_device_from_its_server() {
         ("1970, the server told its time", 0, NOW + DAY, true),
         ("ten years ahead", NOW + 10 * YEAR, NOW + DAY, true),
         (
+            "within its validity by the device, whatever was told",
+            NOW + DAY,
+            NOW + 2 * YEAR,
+            true,
+        ),
+        ("a year behind", NOW - YEAR, NOW + DAY, true),
+        (
             "1970, and the certificate is surely over",
             0,
             NOW + 2 * YEAR,

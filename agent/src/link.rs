@@ -7,7 +7,7 @@ use std::{collections::BTreeSet, sync::Arc};
 use tokio::sync::watch;
 use trenza_shared::{
     clock::BUILT_MS,
-    id::{Epoch, Lane, Seq},
+    id::{Epoch, Lane},
     store::{Batch, Durable, Store, StoreError},
     wire::sync::{LaneHave, Welcome},
 };
@@ -134,7 +134,8 @@ impl LinkCell {
         self.remember(row)
     }
 
-    /// Takes an acknowledgement as the truth about one lane, greater or less than what was known.
+    /// Takes an acknowledgement as the truth about one lane. Answers may overtake each other: one that says less than what is
+    /// known is of an earlier moment. A server that lost something says so in its welcome.
     ///
     /// # Errors
     /// The store cannot be written; it is known all the same.
@@ -145,6 +146,7 @@ impl LinkCell {
             .iter_mut()
             .find(|known| known.epoch == have.epoch && known.lane == have.lane)
         {
+            Some(known) if known.holds(&have) && !have.holds(known) => return Ok(()),
             Some(known) => *known = have,
             None => row.lanes.push(have),
         }
@@ -187,12 +189,13 @@ impl LinkCell {
 /// How often the server's time alone is written down: flash wears. Unit: ms.
 const QUIET_WRITE_EVERY_MS: i64 = 600_000;
 
-/// What the server has of a lane: up to which number; 0 when it knows nothing of it.
-pub fn acked(lanes: &[LaneHave], epoch: Epoch, lane: Lane) -> Seq {
+/// What the server has of a lane.
+pub fn have(lanes: &[LaneHave], epoch: Epoch, lane: Lane) -> LaneHave {
     lanes
         .iter()
         .find(|have| have.epoch == epoch && have.lane == lane)
-        .map_or(0, |have| have.acked)
+        .cloned()
+        .unwrap_or_else(|| LaneHave::nothing(epoch, lane))
 }
 
 /// Events that the server does not have yet.
@@ -200,6 +203,7 @@ pub fn waiting(heads: &Heads, lanes: &[LaneHave]) -> u64 {
     heads
         .iter()
         .filter(|((_, lane), _)| lane.has_events())
-        .map(|((epoch, lane), head)| head.seq.saturating_sub(acked(lanes, *epoch, *lane)))
+        .flat_map(|((epoch, lane), head)| have(lanes, *epoch, *lane).missing(1, head.seq))
+        .map(|run| run.end() - run.start() + 1)
         .sum()
 }

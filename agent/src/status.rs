@@ -12,7 +12,7 @@ use trenza_shared::{
 };
 
 use crate::{
-    link::{self, acked},
+    link::{self, have},
     log::{self, Heads},
     salvage::Progress,
     state::App,
@@ -79,11 +79,12 @@ pub fn figures(
         ..Figures::default()
     };
     for ((epoch, lane), head) in heads.iter().filter(|((_, lane), _)| lane.has_events()) {
-        let acked = acked(told, *epoch, *lane).min(head.seq);
+        let missing = have(told, *epoch, *lane).missing(1, head.seq);
+        let count: u64 = missing.iter().map(|run| run.end() - run.start() + 1).sum();
         sums.head += head.seq;
-        sums.acked += acked;
-        if acked < head.seq {
-            let open = log::open_at(view, *epoch, *lane, acked + 1)?;
+        sums.acked += head.seq - count;
+        if let Some(oldest) = missing.first() {
+            let open = log::open_at(view, *epoch, *lane, *oldest.start())?;
             let at_ms = open.map(|open| time.taken_ms(&open));
             sums.oldest_ms = sums.oldest_ms.into_iter().chain(at_ms).min();
         }

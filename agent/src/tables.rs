@@ -5,7 +5,10 @@ use trenza_shared::{
     id::{AgentId, Epoch, Lane, Seq},
     skew::Fact,
     store::{Row, Space, Table},
-    wire::{frame::Frame, sync::LaneHave},
+    wire::{
+        frame::Frame,
+        sync::{LaneHave, Lineage},
+    },
 };
 
 /// A run of entries as it was committed; the key names its first sequence number.
@@ -26,6 +29,9 @@ pub struct StateRow {
     /// appended again in a later epoch.
     #[serde(default)]
     pub left: Vec<(Epoch, Lane)>,
+    /// Of lanes that were left: up to where they are still sent, because what follows went on elsewhere.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lineage: Vec<Lineage>,
 }
 impl Row for StateRow {}
 

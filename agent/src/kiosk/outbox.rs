@@ -11,7 +11,7 @@ use trenza_shared::net::error::HttpError;
 
 use super::{Frame, Lang, form, moment, page, then_open};
 use crate::{
-    link::acked,
+    link::have,
     state::App,
     status::{self, Status},
 };
@@ -74,7 +74,9 @@ pub async fn show(State(app): State<App>, lang: Lang) -> Result<Response, HttpEr
     let rows = day.rows().map(|row| SealedRow {
         time: moment(&app, row.at_ms, now_ms),
         label: w.name_of(row.kind),
-        sent: row.seq <= acked(&lanes, row.epoch, row.lane),
+        sent: have(&lanes, row.epoch, row.lane)
+            .missing(row.seq, row.seq)
+            .is_empty(),
     });
     let (visit, token) = form::new_visit(&app);
     let outbox = Outbox {

@@ -115,7 +115,7 @@ impl Stand {
 
     fn events(&self) -> Vec<Event> {
         let head = self.app.log.ends()[&(1, Lane::Visits)].seq;
-        let frame = next_frame(&*self.app.store, 1, Lane::Visits, 0, head).unwrap();
+        let frame = next_frame(&*self.app.store, 1, Lane::Visits, 0, head, head).unwrap();
         let entries = frame.map(|frame| frame.open().unwrap()).unwrap_or_default();
         entries
             .iter()

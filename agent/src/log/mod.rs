@@ -25,6 +25,7 @@ use trenza_shared::{
     wire::{
         entry::{CHAIN_START, Entry, SaltRoot},
         frame::Packer,
+        sync::Lineage,
     },
 };
 
@@ -84,7 +85,8 @@ enum Work {
     Append(Append),
     /// A new epoch; of another id when one is named.
     Renew(StateRow, Option<AgentId>),
-    Leave(Epoch, Lane),
+    /// An end of a lane of an earlier epoch; and where it goes on, when it is still sent up to there.
+    Leave(Epoch, Lane, Option<Lineage>),
 }
 
 /// Why nothing was appended.
@@ -161,6 +163,7 @@ impl Log {
                     epoch,
                     salt_root: fresh.salt_root.to_vec(),
                     left: Vec::new(),
+                    lineage: Vec::new(),
                 };
                 let mut batch = Batch::new();
                 STATE.put(&mut batch, &(), &state)?;
@@ -226,6 +229,7 @@ impl Log {
             epoch,
             salt_root: salt_root.to_vec(),
             left: Vec::new(),
+            lineage: Vec::new(),
         };
         self.commits
             .submit(Work::Renew(state, None), 1)
@@ -247,6 +251,7 @@ impl Log {
             epoch,
             salt_root: salt_root.to_vec(),
             left: Vec::new(),
+            lineage: Vec::new(),
         };
         self.commits
             .submit(Work::Renew(state, Some(agent)), 1)
@@ -259,15 +264,19 @@ impl Log {
         *self.agent.borrow()
     }
 
-    /// Forgets a lane of an earlier epoch, once all it held was appended again.
+    /// Ends a lane of an earlier epoch, once what it held was appended again: at its branch, up to which it is still sent, where
+    /// there is one.
     ///
     /// # Errors
     /// The lane is as it was.
-    pub async fn leave(&self, epoch: Epoch, lane: Lane) -> Result<(), GroupError<AppendError>> {
-        self.commits
-            .submit(Work::Leave(epoch, lane), 1)
-            .await
-            .map(drop)
+    pub async fn leave(
+        &self,
+        epoch: Epoch,
+        lane: Lane,
+        branch: Option<Lineage>,
+    ) -> Result<(), GroupError<AppendError>> {
+        let work = Work::Leave(epoch, lane, branch);
+        self.commits.submit(work, 1).await.map(drop)
     }
 
     /// The epoch in which it is written.
@@ -303,7 +312,7 @@ pub(crate) fn chunks_change() -> MutexGuard<'static, ()> {
     CHANGE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Reads the ends of all lanes that `state` has not left, from the last chunk of each.
+/// Reads the ends of all lanes from the last chunk of each; one that was left ends where it went on elsewhere.
 ///
 /// # Errors
 /// The store cannot be read, or a chunk is damaged.
@@ -315,10 +324,18 @@ pub fn heads(store: &dyn Store, state: &StateRow) -> Result<Heads, StoreError> {
         .scan(store, Some(&from), None, Direction::Forward, 1)?
         .pop()
     {
-        if let Some((_, chunk)) = LOG.last(store, &(epoch, lane))?
-            && !state.left.contains(&(epoch, lane))
-        {
-            let (seq, hash) = (chunk.0.last(), chunk.0.head);
+        let mut branches = state.lineage.iter();
+        let branch = branches.find(|one| (one.from, one.lane) == (epoch, lane));
+        let end = match branch {
+            _ if !state.left.contains(&(epoch, lane)) => LOG
+                .last(store, &(epoch, lane))?
+                .map(|(_, chunk)| (chunk.0.last(), chunk.0.head)),
+            Some(branch) => {
+                hash_at(store, epoch, lane, branch.after)?.map(|hash| (branch.after, hash))
+            }
+            None => None,
+        };
+        if let Some((seq, hash)) = end {
             heads.insert((epoch, lane), Head { seq, hash });
         }
         from = (epoch, lane, Seq::MAX);

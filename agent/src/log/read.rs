@@ -44,8 +44,8 @@ impl Joined {
     }
 }
 
-/// The next frame after `acked` and up to `head`: chunks of one lane joined up to the limits of a frame; none when there is
-/// nothing. What lies behind `head` is of a commit that nobody was told of, and may still vanish.
+/// The next frame after `acked`: chunks of one lane joined up to the limits of a frame, the last of which holds or precedes `upto`;
+/// none when there is nothing. What lies behind `head` is of a commit that nobody was told of, and may still vanish.
 ///
 /// Where the entries after `acked` are no longer on the device, the frame begins with the first that is.
 ///
@@ -56,17 +56,19 @@ pub fn next_frame(
     epoch: Epoch,
     lane: Lane,
     acked: Seq,
+    upto: Seq,
     head: Seq,
 ) -> Result<Option<Frame>, StoreError> {
-    Ok(join(view, epoch, lane, acked + 1, head)?.map(Joined::into_frame))
+    Ok(join(view, epoch, lane, acked + 1, upto, head)?.map(Joined::into_frame))
 }
 
-/// Joins chunks from entry `from` on. Chunks may be replaced by joined ones meanwhile: each read stands for itself.
+/// Joins chunks from entry `from` on, as long as they begin up to `upto` and end up to `head`. Chunks may be replaced by joined ones meanwhile: each read stands for itself.
 pub(super) fn join(
     view: &dyn View,
     epoch: Epoch,
     lane: Lane,
     from: Seq,
+    upto: Seq,
     head: Seq,
 ) -> Result<Option<Joined>, StoreError> {
     let after = |seq, max| LOG.scan_prefix_from(view, &(epoch, lane), &(epoch, lane, seq), max);
@@ -100,7 +102,7 @@ pub(super) fn join(
             let fits = count as usize <= FRAME_EVENTS_MAX
                 && bytes <= FRAME_BYTES_MAX
                 && block_of(more.last()) == block_of(frame.first);
-            if more.last() > head || !follows || !fits {
+            if more.last() > head || more.first > upto || !follows || !fits {
                 return Ok(Some(joined));
             }
             if joined.entries.is_empty() {

@@ -56,7 +56,7 @@ pub fn settle(
     }
     let mut batch = Batch::new();
     let mut step = Step::default();
-    let upto = match join(store, epoch, lane, settled + 1, block_end) {
+    let upto = match join(store, epoch, lane, settled + 1, block_end, block_end) {
         Ok(Some(joined)) => {
             let upto = joined.frame.last();
             match joined.entries() {

@@ -77,7 +77,9 @@ pub(super) fn head(log: &Log, epoch: u32) -> Head {
 pub(super) fn sent(view: &dyn View, epoch: u32, mut acked: Seq, head: Head) -> Vec<Entry> {
     let mut all = Vec::new();
     let mut previous = None;
-    while let Some(frame) = next_frame(view, epoch, Lane::Visits, acked, head.seq).unwrap() {
+    while let Some(frame) =
+        next_frame(view, epoch, Lane::Visits, acked, head.seq, head.seq).unwrap()
+    {
         assert_eq!(frame.first, acked + 1);
         assert!(
             previous.is_none_or(|hash| hash == frame.previous),
@@ -234,7 +236,7 @@ async fn a_commit_that_was_there_after_all_is_neither_lost_nor_doubled() {
 }
 
 #[tokio::test]
-async fn a_new_epoch_begins_a_chain_of_its_own_and_a_left_lane_is_forgotten() {
+async fn a_new_epoch_begins_a_chain_of_its_own_and_a_left_lane_ends_where_it_went_on() {
     let store: Arc<dyn Store> = Arc::new(MemStore::new());
     let log = open(&store);
     log.0.append(visits(vec![entry("a", 1)])).await.unwrap();
@@ -242,7 +244,22 @@ async fn a_new_epoch_begins_a_chain_of_its_own_and_a_left_lane_is_forgotten() {
     assert_eq!((log.0.epoch(), head(&log.0, 4)), (4, Head::START));
     log.0.append(visits(vec![entry("b", 1)])).await.unwrap();
     assert_eq!((head(&log.0, 1).seq, head(&log.0, 4).seq), (1, 1));
-    log.0.leave(1, Lane::Visits).await.unwrap();
+    let left = |after| Lineage {
+        from: 1,
+        lane: Lane::Visits,
+        after,
+        into: 4,
+    };
+    let whole = head(&log.0, 1);
+    let leave = async |after| {
+        log.0
+            .leave(1, Lane::Visits, Some(left(after)))
+            .await
+            .unwrap()
+    };
+    leave(1).await;
+    assert_eq!(head(&log.0, 1), whole);
+    leave(0).await;
     assert!(!log.0.ends().contains_key(&(1, Lane::Visits)));
     close(log);
     let log = open(&store);
@@ -312,7 +329,7 @@ proptest! {
         prop_assert_eq!(&got[..], &texts[acked as usize..]);
         if acked > 0 {
             let hash = hash_at(&*store, 1, Lane::Visits, acked).unwrap().unwrap();
-            let next = next_frame(&*store, 1, Lane::Visits, acked, head(&log.0, 1).seq).unwrap();
+            let next = next_frame(&*store, 1, Lane::Visits, acked, Seq::MAX, head(&log.0, 1).seq).unwrap();
             prop_assert!(next.is_none_or(|frame| frame.previous == hash));
         }
         close(log);

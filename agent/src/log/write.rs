@@ -103,12 +103,15 @@ impl Writer {
                 (state.epoch, state.salt_root) = (new.epoch, new.salt_root);
                 renamed = agent;
             }
-            Work::Leave(epoch, lane)
-                if state.left.contains(&(epoch, lane)) || epoch >= state.epoch =>
-            {
-                return Ok(());
+            Work::Leave(epoch, ..) if epoch >= state.epoch => return Ok(()),
+            Work::Leave(epoch, lane, branch) => {
+                state.left.retain(|left| *left != (epoch, lane));
+                state.left.push((epoch, lane));
+                state
+                    .lineage
+                    .retain(|one| (one.from, one.lane) != (epoch, lane));
+                state.lineage.extend(branch);
             }
-            Work::Leave(epoch, lane) => state.left.push((epoch, lane)),
         }
         let salt_root = super::salt_root(&state)?;
         let mut batch = Batch::new();

@@ -191,7 +191,7 @@ impl Sender {
             return Ok(());
         }
         for (lane, after) in found {
-            self.leave(lane, after).await?;
+            self.leave(lane, after, false).await?;
         }
         // What was told is of the other id's log.
         self.link.forget_lanes().map_err(|error| local(&error))

@@ -1,16 +1,26 @@
 //! Lanes that the server cannot follow: a restored disk image, a second copy of this agent, a server that lost its data.
 //!
-//! Owns the way out: the agent goes on in a new epoch and appends there again what the lane still holds. Nothing is lost, and
+//! Owns the way out: the agent finds the last number in common, goes on in a new epoch and appends there again what followed it. Nothing is lost, and
 //! nothing is doubled, since equal events are recognised by their content. Never guesses which copy is the right one.
 
 use trenza_shared::{
     id::{Epoch, Lane, Seq},
     store::{StoreError, View},
-    wire::{entry::Entry, frame::FRAME_EVENTS_MAX, sync::LaneHave},
+    wire::{
+        entry::Entry,
+        frame::FRAME_EVENTS_MAX,
+        sync::{Ack, LaneHave, Lineage, Mark},
+    },
 };
 
 use super::{Sender, blocking, uplink::TalkError};
-use crate::log::{self, Append, Heads, NewEntry};
+use crate::{
+    log::{self, Append, Heads, NewEntry},
+    tables::STATE,
+};
+
+/// Most frames sent to find where two histories part: enough to halve any lane down to one.
+const PROBES_MAX: usize = 64;
 
 /// A lane whose history on the server is not the one on this device.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -29,21 +39,27 @@ pub fn diverged(
     view: &dyn View,
     heads: &Heads,
     told: &[LaneHave],
-) -> Result<Vec<Divergence>, StoreError> {
+) -> Result<Vec<(Divergence, Vec<Mark>)>, StoreError> {
+    let left = STATE.get(view, &())?.unwrap_or_default().left;
     let mut found = Vec::new();
-    for have in told.iter().filter(|have| have.acked > 0) {
+    for have in told.iter().filter(|have| have.last() > 0) {
+        // It ends where the branches part, and the server may well have more of the other one.
+        if left.contains(&(have.epoch, have.lane)) {
+            continue;
+        }
         let Some(head) = heads.get(&(have.epoch, have.lane)) else {
             continue;
         };
-        let other = have.acked > head.seq
+        let other = have.last() > head.seq
             || (have.acked == head.seq && have.hash != head.hash)
             || log::hash_at(view, have.epoch, have.lane, have.acked)?
                 .is_some_and(|hash| hash != have.hash);
         if other {
-            found.push(Divergence {
+            let lane = Divergence {
                 epoch: have.epoch,
                 lane: have.lane,
-            });
+            };
+            found.push((lane, have.marks.clone()));
         }
     }
     Ok(found)
@@ -57,16 +73,28 @@ impl Sender {
             self.log.ends(),
             self.link.now().told,
         );
-        for found in blocking(move || diverged(&*store, &heads, &told.lanes)).await? {
-            self.leave(found, 0).await?;
+        for (found, marks) in blocking(move || diverged(&*store, &heads, &told.lanes)).await? {
+            self.branch(found, &marks).await?;
         }
         Ok(())
     }
 
-    /// Goes on in a new epoch where needed, and appends there what the lane holds after a number.
-    pub(super) async fn leave(&self, found: Divergence, after: Seq) -> Result<(), TalkError> {
+    /// Goes on in a new epoch where needed, and appends there what the lane holds after the last number in common.
+    pub(super) async fn branch(&self, found: Divergence, marks: &[Mark]) -> Result<(), TalkError> {
+        let common = self.in_common(found, marks).await?;
+        self.leave(found, common, true).await
+    }
+
+    /// Goes on in a new epoch where needed, and appends there what the lane holds after a number; up to that it is still `sent`, or
+    /// it is not any more.
+    pub(super) async fn leave(
+        &self,
+        found: Divergence,
+        common: Seq,
+        sent: bool,
+    ) -> Result<(), TalkError> {
         let local = |error: &dyn std::fmt::Display| TalkError::Local(error.to_string());
-        tracing::warn!(log.epoch = found.epoch, log.lane = ?found.lane, "this log cannot go on; what it holds goes on in a later epoch");
+        tracing::warn!(log.epoch = found.epoch, log.lane = ?found.lane, log.common = common, "this log cannot go on; what it holds goes on in a later epoch");
         if found.epoch == self.log.epoch() {
             let next = self.around.next_epoch.clone();
             // The server may know a later one, where this device lost even the number of its own.
@@ -84,12 +112,13 @@ impl Sender {
             .ends()
             .get(&(found.epoch, found.lane))
             .map_or(0, |head| head.seq);
-        let mut after = after;
+        let mut after = common;
         while after < head {
             let store = self.log.store().clone();
-            let Some(frame) =
-                blocking(move || log::next_frame(&*store, found.epoch, found.lane, after, head))
-                    .await?
+            let Some(frame) = blocking(move || {
+                log::next_frame(&*store, found.epoch, found.lane, after, head, head)
+            })
+            .await?
             else {
                 break;
             };
@@ -105,10 +134,84 @@ impl Sender {
                 .await
                 .map_err(|error| local(&error))?;
         }
+        let branch = Lineage {
+            from: found.epoch,
+            lane: found.lane,
+            after: common,
+            into: self.log.epoch(),
+        };
+        let branch = sent.then_some(branch);
         self.log
-            .leave(found.epoch, found.lane)
+            .leave(found.epoch, found.lane, branch)
             .await
             .map_err(|error| local(&error))
+    }
+
+    /// The last number up to which the server's history of a lane and this one are one. The marks say about where it is; frames from
+    /// there, which the server places exactly, say the rest.
+    async fn in_common(&self, found: Divergence, marks: &[Mark]) -> Result<Seq, TalkError> {
+        let head = self
+            .log
+            .ends()
+            .get(&(found.epoch, found.lane))
+            .map_or(0, |head| head.seq);
+        let mut between = self.agree(found, marks, (0, head + 1)).await?;
+        for _ in 0..PROBES_MAX {
+            let (equal, other) = between;
+            if other - equal <= 1 {
+                break;
+            }
+            let near = other - equal <= FRAME_EVENTS_MAX as u64;
+            let after = if near {
+                equal
+            } else {
+                equal + (other - equal) / 2
+            };
+            let store = self.log.store().clone();
+            let frame = blocking(move || {
+                log::next_frame(&*store, found.epoch, found.lane, after, other - 1, head)
+            });
+            let Some(frame) = frame.await?.filter(|frame| frame.first == after + 1) else {
+                break;
+            };
+            match self.uplink.frame(&frame, self.around.instance).await? {
+                Ack::Stored(have) => {
+                    between.0 = frame.last().min(head);
+                    between.1 = between.1.max(between.0 + 1);
+                    self.acknowledged(have)?;
+                }
+                Ack::Gap(_) => break,
+                Ack::Fork(have) => {
+                    let narrowed = self.agree(found, &have.marks, (equal, other)).await?;
+                    let exact = have.marks.len() == 1 && have.marks[0].seq == narrowed.0;
+                    if near || exact {
+                        return Ok(narrowed.0);
+                    }
+                    between = (narrowed.0, narrowed.1.min(after + 1));
+                }
+            }
+        }
+        Ok(between.0)
+    }
+
+    /// Narrows the numbers between which the histories part: the first is equal in both, the second is not.
+    async fn agree(
+        &self,
+        found: Divergence,
+        marks: &[Mark],
+        (mut equal, mut other): (Seq, Seq),
+    ) -> Result<(Seq, Seq), TalkError> {
+        for mark in marks.iter().copied() {
+            let store = self.log.store().clone();
+            let own = blocking(move || log::hash_at(&*store, found.epoch, found.lane, mark.seq));
+            match own.await? {
+                Some(hash) if hash == mark.hash => equal = equal.max(mark.seq),
+                Some(_) => other = other.min(mark.seq),
+                // It is not on the device any more.
+                None => {}
+            }
+        }
+        Ok((equal, other.max(equal + 1)))
     }
 }
 

@@ -1,15 +1,17 @@
 //! Sending: what the log holds goes to the server, in order, until the server has named it stored.
 //!
 //! Owns the one talk with the server. Never loses an event: it only reads the log, and deletes what the server archived. Works
-//! with fixed memory however large the backlog: one frame at a time.
+//! with fixed memory however large the backlog: a limited number of frames at a time.
 
 pub mod copies; // two programs under one id
 pub mod diverge; // lanes that the server cannot follow
+mod flow; // frames on their way
 mod measure; // what the clock is worth
 pub mod plan; // what to send, how long to wait: pure
 #[cfg(test)]
 mod tests;
 pub mod uplink; // credentials and calls
+pub mod window; // how many frames may be on their way: pure
 
 use std::{io, sync::Arc, time::Duration};
 
@@ -23,9 +25,7 @@ use trenza_shared::{
     clock::Clock,
     id::{BootId, Epoch, InstanceId, Nonce, Seq},
     store::{Store, StoreError},
-    wire::sync::{
-        Ack, CERTIFICATE_EXPIRED, CopyWord, Hello, LANES_MAX, LaneHead, NOT_CURRENT, Welcome,
-    },
+    wire::sync::{CERTIFICATE_EXPIRED, CopyWord, Hello, LANES_MAX, LaneHead, Welcome},
 };
 
 use crate::{
@@ -35,9 +35,10 @@ use crate::{
     tables::{STATE, ServerRow},
     time::KnownTime,
 };
-use diverge::Divergence;
+use flow::Stopped;
 use plan::{BackOff, Offsets, Talk};
 use uplink::{TalkError, Uplink};
+use window::Window;
 
 /// Most gaps and forks sorted out in one talk before it is broken off.
 const TURNS_MAX: usize = 16;
@@ -79,6 +80,9 @@ pub struct Sender {
     offsets: Offsets,
     hello_boot_ms: Option<u64>,
     failures: u32,
+    window: Window,
+    /// While a backlog waits: the ends of the log when its sending began. What comes after them is live.
+    live_after: Option<Arc<Heads>>,
 }
 
 /// What to wait for after a talk.
@@ -108,6 +112,8 @@ impl Sender {
             offsets: Offsets::default(),
             hello_boot_ms: None,
             failures: 0,
+            window: Window::default(),
+            live_after: None,
         }
     }
 
@@ -196,80 +202,18 @@ impl Sender {
             if self.until_hello().is_zero() {
                 self.hello().await?;
             }
-            let told = self.link.now().told;
-            let Some(push) = plan::next_push(&self.log.ends(), &told.lanes, &[]) else {
-                return Ok(());
-            };
-            let frame = {
-                let store = self.log.store().clone();
-                blocking(move || {
-                    log::next_frame(&*store, push.epoch, push.lane, push.after, push.head)
-                })
-                .await?
-            };
-            let Some(frame) = frame else {
-                return Err(TalkError::Disagreement(format!(
-                    "nothing is stored after {} of lane {:?} in epoch {}",
-                    push.after, push.lane, push.epoch
-                )));
-            };
-            let (first, count) = (frame.first, frame.count);
-            let ack = match self.uplink.frame(&frame, self.around.instance).await {
-                Err(error) if error.is_refused_as(NOT_CURRENT) && turns < TURNS_MAX => {
-                    // Another start of this agent was heard later: the hello says which one goes on.
-                    turns += 1;
-                    self.hello_boot_ms = None;
-                    continue;
-                }
-                ack => ack?,
-            };
-            let trouble = match ack {
-                Ack::Stored(have) => {
-                    let went_on = have.acked > push.after;
-                    metrics::counter!("trenza_agent_sent_entries_total")
-                        .increment(u64::from(count));
-                    self.acknowledged(have)?;
-                    if went_on {
-                        continue;
-                    }
-                    Divergence {
-                        epoch: push.epoch,
-                        lane: push.lane,
-                    }
-                }
-                Ack::Gap(have) => {
-                    let lost = first > push.after + 1 && have.acked == push.after;
-                    self.acknowledged(have)?;
-                    turns += 1;
-                    if turns > TURNS_MAX {
-                        return Err(TalkError::Disagreement(
-                            "the server asks again and again for another number".into(),
-                        ));
-                    }
-                    if !lost {
-                        continue;
-                    }
-                    // What the server lacks is no longer here: the lane cannot go on, its rest goes on in another.
-                    Divergence {
-                        epoch: push.epoch,
-                        lane: push.lane,
-                    }
-                }
-                Ack::Fork(have) => {
-                    self.acknowledged(have)?;
-                    Divergence {
-                        epoch: push.epoch,
-                        lane: push.lane,
-                    }
-                }
-            };
+            match self.push().await? {
+                Stopped::Done => return Ok(()),
+                Stopped::Ask { due: true } => continue,
+                Stopped::Ask { due: false } => self.hello_boot_ms = None,
+                Stopped::Diverged(found, have) => self.branch(found, &have.marks).await?,
+            }
             turns += 1;
             if turns > TURNS_MAX {
                 return Err(TalkError::Disagreement(
-                    "the log diverges again and again".into(),
+                    "the server has less than it said, or another history, again and again".into(),
                 ));
             }
-            self.leave(trouble, 0).await?;
         }
     }
 
@@ -373,9 +317,13 @@ impl Sender {
         let told = self.link.now().told;
         let (store, heads) = (self.log.store().clone(), self.log.ends());
         let waiting = link::waiting(&heads, &told.lanes);
-        let lanes = blocking(move || {
-            let lanes = heads.iter().rev().take(LANES_MAX);
-            lanes
+        let (lanes, lineage) = blocking(move || {
+            let lineage = STATE.get(&*store, &())?.unwrap_or_default().lineage;
+            let told = lineage.len().saturating_sub(LANES_MAX);
+            let lanes = heads
+                .iter()
+                .rev()
+                .take(LANES_MAX)
                 .map(|((epoch, lane), head)| {
                     let oldest = log::oldest(&*store, *epoch, *lane)?;
                     Ok(LaneHead {
@@ -386,7 +334,8 @@ impl Sender {
                         oldest,
                     })
                 })
-                .collect::<Result<Vec<_>, StoreError>>()
+                .collect::<Result<Vec<_>, StoreError>>()?;
+            Ok::<_, StoreError>((lanes, lineage[told..].to_vec()))
         })
         .await?;
         Ok(Hello {
@@ -404,7 +353,7 @@ impl Sender {
                 .offset_ms(self.around.clock.wall_ms(), self.around.clock.boottime_ms())
                 .or(told.clock_offset_ms),
             disk_free_bytes: (self.around.disk_free)(),
-            lineage: Vec::new(),
+            lineage,
             instance: Some(self.around.instance),
             proof: None,
         })
@@ -437,15 +386,26 @@ fn tidy(
     now_ms: i64,
     retention_ms: i64,
 ) -> Result<(), StoreError> {
-    let left = STATE.get(store, &())?.unwrap_or_default().left;
+    let state = STATE.get(store, &())?.unwrap_or_default();
+    // Of a lane that was left, what follows its branch was appended again; what precedes it may still be asked for.
+    let left = state.left.iter().map(|(epoch, lane)| {
+        let mut branches = state.lineage.iter();
+        let branch = branches.find(|one| (one.from, one.lane) == (*epoch, *lane));
+        let archived = link::have(&told.lanes, *epoch, *lane).archived;
+        let until = match branch {
+            Some(branch) if archived < branch.after => archived,
+            _ => Seq::MAX,
+        };
+        ((*epoch, *lane), until)
+    });
+    let left: Vec<_> = left.collect();
     let ends = heads.iter().map(|(lane, head)| (*lane, head.seq));
-    // Lanes that were left hold nothing that was not appended again.
-    let ends = ends.chain(left.iter().map(|lane| (*lane, Seq::MAX)));
+    let ends = ends.chain(left.iter().map(|(lane, _)| (*lane, Seq::MAX)));
     let old = marks::mark(store, ends.collect(), now_ms, retention_ms)?;
     let archived = told.lanes.iter();
     let archived = archived.map(|have| ((have.epoch, have.lane), have.archived));
     let mut steps = 0;
-    for ((epoch, lane), archived) in archived.chain(left.iter().map(|lane| (*lane, Seq::MAX))) {
+    for ((epoch, lane), archived) in archived.chain(left) {
         let until = old.get(&(epoch, lane)).map_or(0, |old| archived.min(*old));
         while steps < PRUNE_STEPS_MAX && log::prune(store, epoch, lane, until)? > 0 {
             steps += 1;

@@ -2,48 +2,102 @@
 //!
 //! Never reads a clock, a store or a random number: all come in.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, ops::RangeInclusive};
 
 use trenza_shared::{
     id::{Epoch, Lane, Seq},
     skew::Fact,
-    wire::sync::LaneHave,
+    wire::sync::{LaneHave, SEGMENTS_MAX},
 };
 
 use crate::{link, log::Heads};
 
+/// Gaps of a lane on the server from which on nothing more is sent out of order: it keeps a limited number.
+const GAPS_MAX: usize = SEGMENTS_MAX / 2;
 /// Talks remembered for the clock offset.
 const SAMPLES_MAX: usize = 8;
 /// Share of a `Retry-After` that is added at random, so that many agents do not come back at once.
 const RETRY_AFTER_SPREAD: f64 = 0.25;
 
-/// From where one lane goes on.
+/// A run of numbers of one lane.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Push {
+pub struct Stretch {
     /// Life of the log.
     pub epoch: Epoch,
     /// Which of its logs.
     pub lane: Lane,
-    /// The server has everything up to here.
-    pub after: Seq,
-    /// The lane ends here.
-    pub head: Seq,
+    /// The first number.
+    pub first: Seq,
+    /// The last.
+    pub last: Seq,
 }
 
-/// The lane to send from next: urgent ones first, then older lives first; none when the server has everything.
-/// `stuck` are lanes that cannot go on now.
-pub fn next_push(heads: &Heads, have: &[LaneHave], stuck: &[(Epoch, Lane)]) -> Option<Push> {
+/// What may be sent next.
+#[derive(Clone, Copy, Debug)]
+pub enum Want<'a> {
+    /// What must not wait for a backlog: the lanes that never have one, and visits taken in after these ends.
+    Live(&'a Heads),
+    /// Anything: urgent lanes first, then the oldest.
+    Any,
+}
+
+/// What to send from next; none when the server has everything, or it is on the way. `busy` is not to be sent: it is on the way, or
+/// no longer on the device.
+pub fn next_push(
+    heads: &Heads,
+    have: &[LaneHave],
+    busy: &[Stretch],
+    want: Want<'_>,
+) -> Option<Stretch> {
     Lane::ALL.into_iter().find_map(|lane| {
         heads
             .iter()
-            .filter(|((epoch, of), _)| *of == lane && !stuck.contains(&(*epoch, lane)))
-            .map(|((epoch, _), head)| Push {
-                epoch: *epoch,
-                lane,
-                after: link::acked(have, *epoch, lane),
-                head: head.seq,
+            .filter(|((_, of), _)| *of == lane)
+            .find_map(|((epoch, _), head)| {
+                let have = link::have(have, *epoch, lane);
+                let first = match want {
+                    Want::Live(ends) if lane == Lane::Visits => {
+                        if have.beyond.len() >= GAPS_MAX {
+                            return None;
+                        }
+                        ends.get(&(*epoch, lane)).map_or(0, |end| end.seq) + 1
+                    }
+                    _ => 1,
+                };
+                let run = free(have.missing(first, head.seq), *epoch, lane, busy)?;
+                Some(Stretch {
+                    epoch: *epoch,
+                    lane,
+                    first: *run.start(),
+                    last: *run.end(),
+                })
             })
-            .find(|push| push.after < push.head)
+    })
+}
+
+/// The first part of `missing` that is not busy.
+fn free(
+    missing: Vec<RangeInclusive<Seq>>,
+    epoch: Epoch,
+    lane: Lane,
+    busy: &[Stretch],
+) -> Option<RangeInclusive<Seq>> {
+    let mut busy: Vec<&Stretch> = busy
+        .iter()
+        .filter(|one| one.epoch == epoch && one.lane == lane)
+        .collect();
+    busy.sort_by_key(|one| one.first);
+    missing.into_iter().find_map(|run| {
+        let (mut first, mut last) = run.into_inner();
+        for one in &busy {
+            if one.first <= first {
+                first = first.max(one.last.saturating_add(1));
+            } else {
+                last = last.min(one.first - 1);
+                break;
+            }
+        }
+        (first <= last).then_some(first..=last)
     })
 }
 
@@ -132,7 +186,10 @@ impl Offsets {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
-    use trenza_shared::{id::ChainHash, wire::entry::CHAIN_START};
+    use trenza_shared::{
+        id::ChainHash,
+        wire::{entry::CHAIN_START, sync::Segment},
+    };
 
     use super::*;
     use crate::log::Head;
@@ -162,6 +219,24 @@ mod tests {
         }
     }
 
+    /// What a server says that has these numbers.
+    fn stored(epoch: Epoch, lane: Lane, seqs: &std::collections::BTreeSet<Seq>) -> LaneHave {
+        let mut told = LaneHave::nothing(epoch, lane);
+        for &seq in seqs {
+            match told.beyond.last_mut() {
+                Some(open) if open.last + 1 == seq => open.last = seq,
+                None if told.acked + 1 == seq => told.acked = seq,
+                _ => told.beyond.push(Segment {
+                    first: seq,
+                    last: seq,
+                    previous: CHAIN_START,
+                    head: CHAIN_START,
+                }),
+            }
+        }
+        told
+    }
+
     #[test]
     fn urgent_things_go_first_and_older_lives_before_newer() {
         let heads = heads(&[
@@ -170,41 +245,96 @@ mod tests {
             (2, Lane::Visits, 9),
         ]);
         let mut had = vec![];
-        let push = next_push(&heads, &had, &[]).unwrap();
-        assert_eq!((push.epoch, push.lane, push.after), (2, Lane::Urgent, 0));
+        let next = |had: &[LaneHave], busy: &[Stretch]| next_push(&heads, had, busy, Want::Any);
+        let all = |epoch, lane, last| Stretch {
+            epoch,
+            lane,
+            first: 1,
+            last,
+        };
+        assert_eq!(next(&had, &[]), Some(all(2, Lane::Urgent, 1)));
         had.push(have(2, Lane::Urgent, 1));
-        assert_eq!(next_push(&heads, &had, &[]).unwrap().epoch, 1);
+        assert_eq!(next(&had, &[]), Some(all(1, Lane::Visits, 5)));
         had.push(have(1, Lane::Visits, 5));
-        assert_eq!(
-            next_push(&heads, &had, &[]).unwrap(),
-            Push {
-                epoch: 2,
-                lane: Lane::Visits,
-                after: 0,
-                head: 9
-            }
-        );
-        assert_eq!(next_push(&heads, &had, &[(2, Lane::Visits)]), None);
+        assert_eq!(next(&had, &[]), Some(all(2, Lane::Visits, 9)));
+        assert_eq!(next(&had, &[all(2, Lane::Visits, 9)]), None);
         had.push(have(2, Lane::Visits, 9));
-        assert_eq!(next_push(&heads, &had, &[]), None);
+        assert_eq!(next(&had, &[]), None);
         assert_eq!(link::waiting(&heads, &had), 0);
     }
 
+    #[test]
+    fn what_is_live_does_not_wait_for_a_backlog() {
+        let then = heads(&[(1, Lane::Visits, 100_000)]);
+        let now = heads(&[(1, Lane::Visits, 100_003), (1, Lane::Urgent, 2)]);
+        let at = |lane, first, last| Stretch {
+            epoch: 1,
+            lane,
+            first,
+            last,
+        };
+        let mut had = vec![have(1, Lane::Visits, 40)];
+        let sent = [at(Lane::Visits, 41, 1_040)];
+        let live =
+            |had: &[LaneHave], busy: &[Stretch]| next_push(&now, had, busy, Want::Live(&then));
+        assert_eq!(live(&had, &sent), Some(at(Lane::Urgent, 1, 2)));
+        had.push(have(1, Lane::Urgent, 2));
+        assert_eq!(live(&had, &sent), Some(at(Lane::Visits, 100_001, 100_003)));
+        let any = next_push(&now, &had, &sent, Want::Any);
+        assert_eq!(any, Some(at(Lane::Visits, 1_041, 100_003)));
+        let on_the_way = [sent[0], at(Lane::Visits, 100_001, 100_002)];
+        assert_eq!(
+            live(&had, &on_the_way),
+            Some(at(Lane::Visits, 100_003, 100_003))
+        );
+        let any = next_push(&now, &had, &on_the_way, Want::Any);
+        assert_eq!(any, Some(at(Lane::Visits, 1_041, 100_000)));
+        // A server that keeps many gaps of the lane gets the oldest ones first.
+        had[0].beyond = (0..GAPS_MAX as u64)
+            .map(|n| Segment {
+                first: 2_000 + 2 * n,
+                last: 2_000 + 2 * n,
+                previous: CHAIN_START,
+                head: CHAIN_START,
+            })
+            .collect();
+        assert_eq!(live(&had, &sent), None);
+    }
+
     proptest! {
+        /// However answers come and frames are cut, nothing is sent twice at a time, and in the end the server has everything.
         #[test]
-        fn sending_what_is_planned_ends_with_everything_sent(lanes in proptest::collection::btree_map((1u32..4, 0usize..3), 0u64..3000, 0..6), step in 1u64..1000) {
+        fn sending_what_is_planned_ends_with_everything_sent(
+            lanes in proptest::collection::btree_map((1u32..4, 0usize..Lane::ALL.len()), 0u64..300, 0..6),
+            live_from in 0u64..300, steps in proptest::collection::vec((1u64..90, any::<bool>(), 0usize..4), 1..40),
+        ) {
             let heads: Heads = lanes.into_iter().map(|((epoch, lane), seq)| ((epoch, Lane::ALL[lane]), Head { seq, hash: CHAIN_START })).collect();
-            let mut had: Vec<LaneHave> = vec![];
-            let unsent = |had: &[LaneHave]| -> u64 { heads.iter().map(|((epoch, lane), head)| head.seq - link::acked(had, *epoch, *lane)).sum() };
-            let mut left = unsent(&had);
-            while let Some(push) = next_push(&heads, &had, &[]) {
-                had.retain(|have| (have.epoch, have.lane) != (push.epoch, push.lane));
-                had.push(have(push.epoch, push.lane, (push.after + step).min(push.head)));
-                let now = unsent(&had);
-                prop_assert!(now < left);
-                left = now;
+            let ends: Heads = heads.iter().map(|(key, head)| (*key, Head { seq: head.seq.min(live_from), ..*head })).collect();
+            let mut server: std::collections::BTreeMap<(Epoch, Lane), std::collections::BTreeSet<Seq>> = Default::default();
+            let mut busy: Vec<Stretch> = vec![];
+            let rest = [(300u64, false, 0usize)];
+            for (count, live, waits) in steps.iter().chain(rest.iter().cycle().take(2_000)) {
+                let had: Vec<LaneHave> = server.iter().map(|((epoch, lane), seqs)| stored(*epoch, *lane, seqs)).collect();
+                let left: usize = heads.iter().map(|(key, head)| head.seq as usize - server.get(key).map_or(0, |seqs| seqs.len())).sum();
+                prop_assert!(link::waiting(&heads, &had) <= left as u64);
+                let want = if *live { Want::Live(&ends) } else { Want::Any };
+                let push = next_push(&heads, &had, &busy, want);
+                if push.is_none() && busy.is_empty() && !live {
+                    break;
+                }
+                if let Some(push) = push {
+                    let sent = Stretch { last: push.last.min(push.first + count - 1), ..push };
+                    prop_assert!(busy.iter().all(|one| (one.epoch, one.lane) != (sent.epoch, sent.lane) || one.last < sent.first || one.first > sent.last));
+                    busy.push(sent);
+                }
+                // Answers come late, and the last one first.
+                while busy.len() > *waits {
+                    if let Some(one) = busy.pop() {
+                        server.entry((one.epoch, one.lane)).or_default().extend(one.first..=one.last);
+                    }
+                }
             }
-            prop_assert_eq!(left, 0);
+            prop_assert!(heads.iter().all(|(key, head)| server.get(key).map_or(0, |seqs| seqs.len()) as u64 == head.seq));
         }
 
         #[test]

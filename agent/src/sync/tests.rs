@@ -32,11 +32,15 @@ use trenza_shared::{
     store::MemStore,
     wire::{
         Shape,
-        entry::{CHAIN_START, Entry, Open, What},
+        entry::{Entry, Open, What},
         frame::Frame,
-        sync::{LaneHave, Welcome},
+        sync::{Ack, LaneHave, Lineage, Mark, Segment, Welcome},
     },
 };
+
+mod server;
+
+use server::Fake;
 
 use super::*;
 use crate::{
@@ -49,137 +53,6 @@ const NOW: i64 = 1_773_480_000_000;
 const AGENT: AgentId = AgentId([7; 16]);
 /// Longer than anything here takes.
 const PATIENCE: Duration = Duration::from_secs(60);
-
-#[derive(Default)]
-struct HeldLane {
-    seq: Seq,
-    hash: Option<ChainHash>,
-    texts: Vec<String>,
-    opens: Vec<Open>,
-}
-
-/// A server in memory, which can be made to lose answers, refuse, or forget.
-struct Fake {
-    ca: Ca,
-    clock: Arc<TestClock>,
-    lanes: Mutex<BTreeMap<(Epoch, Lane), HeldLane>>,
-    calls: AtomicU64,
-    /// Every n-th answer is lost on the way; 0: none.
-    lose_every: AtomicU64,
-    revoked: AtomicBool,
-    generation: AtomicU64,
-    renewals: AtomicU64,
-}
-
-impl Fake {
-    fn texts(&self) -> Vec<String> {
-        self.lanes
-            .lock()
-            .unwrap()
-            .iter()
-            .filter(|((_, lane), _)| lane.has_events())
-            .flat_map(|(_, held)| held.texts.clone())
-            .collect()
-    }
-
-    fn have(&self, epoch: Epoch, lane: Lane) -> LaneHave {
-        let lanes = self.lanes.lock().unwrap();
-        let (seq, hash) = lanes.get(&(epoch, lane)).map_or((0, CHAIN_START), |held| {
-            (held.seq, held.hash.unwrap_or(CHAIN_START))
-        });
-        LaneHave {
-            epoch,
-            lane,
-            acked: seq,
-            hash,
-            archived: seq,
-            ..LaneHave::nothing(epoch, lane)
-        }
-    }
-
-    /// Everything was done, the answer does not arrive; or a busy server that says when to come back.
-    fn answer(&self, shape: &impl Shape) -> Response {
-        let call = self.calls.fetch_add(1, Ordering::SeqCst);
-        match self.lose_every.load(Ordering::SeqCst) {
-            0 => shape.to_bytes().into_response(),
-            every if call.is_multiple_of(2 * every) => {
-                Body::from_stream(stream::iter([Err::<Bytes, _>(io::Error::other("lost"))]))
-                    .into_response()
-            }
-            every if call.is_multiple_of(every) => {
-                HttpError::unavailable("busy", "busy", 0).into_response()
-            }
-            _ => shape.to_bytes().into_response(),
-        }
-    }
-
-    fn admit(&self) -> Result<(), HttpError> {
-        if self.revoked.load(Ordering::SeqCst) {
-            Err(HttpError::new(
-                http::StatusCode::FORBIDDEN,
-                "revoked",
-                "revoked by an admin",
-            ))
-        } else {
-            Ok(())
-        }
-    }
-}
-
-async fn hello(State(fake): State<Arc<Fake>>, body: Bytes) -> Result<Response, HttpError> {
-    fake.admit()?;
-    let hello = Hello::from_bytes(&body).unwrap();
-    assert_eq!(hello.agent, AGENT);
-    let keys: Vec<_> = fake.lanes.lock().unwrap().keys().copied().collect();
-    let lanes = keys
-        .into_iter()
-        .map(|(epoch, lane)| fake.have(epoch, lane))
-        .collect();
-    let generation = fake.generation.load(Ordering::SeqCst);
-    Ok(fake.answer(&Welcome {
-        generation,
-        received_ms: fake.clock.wall_ms(),
-        sent_ms: fake.clock.wall_ms(),
-        lanes,
-        write_keys: vec!["wk_web".into()],
-        copy: None,
-    }))
-}
-
-async fn frame(State(fake): State<Arc<Fake>>, body: Bytes) -> Result<Response, HttpError> {
-    fake.admit()?;
-    let frame = Frame::from_bytes(&body).unwrap();
-    let entries = frame.open().unwrap();
-    let at = fake.have(frame.epoch, frame.lane);
-    if frame.last() < at.acked || (frame.last() == at.acked && frame.head == at.hash) {
-        return Ok(fake.answer(&Ack::Stored(at)));
-    }
-    if frame.last() > at.acked && frame.first != at.acked + 1 {
-        return Ok(fake.answer(&Ack::Gap(at)));
-    }
-    if frame.last() == at.acked || frame.previous != at.hash {
-        return Ok(fake.answer(&Ack::Fork(at)));
-    }
-    {
-        let mut lanes = fake.lanes.lock().unwrap();
-        let held = lanes.entry((frame.epoch, frame.lane)).or_default();
-        (held.seq, held.hash) = (frame.last(), Some(frame.head));
-        let opens = entries.iter().map(|entry| Open::from_bytes(&entry.open));
-        held.opens.extend(opens.map(Result::unwrap));
-        held.texts
-            .extend(entries.iter().map(|entry| entry.text().unwrap().to_owned()));
-    }
-    Ok(fake.answer(&Ack::Stored(fake.have(frame.epoch, frame.lane))))
-}
-
-async fn renew(State(fake): State<Arc<Fake>>, Json(asked): Json<Value>) -> Json<Value> {
-    fake.renewals.fetch_add(1, Ordering::SeqCst);
-    let issued = fake
-        .ca
-        .sign_agent(asked["csr"].as_str().unwrap(), AGENT, NOW, 300)
-        .unwrap();
-    Json(json!({ "certificate": issued.pem }))
-}
 
 struct World {
     fake: Arc<Fake>,
@@ -230,6 +103,8 @@ impl World {
             ca,
             clock: right,
             lanes: Mutex::default(),
+            oldest: Mutex::default(),
+            lineage: Mutex::default(),
             calls: AtomicU64::new(1),
             lose_every: AtomicU64::new(0),
             revoked: AtomicBool::new(false),
@@ -237,9 +112,9 @@ impl World {
             renewals: AtomicU64::new(0),
         });
         let routes = Router::new()
-            .route("/sync/v1/hello", post(hello))
-            .route("/sync/v1/frame", post(frame))
-            .route("/sync/v1/renew", post(renew))
+            .route("/sync/v1/hello", post(server::hello))
+            .route("/sync/v1/frame", post(server::frame))
+            .route("/sync/v1/renew", post(server::renew))
             .with_state(fake.clone());
         let listener = Listener::bind(([127, 0, 0, 1], 0).into(), Some(tls), Limits::default())
             .await
@@ -435,12 +310,12 @@ async fn a_server_that_lost_what_the_agent_deleted_gets_all_the_rest() {
         .await;
     edge.until_all_sent().await;
     assert_eq!(world.fake.texts(), texts(4..10));
-    assert_eq!(edge.log.epoch(), 2);
+    assert_eq!(edge.log.epoch(), 1);
     edge.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn of_two_copies_of_one_disk_nothing_is_lost() {
+async fn of_two_copies_of_one_disk_nothing_is_lost_or_sent_twice() {
     let world = World::new().await;
     let edge = world.edge(MemStore::new());
     edge.capture(&texts(0..10)).await;
@@ -453,12 +328,94 @@ async fn of_two_copies_of_one_disk_nothing_is_lost() {
     let copy = world.edge(image);
     copy.capture(&texts(20..25)).await;
     copy.until_all_sent().await;
+    // What both have in common is not sent again.
+    assert_eq!(world.fake.texts(), texts(0..25));
+    assert_eq!(copy.log.epoch(), 2);
+    copy.wake.notify_one();
+    let told = Lineage {
+        from: 1,
+        lane: Lane::Visits,
+        after: 10,
+        into: 2,
+    };
+    let says = || *world.fake.lineage.lock().unwrap() == [told];
+    timeout(PATIENCE, async {
+        while !says() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await
+    .unwrap();
+    copy.stop().await;
+}
+
+/// Both copies wrote for long: where they part is found to the number, however far back.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn where_two_copies_part_is_found_however_much_both_wrote_since() {
+    let world = World::new().await;
+    let edge = world.edge(MemStore::new());
+    for chunk in texts(0..777).chunks(7) {
+        edge.capture(chunk).await;
+    }
+    edge.until_all_sent().await;
+    let image = edge.stop().await;
+    let first = world.edge(image.fork());
+    for chunk in texts(777..6_000).chunks(100) {
+        first.capture(chunk).await;
+    }
+    first.until_all_sent().await;
+    first.stop().await;
+    // The copy writes without a server, until it has as much.
+    let away = World::new().await;
+    away.fake.revoked.store(true, Ordering::SeqCst);
+    let copy = away.edge(image);
+    for chunk in texts(6_000..12_000).chunks(100) {
+        copy.capture(chunk).await;
+    }
+    let copy = world.edge(copy.stop().await);
+    copy.until_all_sent().await;
     let mut got = world.fake.texts();
     got.sort();
-    got.dedup();
-    let mut all = texts(0..25);
+    let mut all = texts(0..12_000);
     all.sort();
     assert_eq!(got, all);
+    assert_eq!(
+        copy.log.ends().get(&(1, Lane::Visits)).map(|head| head.seq),
+        Some(777)
+    );
+    copy.stop().await;
+}
+
+/// What is lost in the middle is asked for again, and only that; what was left where two copies parted as well.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_lost_something_gets_exactly_that() {
+    let world = World::new().await;
+    let edge = world.edge(MemStore::new());
+    for chunk in texts(0..400).chunks(30) {
+        edge.capture(chunk).await;
+    }
+    edge.until_all_sent().await;
+    let image = edge.stop().await;
+    let first = world.edge(image.fork());
+    first.capture(&texts(400..410)).await;
+    first.until_all_sent().await;
+    first.stop().await;
+    let copy = world.edge(image);
+    copy.capture(&texts(410..420)).await;
+    copy.until_all_sent().await;
+    for lane in world.fake.lanes.lock().unwrap().values_mut() {
+        lane.retain(|seq, _| seq % 50 < 40 && !(100..200).contains(seq) && *seq > 3);
+    }
+    world.fake.generation.store(2, Ordering::SeqCst);
+    copy.wake.notify_one();
+    copy.until("the new generation", |link| link.told.generation == 2)
+        .await;
+    copy.until_all_sent().await;
+    let held = world.fake.texts();
+    let mut all = texts(0..420);
+    // What the first copy alone had is gone with it.
+    all.retain(|text| held.contains(text) || !texts(400..410).contains(text));
+    assert_eq!(held, all);
     assert_eq!(copy.log.epoch(), 2);
     copy.stop().await;
 }

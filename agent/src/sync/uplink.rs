@@ -240,14 +240,19 @@ impl Uplink {
     ///
     /// # Errors
     /// [`TalkError`]; it is unknown then whether the server has it.
-    pub async fn frame(&mut self, frame: &Frame, instance: InstanceId) -> Result<Ack, TalkError> {
+    pub async fn frame(&self, frame: &Frame, instance: InstanceId) -> Result<Ack, TalkError> {
         let instance = HeaderValue::from_str(&instance.to_string())
             .map_err(|error| TalkError::Local(error.to_string()))?;
         let headers = [(HeaderName::from_static(INSTANCE_HEADER), instance)]
             .into_iter()
             .collect();
+        // A hello came before, and has read the credentials.
+        let client = self
+            .client
+            .as_ref()
+            .ok_or_else(|| TalkError::Local("a frame before the first hello".into()))?;
         let answer = self
-            .call("frame", frame.to_bytes(), MESSAGE_PACK, headers)
+            .call_over(client, "frame", frame.to_bytes(), MESSAGE_PACK, headers)
             .await?;
         Ok(Ack::from_bytes(&answer.body)?)
     }
@@ -302,11 +307,23 @@ impl Uplink {
         what: &str,
         body: Vec<u8>,
         kind: &'static str,
+        headers: HeaderMap,
+    ) -> Result<Response, TalkError> {
+        let client = self.ready()?;
+        self.call_over(&client, what, body, kind, headers).await
+    }
+
+    async fn call_over(
+        &self,
+        client: &Client,
+        what: &str,
+        body: Vec<u8>,
+        kind: &'static str,
         mut headers: HeaderMap,
     ) -> Result<Response, TalkError> {
         let url = format!("{}/sync/v1/{what}", self.base);
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
-        let answer = self.ready()?.post(&url, headers, body).await?;
+        let answer = client.post(&url, headers, body).await?;
         if answer.status == StatusCode::OK {
             return Ok(answer);
         }

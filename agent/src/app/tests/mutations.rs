@@ -362,7 +362,7 @@ fn sendable(app: &App) -> Result<BTreeSet<String>, StoreError> {
     let mut found = BTreeSet::new();
     for ((epoch, lane), head) in app.log.ends().iter() {
         let mut after = 0;
-        while let Some(frame) = next_frame(&*app.store, *epoch, *lane, after, head.seq)? {
+        while let Some(frame) = next_frame(&*app.store, *epoch, *lane, after, head.seq, head.seq)? {
             let entries = frame.open().expect("a frame with a good chain");
             found.extend(entries.iter().map(|entry| entry.text().unwrap().to_owned()));
             after = frame.last();

@@ -53,7 +53,7 @@ impl Edge {
         self.wake.notify_one();
         let log = self.log.clone();
         self.until("a hello of now, and everything sent", move |link| {
-            let acked = |(epoch, lane)| link::acked(&link.told.lanes, epoch, lane);
+            let acked = |(epoch, lane)| link::have(&link.told.lanes, epoch, lane).acked;
             link.up
                 && link.told.server_ms >= now_ms
                 && log
@@ -88,7 +88,8 @@ impl Fake {
     fn opens(&self, of: Lane) -> Vec<Open> {
         let lanes = self.lanes.lock().unwrap();
         let of = lanes.iter().filter(|((_, lane), _)| *lane == of);
-        of.flat_map(|(_, held)| held.opens.clone()).collect()
+        of.flat_map(|(_, held)| held.values().map(|one| one.open.clone()))
+            .collect()
     }
 }
 

@@ -1,0 +1,197 @@
+//! Frames on their way: several at a time, live ones beside a backlog, in whatever order the answers come.
+//!
+//! Owns what is on the way. Memory is fixed however large the backlog: a frame is read when there is room for it to go out.
+
+use std::sync::Arc;
+
+use futures_util::{StreamExt as _, stream::FuturesUnordered};
+use tokio::sync::watch;
+use trenza_shared::{
+    id::Seq,
+    wire::sync::{Ack, LaneHave, NOT_CURRENT},
+};
+
+use super::{
+    Sender, blocking,
+    diverge::Divergence,
+    plan::{Stretch, Want, next_push},
+    uplink::TalkError,
+    window::Window,
+};
+use crate::{
+    link,
+    log::{self, Heads},
+};
+
+/// Most live frames on the way, beside those of a backlog.
+const LIVE_MAX: usize = 2;
+/// Most places found in one talk that are no longer on the device; further ones wait for the next talk.
+const GONE_MAX: usize = 256;
+
+/// Why sending stopped.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Stopped {
+    /// The server has everything that is on the device.
+    Done,
+    /// A hello is due, or the server has less than it had said: ask it.
+    Ask {
+        /// Whether it was due anyway.
+        due: bool,
+    },
+    /// The server has another history of this lane.
+    Diverged(Divergence, LaneHave),
+}
+
+/// One frame on its way.
+struct Flight {
+    what: Stretch,
+    live: bool,
+    sent_boot_ms: u64,
+    /// What was known of the lane when it was sent.
+    known: LaneHave,
+    /// The window was full when it was sent.
+    full: bool,
+}
+
+impl Sender {
+    /// Sends until the server has everything, or something has to be sorted out first. New entries go out while older ones are on
+    /// their way.
+    pub(super) async fn push(&mut self) -> Result<Stopped, TalkError> {
+        let mut heads = self.log.heads();
+        let ends = self
+            .live_after
+            .take()
+            .unwrap_or_else(|| heads.borrow().clone());
+        let mut window = self.window;
+        let pushed = self.flow(&mut heads, &ends, &mut window).await;
+        (self.window, self.live_after) = match &pushed {
+            Err(_) => Default::default(),
+            Ok(Stopped::Done) => (window, None),
+            Ok(_) => (window, Some(ends)),
+        };
+        pushed
+    }
+
+    async fn flow(
+        &self,
+        heads: &mut watch::Receiver<Arc<Heads>>,
+        ends: &Heads,
+        window: &mut Window,
+    ) -> Result<Stopped, TalkError> {
+        let clock = &self.around.clock;
+        let mut on_the_way = FuturesUnordered::new();
+        // What cannot be sent now: the first part is on the way, the second no longer on the device.
+        let mut sending: Vec<(Stretch, bool)> = Vec::new();
+        let mut gone: Vec<Stretch> = Vec::new();
+        let mut stopped = None;
+        loop {
+            while stopped.is_none() {
+                if self.until_hello().is_zero() {
+                    stopped = Some(Stopped::Ask { due: true });
+                    break;
+                }
+                let now = heads.borrow_and_update().clone();
+                let told = self.link.now().told;
+                let busy: Vec<Stretch> = sending
+                    .iter()
+                    .map(|(what, _)| *what)
+                    .chain(gone.iter().copied())
+                    .collect();
+                let live = sending.iter().filter(|(_, live)| *live).count();
+                let old = sending.len() - live;
+                let next = |want| next_push(&now, &told.lanes, &busy, want);
+                let (push, live) = match next(Want::Live(ends)) {
+                    Some(push) if live < LIVE_MAX => (push, true),
+                    _ if old >= window.size() => break,
+                    _ => match next(Want::Any) {
+                        Some(push) => (push, false),
+                        None => break,
+                    },
+                };
+                let key = (push.epoch, push.lane);
+                let head = now.get(&key).map_or(push.last, |head| head.seq);
+                let store = self.log.store().clone();
+                let frame = blocking(move || {
+                    log::next_frame(&*store, key.0, key.1, push.first - 1, push.last, head)
+                })
+                .await?;
+                if frame.is_none() && heads.has_changed().unwrap_or(false) {
+                    // Joined meanwhile with what was not known yet.
+                    continue;
+                }
+                let begins = frame.as_ref().map_or(Seq::MAX, |frame| frame.first);
+                if begins > push.first {
+                    if gone.len() == GONE_MAX {
+                        break;
+                    }
+                    gone.push(Stretch {
+                        last: push.last.min(begins - 1),
+                        ..push
+                    });
+                }
+                let Some(frame) = frame.filter(|frame| frame.first <= push.last) else {
+                    continue;
+                };
+                let what = Stretch {
+                    first: frame.first,
+                    last: frame.last(),
+                    ..push
+                };
+                sending.push((what, live));
+                let flight = Flight {
+                    what,
+                    live,
+                    sent_boot_ms: clock.boottime_ms(),
+                    known: link::have(&told.lanes, key.0, key.1),
+                    full: old + 1 >= window.size(),
+                };
+                on_the_way.push(async move {
+                    (
+                        flight,
+                        self.uplink.frame(&frame, self.around.instance).await,
+                    )
+                });
+            }
+            let answered = tokio::select! {
+                answered = on_the_way.next() => answered,
+                Ok(()) = heads.changed(), if stopped.is_none() => continue,
+            };
+            let Some((flight, answer)) = answered else {
+                return Ok(stopped.unwrap_or(Stopped::Done));
+            };
+            sending.retain(|(what, _)| *what != flight.what);
+            let answer = match answer {
+                Err(error) if error.is_refused_as(NOT_CURRENT) => {
+                    // Another start of this agent was heard later: the hello says which one goes on.
+                    stopped.get_or_insert(Stopped::Ask { due: false });
+                    continue;
+                }
+                answer => answer?,
+            };
+            let count = flight.what.last - flight.what.first + 1;
+            if !flight.live {
+                let took_ms = clock.boottime_ms().saturating_sub(flight.sent_boot_ms);
+                window.answered(took_ms, flight.full);
+            }
+            match answer {
+                Ack::Stored(have)
+                    if have.holds(&flight.known)
+                        && have.missing(flight.what.first, flight.what.last).is_empty() =>
+                {
+                    metrics::counter!("trenza_agent_sent_entries_total").increment(count);
+                    self.acknowledged(have)?;
+                }
+                // It lost something since it was asked, or has no room for what lies beyond so many gaps.
+                Ack::Stored(_) | Ack::Gap(_) => {
+                    if !matches!(stopped, Some(Stopped::Diverged(..))) {
+                        stopped = Some(Stopped::Ask { due: false });
+                    }
+                }
+                Ack::Fork(have) => {
+                    let Stretch { epoch, lane, .. } = flight.what;
+                    stopped = Some(Stopped::Diverged(Divergence { epoch, lane }, have));
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! How many frames of a backlog may be on the way: pure.
+//!
+//! More as long as answers come as quickly as ever, so that a long way does not limit the drain; fewer as soon as frames wait for
+//! each other, because on a slow link everything that is on the way delays what is live.
+
+/// Most frames of a backlog on the way.
+const FRAMES_MAX: usize = 32;
+/// How much later than the quickest answer one may come before frames count as waiting. Unit: ms, beside half of the quickest.
+const SLACK_MS: u64 = 100;
+
+/// The window.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Window {
+    size: usize,
+    quickest_ms: Option<u64>,
+    /// Answers that still come of a larger window: they say nothing about this one.
+    stale: usize,
+}
+
+impl Default for Window {
+    /// One frame: what is on the way has to arrive within the limit of time even on the slowest link.
+    fn default() -> Self {
+        Self {
+            size: 1,
+            quickest_ms: None,
+            stale: 0,
+        }
+    }
+}
+
+impl Window {
+    /// How many frames may be on the way.
+    pub fn size(self) -> usize {
+        self.size
+    }
+
+    /// A frame was answered after so long; `full` when the window was what held the next one back.
+    pub fn answered(&mut self, took_ms: u64, full: bool) {
+        let quickest_ms = self
+            .quickest_ms
+            .map_or(took_ms, |before| before.min(took_ms));
+        self.quickest_ms = Some(quickest_ms);
+        let limit_ms = quickest_ms
+            .saturating_add(quickest_ms / 2)
+            .saturating_add(SLACK_MS);
+        if self.stale > 0 {
+            self.stale -= 1;
+        } else if took_ms > limit_ms {
+            self.stale = self.size;
+            self.size = (self.size * 3 / 4).max(1);
+        } else if full {
+            self.size = (self.size + 1).min(FRAMES_MAX);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Sends frames over a link for so long; returns frames a second and how long the last ones took, in ms. A link takes `way_ms`
+    /// for the first byte to come and its answer to be back, and `frame_ms` to carry a frame, one after the other.
+    fn run(way_ms: u64, frame_ms: u64, for_ms: u64) -> (f64, u64) {
+        let mut window = Window::default();
+        let mut on_the_way: std::collections::VecDeque<(u64, u64)> = Default::default();
+        let (mut now_ms, mut free_ms, mut done, mut took_ms) = (0, 0, 0, 0);
+        while now_ms < for_ms {
+            while on_the_way.len() < window.size() {
+                free_ms = now_ms.max(free_ms) + frame_ms;
+                on_the_way.push_back((now_ms, free_ms + way_ms));
+            }
+            if let Some((sent_ms, back_ms)) = on_the_way.pop_front() {
+                now_ms = now_ms.max(back_ms);
+                took_ms = back_ms - sent_ms;
+                window.answered(took_ms, true);
+                done += 1;
+            }
+        }
+        (f64::from(done) * 1000.0 / now_ms as f64, took_ms)
+    }
+
+    #[test]
+    fn a_long_way_does_not_limit_the_drain() {
+        let (frames, _) = run(700, 2, 60_000);
+        assert!(
+            frames > 40.0,
+            "{frames} frames a second over a way of 700 ms"
+        );
+    }
+
+    proptest! {
+        /// On a slow link it is used nearly fully, and nothing waits long behind what is on the way.
+        #[test]
+        fn a_slow_link_is_filled_and_not_flooded(way_ms in 5u64..800, frame_ms in 30u64..4_000) {
+            let (frames, took_ms) = run(way_ms, frame_ms, 400_000);
+            let alone_ms = way_ms + frame_ms;
+            let possible = (1000.0 / frame_ms as f64).min(FRAMES_MAX as f64 * 1000.0 / alone_ms as f64);
+            prop_assert!(frames >= 0.85 * possible, "{frames} of {possible} frames a second");
+            prop_assert!(took_ms <= 4 * alone_ms + 2 * SLACK_MS, "{took_ms} ms for a frame that takes {alone_ms} alone");
+        }
+    }
+}

@@ -50,6 +50,8 @@ impl Edge {
     /// Another hello, after which everything is on the server.
     async fn sync(&self, world: &World) {
         let now_ms = world.fake.clock.wall_ms();
+        // It counts as up again only after what was measured is in the log.
+        self.link.down(0, false, String::new());
         self.wake.notify_one();
         let log = self.log.clone();
         self.until("a hello of now, and everything sent", move |link| {

@@ -28,7 +28,7 @@ use start::Marker;
 
 use crate::{
     config::{Config, ConfigError, files},
-    http,
+    http, lan,
     link::{self, LinkCell},
     merge::Today,
     reserve::Reserve,
@@ -78,6 +78,9 @@ pub struct Ready {
     pub http: String,
     /// Probes and metrics.
     pub ops: String,
+    /// For the venue's other agents, when it is on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lan: Option<String>,
 }
 
 /// An agent that listens and is not yet served.
@@ -89,6 +92,7 @@ pub struct Started {
     http: Listener,
     ops: Listener,
     local: Option<Listener>,
+    lan: Option<lan::start::Starting>,
     sender: Sender,
     rocks: Arc<RocksStore>,
     marker: Arc<Marker>,
@@ -135,13 +139,15 @@ impl Started {
         };
         let listener = Listener::bind(config.listen.http, None, limits.clone()).await?;
         let ops = Listener::bind(config.listen.ops, None, limits.clone()).await?;
-        let local = start::local_socket(&dir.join(files::SOCKET), limits).await;
+        let local = start::local_socket(&dir.join(files::SOCKET), limits.clone()).await;
+        let boot = boot_id().unwrap_or_else(|| BootId(random()));
+        let lan = lan::start::start(&config, dir, &log, &link, (&clock, boot), limits).await;
         let ready = Ready {
             ready: true,
+            lan: lan.as_ref().map(|lan| lan.url.clone()),
             http: listener.url(),
             ops: ops.url(),
         };
-        let boot = boot_id().unwrap_or_else(|| BootId(random()));
         let app = App::new(Parts {
             today: Today::new(config.zone(), config.capture.write_key.clone()),
             form_key: form_key(&*store)?,
@@ -152,6 +158,7 @@ impl Started {
             store,
             log: log.clone(),
             link: link.clone(),
+            lan: lan.as_ref().map(|starting| starting.lan.clone()),
             send_now: Arc::default(),
             mend: Arc::new(Notify::new()),
             salvage: Arc::default(),
@@ -171,6 +178,7 @@ impl Started {
             http: listener,
             ops,
             local,
+            lan,
             sender,
             rocks,
             marker,
@@ -185,6 +193,7 @@ impl Started {
             http,
             ops,
             local,
+            lan,
             sender,
             rocks,
             marker,
@@ -205,6 +214,9 @@ impl Started {
             tokio::spawn(salvager(&app, &rocks).run(move || clock.wall_ms(), stopping.clone())),
             tokio::spawn(settle::run(app.clone(), rocks.clone(), stopping.clone())),
         ];
+        if let Some(lan) = lan {
+            tasks.extend(lan.run(&app.config, &app.dir, &app.clock, &stopping));
+        }
         if let Some(local) = local {
             tasks.push(tokio::spawn(serve(
                 local,

@@ -205,6 +205,8 @@ fn stopped_status(config: &Config, dir: &Path) -> anyhow::Result<Status> {
         problem: "the agent does not run".into(),
         salvage: Progress::default(),
         program: env!("CARGO_PKG_VERSION").into(),
+        venue: String::new(),
+        neighbours: Vec::new(),
     };
     if !folder.exists() {
         return Ok(status);
@@ -256,6 +258,17 @@ fn print_status(status: &Status, json: bool) -> anyhow::Result<ExitCode> {
                 status.salvage.appended,
                 status.salvage.unreadable,
                 status.salvage.files,
+            ))?;
+        }
+        for one in &status.neighbours {
+            let seen = match one.seen_ms {
+                Some(ms) if one.near => format!("seen {} s ago", ms / 1000),
+                Some(ms) => format!("not heard for {} s", ms / 1000),
+                None => "not heard yet".into(),
+            };
+            print(&format!(
+                "neighbour {} ({}), {seen}, {} of its events wait here",
+                one.touchpoint, one.agent, one.carried_waiting
             ))?;
         }
     }

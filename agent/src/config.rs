@@ -2,6 +2,8 @@
 //!
 //! Owns the defaults: the shipped file is tested to be equal to them. Never reads the network or the store.
 
+mod lan; // the venue's other agents
+
 use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
@@ -13,6 +15,8 @@ use trenza_shared::{
     id::AgentId,
     settings::{self, ENV_PREFIX, SettingsError},
 };
+
+pub use lan::{LAN_PEERS_MAX, LanSection};
 
 /// Names of the files of an enrolment, beside `agent.toml`.
 pub mod files {
@@ -55,6 +59,8 @@ pub struct Config {
     pub store: StoreSection,
     /// How it sends.
     pub sync: SyncSection,
+    /// The venue's other agents.
+    pub lan: LanSection,
     /// The staff's pages.
     pub kiosk: KioskSection,
     /// What it writes of itself.
@@ -320,6 +326,7 @@ impl Config {
                 return bad(key, "must be greater than 0".into());
             }
         }
+        self.lan.check()?;
         if self.sync.retry_wait_ms_max < self.sync.retry_wait_ms_min {
             return bad(
                 "sync.retry_wait_ms_max",
@@ -401,7 +408,9 @@ mod tests {
     fn what_cannot_be_used_is_named() {
         enrolled().check().unwrap();
         type Change = fn(&mut Config);
-        let cases: [(&str, Change); 5] = [
+        let cases: [(&str, Change); 7] = [
+            ("lan.listen", |c| c.lan.listen = "8323".into()),
+            ("lan.peers", |c| c.lan.peers = vec!["http://x".into()]),
             ("agent.id", |c| c.agent.id = None),
             ("capture.write_key", |c| c.capture.write_key.clear()),
             ("agent.zone", |c| c.agent.zone = "Madrid".into()),

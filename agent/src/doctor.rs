@@ -14,6 +14,7 @@ use trenza_shared::{
 
 use crate::{
     config::{Config, files},
+    lan::credentials::Credentials,
     salvage,
     status::disk_free_bytes,
     sync::uplink::Validity,
@@ -29,7 +30,7 @@ const REACH_MAX: Duration = Duration::from_secs(10);
 /// One thing that was looked at.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Check {
-    /// disk, store, clock, certificate or server.
+    /// disk, store, clock, certificate, server or neighbour.
     pub name: &'static str,
     /// Nothing to do.
     pub ok: bool,
@@ -55,13 +56,54 @@ pub async fn examine(
     server_ms: Option<i64>,
     offset_ms: Option<i64>,
 ) -> Vec<Check> {
-    vec![
+    let mut checks = vec![
         disk(dir),
         store(&dir.join(&config.store.dir)),
         clock_check(clock.wall_ms(), server_ms, offset_ms),
         certificate(dir, server_ms.unwrap_or_else(|| clock.wall_ms())),
-        server(config, dir, clock, server_ms.unwrap_or(0)).await,
-    ]
+        server(config, dir, clock.clone(), server_ms.unwrap_or(0)).await,
+    ];
+    if config.lan.address().is_some() {
+        let time = TlsTime::new(clock, server_ms.unwrap_or(0));
+        checks.extend(neighbours(config, dir, time).await);
+    }
+    checks
+}
+
+/// Calls every configured neighbour once.
+async fn neighbours(config: &Config, dir: &Path, time: Arc<TlsTime>) -> Vec<Check> {
+    let bad = |problem: String| vec![Check::new("neighbour", false, problem)];
+    let credentials = match Credentials::open(dir, time) {
+        Ok(credentials) => credentials,
+        Err(error) => return bad(error.to_string()),
+    };
+    if credentials.venue().is_empty() {
+        return bad("this agent belongs to no venue, so it has no neighbours; invite it again with --venue NAME".into());
+    }
+    let client = match credentials.client(REACH_MAX) {
+        Ok(client) => client,
+        Err(error) => return bad(error.to_string()),
+    };
+    let mut checks = Vec::new();
+    for url in &config.lan.peers {
+        // An empty meeting is refused, but only by who would have listened.
+        let place = format!("{}/lan/v1/meet", url.trim_end_matches('/'));
+        let answer = client.post(&place, http::HeaderMap::new(), Vec::new());
+        checks.push(match answer.await {
+            Ok(answer) if matches!(answer.status.as_u16(), 401 | 403) => {
+                let why = answer.error().map(|error| error.message);
+                let why = why.unwrap_or_default();
+                Check::new(
+                    "neighbour",
+                    false,
+                    format!("{url} refuses this agent: {why}"),
+                )
+            }
+            Ok(_) => Check::new("neighbour", true, format!("{url} answers")),
+            Err(error) => Check::new("neighbour", false, format!("{url}: {error}")),
+        });
+    }
+    checks
 }
 
 fn disk(dir: &Path) -> Check {

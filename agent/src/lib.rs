@@ -11,6 +11,7 @@ pub mod doctor; // checks, changing nothing
 pub mod enrol; // key and certificate of a new device
 pub mod http; // every URL
 pub mod kiosk; // the staff's pages
+pub mod lan; // the venue's other agents
 pub mod link; // what is known of the server
 pub mod log; // append-only, chained: 200 is answered after it
 pub mod merge; // the local log, folded for the staff's pages

@@ -13,7 +13,8 @@ use trenza_shared::{
 };
 
 use crate::{
-    config::Config, link::LinkCell, log::Log, merge::Today, salvage::Salvage, time::KnownTime,
+    config::Config, lan::Lan, link::LinkCell, log::Log, merge::Today, salvage::Salvage,
+    time::KnownTime,
 };
 
 /// A handle to the running agent; clones share it.
@@ -36,6 +37,8 @@ pub struct Parts {
     pub log: Log,
     /// What is known of the server.
     pub link: Arc<LinkCell>,
+    /// The venue's other agents; none when the settings do not ask for them.
+    pub lan: Option<Arc<Lan>>,
     /// The day, folded.
     pub today: Today,
     /// Makes sync try at once.

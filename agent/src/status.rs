@@ -12,6 +12,7 @@ use trenza_shared::{
 };
 
 use crate::{
+    lan::members::Neighbour,
     link::{self, have},
     log::{self, Heads},
     salvage::Progress,
@@ -49,6 +50,12 @@ pub struct Status {
     pub salvage: Progress,
     /// Version of the program.
     pub program: String,
+    /// The venue that this agent belongs to; empty for none, and where it does not exchange.
+    #[serde(default)]
+    pub venue: String,
+    /// Other agents of the venue.
+    #[serde(default)]
+    pub neighbours: Vec<Neighbour>,
 }
 
 /// Events taken in, acknowledged and waiting.
@@ -97,7 +104,7 @@ pub fn figures(
 /// # Errors
 /// The store cannot be read.
 pub fn of(app: &App) -> Result<Status, StoreError> {
-    let link = app.link.now();
+    let (link, lan) = (app.link.now(), app.lan.as_ref());
     let sums = figures(&*app.store, &app.log.ends(), &link.told.lanes, app.time())?;
     Ok(Status {
         agent: app.log.agent(),
@@ -113,6 +120,8 @@ pub fn of(app: &App) -> Result<Status, StoreError> {
         problem: link.problem,
         salvage: app.salvage.progress(),
         program: env!("CARGO_PKG_VERSION").into(),
+        venue: lan.map(|lan| lan.credentials.venue()).unwrap_or_default(),
+        neighbours: lan.map(|lan| lan.neighbours()).unwrap_or_default(),
     })
 }
 

@@ -2,10 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 use trenza_shared::{
-    id::{AgentId, Epoch, Lane, Seq},
+    id::{AgentId, ChainHash, Epoch, Lane, Seq},
     skew::Fact,
     store::{Row, Space, Table},
     wire::{
+        carried::Signed,
         frame::Frame,
         sync::{LaneHave, Lineage},
     },
@@ -72,6 +73,41 @@ pub struct MarkRow {
     pub ends: Vec<(Epoch, Lane, Seq)>,
 }
 impl Row for MarkRow {}
+/// A frame of another agent of the venue, as its origin signed it.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct PeerFrameRow {
+    /// The frame.
+    pub signed: Signed,
+    /// When it was taken. Unit: ms since 1970.
+    pub taken_ms: i64,
+}
+impl Row for PeerFrameRow {}
+
+/// What is kept of one lane of another agent. Changes with its frames, in one batch.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PeerLaneRow {
+    /// First number kept.
+    pub first: Seq,
+    /// Last number kept.
+    pub last: Seq,
+    /// Chain after it.
+    pub head: ChainHash,
+    /// Of its frames. Unit: bytes.
+    pub bytes: u64,
+}
+impl Row for PeerLaneRow {}
+
+/// Another agent of the venue.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PeerRow {
+    /// Where it stands.
+    pub touchpoint: String,
+    /// Its kiosk's write key.
+    pub key: String,
+    /// The server said that its right was taken back.
+    pub revoked: bool,
+}
+impl Row for PeerRow {}
 
 /// The log: (epoch, lane, first sequence number) -> chunk.
 pub const LOG: Table<(Epoch, Lane, Seq), ChunkRow> = Table::new(Space("log"));
@@ -89,8 +125,16 @@ pub const MARKS: Table<i64, MarkRow> = Table::new(Space("mark"));
 /// While damaged stores are salvaged: the entries appended out of them, by a hash of their bytes.
 pub const SALVAGED: Table<[u8; 16], ()> = Table::new(Space("salvaged"));
 
+/// (agent, epoch, lane, first sequence number) -> frame of another agent.
+pub const PEER_FRAMES: Table<(AgentId, Epoch, Lane, Seq), PeerFrameRow> =
+    Table::new(Space("peer_frame"));
+/// (agent, epoch, lane) -> what is kept of it.
+pub const PEER_LANES: Table<(AgentId, Epoch, Lane), PeerLaneRow> = Table::new(Space("peer_lane"));
+/// Other agents of the venue.
+pub const PEERS: Table<AgentId, PeerRow> = Table::new(Space("peer"));
+
 /// All of them, to open the store with.
-pub const SPACES: [Space; 7] = [
+pub const SPACES: [Space; 10] = [
     LOG.space(),
     KNOWN.space(),
     SETTLED.space(),
@@ -98,4 +142,7 @@ pub const SPACES: [Space; 7] = [
     SERVER.space(),
     MARKS.space(),
     SALVAGED.space(),
+    PEER_FRAMES.space(),
+    PEER_LANES.space(),
+    PEERS.space(),
 ];

@@ -144,3 +144,32 @@ test("the kiosk takes a scan and a quick entry, says what is wrong, and needs no
   }
   await scripted.close();
 });
+
+test("the kiosks of a venue show each other's visits, in both sizes", async () => {
+  const bar = await place.stand("Barra de degustación del pabellón norte", "Feria Norte", {});
+  const door = await place.stand("Puerta", "Feria Norte", { TRENZA_LAN__PEERS: JSON.stringify([bar.lan]) });
+  const context = await browser.newContext({ locale: "es-ES" });
+  const page = await context.newPage();
+  await page.goto(`${bar.http}/es/quick`);
+  await page.click("button.primary");
+  await page.waitForURL("**/saved/**");
+  for (const [size, viewport] of Object.entries(SIZES)) {
+    await page.setViewportSize(viewport);
+    await until("the door shows the bar's visit", async () => {
+      await page.goto(`${door.http}/es/`);
+      const text = await page.textContent("section.venue");
+      return text.includes("1 visita hoy") && text.includes("conectado · 1");
+    });
+    await look(page, `kiosk-venue-${size}`);
+    const { height } = await page.locator("html").boundingBox();
+    assert.ok(height <= viewport.height, `the home page fits: ${height}`);
+  }
+  await bar.stop();
+  await until("the door says that the bar is not heard", async () => {
+    await page.goto(`${door.http}/en/`);
+    const text = await page.textContent("section.venue");
+    return text.includes("not heard · 1") && text.includes("No other device of the venue is in sight");
+  });
+  await look(page, "kiosk-venue-alone");
+  await context.close();
+});

@@ -62,12 +62,23 @@ export async function world() {
     return answer.json();
   });
   const capture = (batch) => fetch(`${server.http}/v1/batch?wait=resolved`, { method: "POST", body: JSON.stringify({ writeKey: init.write_key, batch }) }).then((answer) => answer.json());
+  const others = [];
+  /** Another agent, of a venue, that listens for its neighbours. */
+  const stand = async (touchpoint, venue, env) => {
+    const invited = JSON.parse(ask("agent", "invite", "--touchpoint", touchpoint, "--venue", venue, "--json"));
+    const dir = join(home, `stand-${others.length}`);
+    execFileSync(bin("trenza-agent"), ["enrol", "--server", server.https, "--code", invited.code, "--ca-fingerprint", invited.ca_fingerprint, "--dir", dir]);
+    const one = await start("trenza-agent", join(dir, "agent.toml"), { ...env_of_agent(), TRENZA_LAN__LISTEN: "127.0.0.1:0", ...env });
+    others.push(one);
+    return one;
+  };
   const close = async () => {
+    for (const one of others) await one.stop();
     await agent.stop();
     await server.stop();
     rmSync(home, { recursive: true, force: true });
   };
-  return { home, init, server, agent, ask, api, capture, close, agentConfig: () => readFileSync(join(agentDir, "agent.toml"), "utf8") };
+  return { home, init, server, agent, stand, ask, api, capture, close, agentConfig: () => readFileSync(join(agentDir, "agent.toml"), "utf8") };
 }
 
 const env_of_agent = () => ({ TRENZA_LISTEN__HTTP: "127.0.0.1:0", TRENZA_LISTEN__OPS: "127.0.0.1:0" });

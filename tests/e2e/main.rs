@@ -5,3 +5,4 @@ mod crash; // kill -9 in the middle
 mod damage; // damaged folders, files of other owners
 mod fleet; // enrolment, revocation
 mod hostile; // bad input on every listener
+mod lan; // neighbours of one venue

@@ -77,6 +77,19 @@ impl Http {
         serde_json::from_slice(&body).with_context(|| format!("GET {url}"))
     }
 
+    /// Gets a text; anything but 200 is an error.
+    ///
+    /// # Errors
+    /// Nobody answers, or the answer is no success.
+    pub async fn text(&self, url: &str) -> anyhow::Result<String> {
+        let (status, body) = self
+            .send(Method::GET, url, HeaderMap::new(), Vec::new())
+            .await?;
+        let text = String::from_utf8(body)?;
+        ensure!(status == StatusCode::OK, "GET {url}: {status} {text}");
+        Ok(text)
+    }
+
     /// Posts JSON; anything but 200 is an error.
     ///
     /// # Errors

@@ -7,7 +7,11 @@ use axum::{
 };
 use trenza_shared::net::error::HttpError;
 
-use super::{Frame, Lang, page, then_open};
+use super::{
+    Frame, Lang, page, then_open,
+    venue::{self, Venue},
+    words::Words,
+};
 use crate::state::App;
 
 /// How often the page is read again for its footer. Unit: seconds.
@@ -18,6 +22,7 @@ const AGAIN_S: u32 = 15;
 struct Home {
     frame: Frame,
     tally: String,
+    venue: Option<Venue>,
 }
 
 /// `GET /`: the browser's language.
@@ -37,26 +42,33 @@ pub async fn add_slash(lang: Lang) -> Response {
 /// `GET /{lang}/`
 pub async fn show(State(app): State<App>, lang: Lang) -> Result<Response, HttpError> {
     let reading = app.clone();
-    let day = tokio::task::spawn_blocking(move || {
-        reading.today.read(
-            &*reading.store,
-            &reading.log.ends(),
-            reading.time(),
-            reading.now_ms(),
-        )
+    let counts = tokio::task::spawn_blocking(move || {
+        let (ends, time) = (reading.log.ends(), reading.time());
+        // A count that cannot be read must not keep the buttons from the staff.
+        let visits = match reading
+            .today
+            .read(&*reading.store, &ends, time, reading.now_ms())
+        {
+            Ok(day) => day.visits,
+            Err(error) => {
+                tracing::warn!(error = %error, "the day's count cannot be read");
+                0
+            }
+        };
+        (visits, venue::of(&reading, Words::of(lang), visits))
     });
-    // A count that cannot be read must not keep the buttons from the staff.
-    let visits = match day.await.map_err(HttpError::internal)? {
-        Ok(day) => day.visits,
-        Err(error) => {
-            tracing::warn!(error = %error, "the day's count cannot be read");
-            0
-        }
-    };
+    let (visits, venue) = counts.await.map_err(HttpError::internal)?;
     let frame = Frame::new(&app, lang, "");
     let tally = frame.w.tally(visits);
     Ok(then_open(
-        page(&Home { frame, tally }, StatusCode::OK),
+        page(
+            &Home {
+                frame,
+                tally,
+                venue,
+            },
+            StatusCode::OK,
+        ),
         AGAIN_S,
         &format!("/{}/", lang.code()),
     ))

@@ -13,6 +13,7 @@ pub mod scan; // a badge
 pub mod statics; // style, script, icon
 #[cfg(test)]
 mod tests;
+mod venue; // the venue's other devices
 pub mod words; // every text, es and en
 
 use axum::{

@@ -51,6 +51,7 @@ fn stand() -> Stand {
     )
     .unwrap();
     let app = App::new(Parts {
+        lan: None,
         today: Today::new(config.zone(), config.capture.write_key.clone()),
         dir: ".".into(),
         clock: Arc::new(TestClock::at(NOW)),

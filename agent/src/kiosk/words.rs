@@ -58,6 +58,10 @@ pub struct Words {
     pub still_title: &'static str,
     pub still_text: &'static str,
     pub still_here: &'static str,
+    pub venue: &'static str,
+    pub no_venue: &'static str,
+    pub nobody_near: &'static str,
+    pub venue_unread: &'static str,
 }
 
 static ES: Words = Words {
@@ -110,6 +114,10 @@ static ES: Words = Words {
     still_title: "¿Sigue ahí?",
     still_text: "En 15 segundos se borra lo escrito, para que no lo vea la siguiente visita.",
     still_here: "Sigo",
+    venue: "El recinto",
+    no_venue: "Este equipo no pertenece a ningún recinto: no ve a los demás. Avise a quien lo administra.",
+    nobody_near: "Ningún otro equipo del recinto a la vista",
+    venue_unread: "No se ha podido leer la cuenta del recinto",
 };
 
 static EN: Words = Words {
@@ -162,6 +170,10 @@ static EN: Words = Words {
     still_title: "Still there?",
     still_text: "In 15 seconds what was typed is wiped, so that the next visitor does not see it.",
     still_here: "Still here",
+    venue: "The venue",
+    no_venue: "This device belongs to no venue: it does not see the others. Tell its administrator.",
+    nobody_near: "No other device of the venue is in sight",
+    venue_unread: "The venue's count could not be read",
 };
 
 impl Words {
@@ -197,6 +209,35 @@ impl Words {
             (Lang::Es, _) => format!("{visits} visitas en este turno"),
             (Lang::En, 1) => "1 visit this shift".into(),
             (Lang::En, _) => format!("{visits} visits this shift"),
+        }
+    }
+
+    /// How many visits the whole venue had.
+    pub fn venue_tally(&self, venue: &str, visits: u64) -> String {
+        match (self.lang, visits) {
+            (Lang::Es, 1) => format!("{venue}: 1 visita hoy entre todos los equipos"),
+            (Lang::Es, _) => format!("{venue}: {visits} visitas hoy entre todos los equipos"),
+            (Lang::En, 1) => format!("{venue}: 1 visit today over all devices"),
+            (Lang::En, _) => format!("{venue}: {visits} visits today over all devices"),
+        }
+    }
+
+    /// How another device stands, and its visits.
+    pub fn device(&self, near: bool, visits: u64) -> String {
+        let state = match (self.lang, near) {
+            (Lang::Es, true) => "conectado",
+            (Lang::Es, false) => "sin noticias",
+            (Lang::En, true) => "connected",
+            (Lang::En, false) => "not heard",
+        };
+        format!("{state} · {visits}")
+    }
+
+    /// Devices that are not named.
+    pub fn more_devices(&self, more: usize) -> String {
+        match self.lang {
+            Lang::Es => format!("y {more} más"),
+            Lang::En => format!("and {more} more"),
         }
     }
 

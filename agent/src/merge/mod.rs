@@ -154,7 +154,7 @@ fn rows<'a>(
 }
 
 /// Where the day's entries begin in a lane, looking back from its end.
-fn first_of_day(
+pub(crate) fn first_of_day(
     view: &dyn View,
     epoch: Epoch,
     lane: Lane,
@@ -187,7 +187,7 @@ fn first_of_day(
 }
 
 /// The local day that holds an instant. Unit: ms since 1970.
-fn day_around(now_ms: i64, zone: &TimeZone) -> (i64, i64) {
+pub(crate) fn day_around(now_ms: i64, zone: &TimeZone) -> (i64, i64) {
     const DAY_MS: i64 = 86_400_000;
     let fallback = (
         now_ms - now_ms.rem_euclid(DAY_MS),

@@ -302,6 +302,20 @@ impl Uplink {
             .await
     }
 
+    /// Calls with a shape of the wire.
+    ///
+    /// # Errors
+    /// [`TalkError`].
+    pub async fn post(&mut self, what: &str, shape: &impl Shape) -> Result<Response, TalkError> {
+        self.call(
+            what,
+            shape.to_bytes(),
+            "application/msgpack",
+            HeaderMap::new(),
+        )
+        .await
+    }
+
     async fn call(
         &mut self,
         what: &str,
@@ -382,7 +396,7 @@ fn usable<T>(
     read_as(&text).map_err(|cause| CredentialsError::Damaged { path, cause })
 }
 
-fn read(path: &Path) -> Result<String, CredentialsError> {
+pub(crate) fn read(path: &Path) -> Result<String, CredentialsError> {
     std::fs::read_to_string(path).map_err(|cause| CredentialsError::Unreadable {
         path: path.to_owned(),
         cause,

@@ -210,7 +210,8 @@ impl Shape for CarriedHave {
     const WHAT: &'static str = "answer for carried lanes";
 }
 
-#[cfg(all(test, feature = "net"))]
+#[cfg(test)]
+#[cfg(feature = "net")]
 mod tests {
     use proptest::prelude::*;
 

@@ -192,13 +192,22 @@ impl Server {
     /// # Errors
     /// A command failed.
     pub fn enrol(&self, touchpoint: &str, dir: &Path) -> anyhow::Result<Agent> {
-        let invite: Value = serde_json::from_slice(&self.must([
-            "agent",
-            "invite",
-            "--touchpoint",
-            touchpoint,
-            "--json",
-        ])?)?;
+        self.enrol_at(touchpoint, None, dir)
+    }
+
+    /// The same for an agent of a venue.
+    ///
+    /// # Errors
+    /// A command failed.
+    pub fn enrol_at(
+        &self,
+        touchpoint: &str,
+        venue: Option<&str>,
+        dir: &Path,
+    ) -> anyhow::Result<Agent> {
+        let mut invite = vec!["agent", "invite", "--touchpoint", touchpoint, "--json"];
+        invite.extend(venue.into_iter().flat_map(|venue| ["--venue", venue]));
+        let invite: Value = serde_json::from_slice(&self.must(invite)?)?;
         let text = |name: &str| invite[name].as_str().unwrap_or_default().to_owned();
         let output = Command::new(bin("trenza-agent")?)
             .args([

@@ -1,0 +1,460 @@
+//! Neighbours: agents of one venue exchange while the server is away, and any one with a way to it brings everything there once.
+
+use std::{net::SocketAddr, path::Path, sync::Arc};
+
+use anyhow::{Context as _, ensure};
+use http::HeaderMap;
+use serde_json::{Value, json};
+use trenza_shared::{
+    clock::SystemClock,
+    id::{AgentId, Lane},
+    net::{
+        client::{Client, ClientLimits},
+        pki::{self, Ca, DeviceKey},
+        tls::{Identity, TlsTime, Trust, client_config, neighbours_client_config},
+    },
+    wire::{
+        Shape as _,
+        carried::{Signed, statement},
+        entry::{CHAIN_START, Entry, Open, SaltRoot, What},
+        frame::Frame,
+    },
+};
+use trenza_tests::{
+    http::Http,
+    process::{Agent, Server, until},
+    relay::Relay,
+};
+
+/// An agent of a venue with a cable of its own to the server.
+struct Stand {
+    agent: Agent,
+    cable: Relay,
+    key: String,
+    id: String,
+}
+
+impl Stand {
+    async fn new(server: &Server, home: &Path, place: &str, venue: &str) -> anyhow::Result<Self> {
+        let mut agent = server.enrol_at(place, Some(venue), &home.join(place))?;
+        let target: SocketAddr = server.env["TRENZA_LISTEN__AGENTS"].parse()?;
+        let cable = Relay::to(target).await?;
+        for (name, value) in [
+            ("SERVER__AGENTS_URL", format!("https://{}", cable.addr)),
+            ("LAN__LISTEN", "127.0.0.1:0".to_owned()),
+            ("LAN__HELLO_EVERY_MS", "200".to_owned()),
+            ("SYNC__HELLO_EVERY_MS", "500".to_owned()),
+            ("SYNC__RETRY_WAIT_MS_MIN", "50".to_owned()),
+            ("SYNC__RETRY_WAIT_MS_MAX", "200".to_owned()),
+        ] {
+            agent.env.insert(format!("TRENZA_{name}"), value);
+        }
+        agent.start()?;
+        let lan = agent.up().url("lan");
+        let addr = lan.strip_prefix("https://").context("a lan address")?;
+        agent.env.insert("TRENZA_LAN__LISTEN".into(), addr.into());
+        let (key, id) = (agent.write_key()?, agent.status()?["agent"].clone());
+        Ok(Self {
+            agent,
+            cable,
+            key,
+            id: id.as_str().unwrap_or_default().to_owned(),
+        })
+    }
+
+    fn lan(&self) -> String {
+        format!("https://{}", self.agent.env["TRENZA_LAN__LISTEN"])
+    }
+
+    /// Starts it again with these neighbours.
+    fn know(&mut self, peers: &[String]) -> anyhow::Result<()> {
+        self.agent.stop()?;
+        let peers = serde_json::to_string(peers)?;
+        self.agent.env.insert("TRENZA_LAN__PEERS".into(), peers);
+        self.agent.start()
+    }
+
+    async fn visit(&self, http: &Http, numbers: std::ops::Range<u32>) -> anyhow::Result<()> {
+        let events: Vec<Value> = numbers
+            .map(|number| {
+                json!({"type": "track", "event": "Visit Registered", "messageId": format!("{}-{number}", self.id),
+                    "anonymousId": format!("{}-{number}", self.id)})
+            })
+            .collect();
+        let url = self.agent.up().url("http");
+        http.capture(&url, &self.key, &events, "").await?;
+        Ok(())
+    }
+
+    async fn status(&self, http: &Http) -> anyhow::Result<Value> {
+        http.get(&format!("{}/v1/status", self.agent.up().url("http")))
+            .await
+    }
+
+    /// Entries of another stand that it keeps and the server does not have.
+    async fn carries(&self, http: &Http, of: &Self) -> anyhow::Result<u64> {
+        let status = self.status(http).await?;
+        let neighbours = status["neighbours"].as_array().cloned().unwrap_or_default();
+        let one = neighbours.iter().find(|one| one["agent"] == of.id.as_str());
+        Ok(one
+            .and_then(|one| one["carried_waiting"].as_u64())
+            .unwrap_or(0))
+    }
+}
+
+/// Everything that the server holds of a stand: its stored numbers, and none twice.
+async fn stored(server: &Server, http: &Http, stand: &Stand) -> anyhow::Result<u64> {
+    let fleet = http
+        .get(&format!("{}/v1/agents", server.up().url("http")))
+        .await?;
+    let agents = fleet["agents"].as_array().cloned().unwrap_or_default();
+    let one = agents.iter().find(|one| one["id"] == stand.id.as_str());
+    let one = one.with_context(|| format!("{} in {fleet}", stand.id))?;
+    one["acked_seq"].as_u64().context("acked_seq")
+}
+
+async fn named(server: &Server, http: &Http, stand: &Stand, number: u32) -> anyhow::Result<()> {
+    let message = format!("{}-{number}", stand.id);
+    let event = server.resolved(&message).await?;
+    ensure!(
+        event["event"]["agent"] == stand.id.as_str(),
+        "{message} names its agent: {event}"
+    );
+    let url = format!("{}/v1/events/{message}", server.up().url("http"));
+    let again = http.get(&url).await?;
+    ensure!(again["duplicates"].as_u64().unwrap_or(0) == 0, "{again}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn neighbours_share_while_the_server_is_away_and_one_cable_serves_all_once()
+-> anyhow::Result<()> {
+    let home = tempfile::tempdir()?;
+    let mut server = Server::init(&home.path().join("server"), None)?;
+    server.start()?;
+    let mut a = Stand::new(&server, home.path(), "Puerta", "Feria Norte").await?;
+    let b = Stand::new(&server, home.path(), "Barra", "Feria Norte").await?;
+    let mut c = Stand::new(&server, home.path(), "Sala", "Feria Norte").await?;
+    let mut stranger = Stand::new(&server, home.path(), "Lejos", "Otra feria").await?;
+    for cable in [&a.cable, &b.cable, &c.cable, &stranger.cable] {
+        cable.plug(false);
+    }
+    // A line: A and C know only B, B knows nobody.
+    a.know(&[b.lan()])?;
+    c.know(&[b.lan()])?;
+    stranger.know(&[b.lan()])?;
+    let (plain, admin) = (Http::new(None)?, server.http()?);
+    a.visit(&plain, 0..40).await?;
+    b.visit(&plain, 0..25).await?;
+    c.visit(&plain, 0..10).await?;
+    until("everybody holds everything of the others", || async {
+        for (here, there, count) in [
+            (&a, &b, 25),
+            (&a, &c, 10),
+            (&b, &a, 40),
+            (&b, &c, 10),
+            (&c, &a, 40),
+            (&c, &b, 25),
+        ] {
+            let carried = here.carries(&plain, there).await?;
+            ensure!(
+                carried == count,
+                "{} has {carried} of {}",
+                here.id,
+                there.id
+            );
+        }
+        Ok(())
+    })
+    .await?;
+    let page = plain
+        .text(&format!("{}/es/", c.agent.up().url("http")))
+        .await?;
+    ensure!(page.contains("75 visitas"), "the venue's count: {page}");
+    ensure!(page.contains("Puerta") && page.contains("Barra"), "{page}");
+
+    let away = stranger.status(&plain).await?;
+    ensure!(
+        away["neighbours"] == json!([]),
+        "another venue sees nobody: {away}"
+    );
+    let doctor = std::process::Command::new(trenza_tests::process::bin("trenza-agent")?)
+        .args(["doctor", "--config"])
+        .arg(stranger.agent.config())
+        .envs(&stranger.agent.env)
+        .output()?;
+    let said = String::from_utf8_lossy(&doctor.stdout).into_owned();
+    ensure!(
+        said.contains("Feria Norte") && said.contains("Otra feria"),
+        "the doctor says why: {said}"
+    );
+
+    // The carrier is killed while it brings what it carries, and started again.
+    c.cable.plug(true);
+    until("the carrier brings something", || async {
+        ensure!(stored(&server, &admin, &a).await? + stored(&server, &admin, &b).await? > 0);
+        Ok(())
+    })
+    .await?;
+    c.agent.kill()?;
+    a.visit(&plain, 40..60).await?;
+    c.agent.start()?;
+    until("everything of all three is on the server", || async {
+        for (stand, count) in [(&a, 60), (&b, 25), (&c, 10)] {
+            let there = stored(&server, &admin, stand).await?;
+            ensure!(there == count, "{} has {there} of {count}", stand.id);
+        }
+        Ok(())
+    })
+    .await?;
+    for (stand, number) in [(&a, 0), (&a, 59), (&b, 24), (&c, 9)] {
+        named(&server, &admin, stand, number).await?;
+    }
+    // Their own cables come back: nothing is doubled.
+    a.cable.plug(true);
+    b.cable.plug(true);
+    a.visit(&plain, 60..61).await?;
+    a.agent.drained().await?;
+    b.agent.drained().await?;
+    ensure!(stored(&server, &admin, &a).await? == 61);
+    ensure!(stored(&server, &admin, &b).await? == 25);
+    named(&server, &admin, &a, 60).await?;
+    named(&server, &admin, &a, 3).await?;
+    for (stand, count) in [(&a, 61), (&b, 25), (&c, 10)] {
+        let events = exported(&server, &stand.id)?;
+        ensure!(events == count, "{} events of {}", events, stand.id);
+    }
+    Ok(())
+}
+
+/// Events of a stand in the whole export: each line is one taking-in.
+fn exported(server: &Server, id: &str) -> anyhow::Result<usize> {
+    let out = server.must(["export", "events"])?;
+    let text = String::from_utf8(out)?;
+    let mark = format!("\"messageId\":\"{id}-");
+    Ok(text.lines().filter(|line| line.contains(&mark)).count())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_revoked_agent_is_not_carried_and_a_full_carrier_goes_on_capturing() -> anyhow::Result<()>
+{
+    let home = tempfile::tempdir()?;
+    let mut server = Server::init(&home.path().join("server"), None)?;
+    server.start()?;
+    let mut a = Stand::new(&server, home.path(), "Puerta", "Feria").await?;
+    let mut b = Stand::new(&server, home.path(), "Barra", "Feria").await?;
+    a.cable.plug(false);
+    b.cable.plug(false);
+    // Room for one frame and not for two.
+    b.agent
+        .env
+        .insert("TRENZA_LAN__CARRY_BYTES_MAX".into(), "3000".into());
+    b.know(&[])?;
+    a.know(&[b.lan()])?;
+    let (plain, admin) = (Http::new(None)?, server.http()?);
+    a.visit(&plain, 0..1).await?;
+    until("the first is carried", || async {
+        ensure!(b.carries(&plain, &a).await? == 1);
+        Ok(())
+    })
+    .await?;
+    for number in 1..20 {
+        a.visit(&plain, number * 100..number * 100 + 50).await?;
+        b.visit(&plain, number..number + 1).await?;
+    }
+    let metrics = format!("{}/metrics", b.agent.up().url("ops"));
+    until("the carrier is full", || async {
+        let text = plain.text(&metrics).await?;
+        ensure!(text.contains("trenza_agent_carry_refused_total"), "{text}");
+        Ok(())
+    })
+    .await?;
+    let status = b.status(&plain).await?;
+    ensure!(
+        status["head_seq"] == 19,
+        "its own visits are all there: {status}"
+    );
+
+    server.must(["agent", "revoke", &a.id])?;
+    b.cable.plug(true);
+    b.agent.drained().await?;
+    until("the carrier knows of the revocation", || async {
+        let status = b.status(&plain).await?;
+        let neighbours = status["neighbours"].as_array().cloned().unwrap_or_default();
+        let one = neighbours.iter().find(|one| one["agent"] == a.id.as_str());
+        ensure!(
+            one.is_some_and(|one| one["carried_waiting"] == 0),
+            "{status}"
+        );
+        Ok(())
+    })
+    .await?;
+    ensure!(
+        stored(&server, &admin, &a).await? == 0,
+        "nothing of a revoked agent"
+    );
+    ensure!(stored(&server, &admin, &b).await? == 19);
+    until("the revoked agent is told so", || async {
+        let doctor = std::process::Command::new(trenza_tests::process::bin("trenza-agent")?)
+            .args(["doctor", "--config"])
+            .arg(a.agent.config())
+            .envs(&a.agent.env)
+            .output()?;
+        let said = String::from_utf8_lossy(&doctor.stdout).into_owned();
+        ensure!(said.contains("revoked"), "{said}");
+        Ok(())
+    })
+    .await
+}
+
+/// The key and the certificates of an agent's folder.
+struct Papers {
+    key: DeviceKey,
+    certificate: pki::CertificateDer<'static>,
+    ca: pki::CertificateDer<'static>,
+}
+
+impl Papers {
+    fn of(dir: &Path) -> anyhow::Result<Self> {
+        let read = |name: &str| std::fs::read_to_string(dir.join(name));
+        Ok(Self {
+            key: DeviceKey::from_pem(&read("device.key.pem")?)?,
+            certificate: pki::read_chain(&read("device.cert.pem")?)?.swap_remove(0),
+            ca: pki::read_chain(&read("ca.pem")?)?.swap_remove(0),
+        })
+    }
+
+    fn identity(&self) -> Identity {
+        (vec![self.certificate.clone()], self.key.to_der())
+    }
+
+    fn sign(&self, frame: Frame) -> anyhow::Result<Signed> {
+        Ok(Signed {
+            signature: self.key.sign(&statement(&frame))?,
+            certificate: self.certificate.to_vec(),
+            frame,
+        })
+    }
+}
+
+/// The first frame of a later life of an agent's log.
+fn frame(agent: AgentId) -> Frame {
+    let open = Open {
+        what: What::Event(trenza_shared::event::EventType::Track),
+        captured_ms: 1_773_480_000_000,
+        boottime_ms: 1,
+        boot: 0,
+        offset_min: 60,
+        key: "wk".into(),
+        unverified: true,
+    };
+    let text = format!(r#"{{"type":"track","event":"Visit","messageId":"{agent}","userId":"u"}}"#);
+    let key = SaltRoot([7; 32]).block_key(99, Lane::Visits, 1);
+    let entries = [Entry::clear(&open, &text)];
+    Frame::seal(agent, 99, Lane::Visits, 1, CHAIN_START, key, &entries)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_takes_a_frame_that_its_origin_did_not_sign() -> anyhow::Result<()> {
+    let home = tempfile::tempdir()?;
+    let mut server = Server::init(&home.path().join("server"), None)?;
+    server.start()?;
+    let a = Stand::new(&server, home.path(), "Puerta", "Feria").await?;
+    let b = Stand::new(&server, home.path(), "Barra", "Feria").await?;
+    let far = Stand::new(&server, home.path(), "Lejos", "Otra").await?;
+    let of_a = Papers::of(&a.agent.dir)?;
+    let of_b = Papers::of(&b.agent.dir)?;
+    let id_a: AgentId = a.id.parse()?;
+
+    let good = of_a.sign(frame(id_a))?;
+    let forged = of_b.sign(frame(id_a))?;
+    let stolen = Signed {
+        signature: of_b.key.sign(&statement(&good.frame))?,
+        ..good.clone()
+    };
+    let mut edited = good.clone();
+    let mut entries = edited.frame.run.unpack()?;
+    entries[0].personal.push(b' ');
+    edited.frame = Frame::seal(
+        id_a,
+        99,
+        Lane::Visits,
+        1,
+        CHAIN_START,
+        edited.frame.salt_key,
+        &entries,
+    );
+    let strange_ca = Ca::generate("stranger", 1_773_480_000_000)?;
+    let strange_key = DeviceKey::generate()?;
+    let strange = strange_ca.sign_member(
+        &strange_key.csr_pem()?,
+        id_a,
+        "Feria",
+        1_773_480_000_000,
+        9000,
+    )?;
+    let strange = Papers {
+        key: strange_key,
+        certificate: strange.der,
+        ca: of_a.ca.clone(),
+    };
+    let bad = [forged, stolen, edited, strange.sign(frame(id_a))?];
+
+    let time = TlsTime::new(Arc::new(SystemClock), 0);
+    let (tls, _) = client_config(
+        Trust::ca(of_b.ca.clone()),
+        Some(of_b.identity()),
+        time.clone(),
+    )?;
+    let to_server = Client::new(tls, ClientLimits::default());
+    let tls = neighbours_client_config(of_b.identity(), &of_b.ca, "Feria", time.clone())?;
+    let to_neighbour = Client::new(tls, ClientLimits::default());
+    let at_server = format!(
+        "https://{}/sync/v1/carried/frame",
+        server.env["TRENZA_LISTEN__AGENTS"]
+    );
+    let at_neighbour = format!("{}/lan/v1/frame", a.lan());
+    let at_carrier = format!("{}/lan/v1/frame", b.lan());
+    for (number, signed) in bad.iter().enumerate() {
+        for (client, url) in [(&to_server, &at_server), (&to_neighbour, &at_carrier)] {
+            let answer = client
+                .post(url, HeaderMap::new(), signed.to_bytes())
+                .await?;
+            let code = answer.error().map(|error| error.code).unwrap_or_default();
+            ensure!(
+                answer.status == 400 && code == "bad_signed_frame",
+                "{url} {number}: {answer:?}"
+            );
+        }
+    }
+    let answer = to_server
+        .post(&at_server, HeaderMap::new(), good.to_bytes())
+        .await?;
+    ensure!(answer.status == 200, "{answer:?}");
+    server.resolved(&a.id).await?;
+    // Without its own signature a frame of another is refused as before.
+    let plainly = at_server.replace("carried/frame", "frame");
+    let answer = to_server
+        .post(&plainly, HeaderMap::new(), good.frame.to_bytes())
+        .await?;
+    ensure!(answer.status == 403, "{answer:?}");
+
+    // A stranger's certificate gets no connection, one of another venue a clear answer.
+    let tls = neighbours_client_config(strange.identity(), &of_b.ca, "Feria", time.clone())?;
+    let stranger = Client::new(tls, ClientLimits::default());
+    ensure!(
+        stranger
+            .post(&at_neighbour, HeaderMap::new(), good.to_bytes())
+            .await
+            .is_err()
+    );
+    let of_far = Papers::of(&far.agent.dir)?;
+    let tls = neighbours_client_config(of_far.identity(), &of_far.ca, "Feria", time)?;
+    let other = Client::new(tls, ClientLimits::default());
+    let answer = other
+        .post(&at_neighbour, HeaderMap::new(), good.to_bytes())
+        .await?;
+    let code = answer.error().map(|error| error.code).unwrap_or_default();
+    ensure!(answer.status == 403 && code == "other_venue", "{answer:?}");
+    Ok(())
+}

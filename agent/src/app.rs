@@ -52,6 +52,8 @@ const PROBE_MAX: Duration = Duration::from_secs(5);
 const DRAIN_MAX: Duration = Duration::from_secs(7);
 /// Longest wait for the log's thread at the stop.
 const FLUSH_MAX: Duration = Duration::from_secs(2);
+/// Write-ahead log before tables are written: what a start reads again, and what the disk holds twice. Unit: bytes.
+const WAL_BYTES_MAX: u64 = 16 * 1024 * 1024;
 /// The readiness probe's row.
 const PROBE: Space = Space("probe");
 
@@ -104,6 +106,8 @@ pub fn store_options(config: &Config) -> RocksOptions {
     RocksOptions {
         cache_bytes: config.store.cache_bytes,
         write_buffer_bytes: config.store.write_buffer_bytes,
+        write_buffers_bytes_max: 2 * config.store.write_buffer_bytes,
+        wal_bytes_max: WAL_BYTES_MAX,
         point_lookups: vec![KNOWN.space()],
         plain: vec![LOG.space()],
         ..RocksOptions::default()

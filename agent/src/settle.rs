@@ -8,7 +8,7 @@ use tokio::{sync::watch, task::spawn_blocking, time::sleep};
 use trenza_shared::{
     id::{Epoch, Lane},
     store::{RocksStore, Store, StoreError},
-    wire::frame::Packer,
+    wire::frame::{LEVEL_SMALL, Packer},
 };
 
 use crate::{
@@ -23,8 +23,6 @@ const BUSY_ENTRIES: u64 = 5_000;
 /// Frames settled in one go while something comes in, and while nothing does: a stop waits for so many at most.
 const STEPS_MAX: usize = 4;
 const QUIET_STEPS_MAX: usize = 32;
-/// Level of zstd for what stays: a fifth smaller than at append.
-const LEVEL: i32 = 9;
 /// New rows that are written to table files once it is quiet, so that the write-ahead log can go. Unit: bytes.
 const FLUSH_BYTES: u64 = 1024 * 1024;
 /// Looks without a new entry after which it is quiet.
@@ -149,7 +147,7 @@ fn settle_some(
         heads.iter().map(|(lane, head)| (*lane, head.seq)).collect();
     for ((epoch, lane), head) in lanes {
         for _ in 0..steps_max {
-            let packer = packer.get_or_insert_with(|| Packer::new(LEVEL));
+            let packer = packer.get_or_insert_with(|| Packer::new(LEVEL_SMALL));
             let Some(step) = log::settle(store, packer, epoch, lane, head, epoch < now)? else {
                 break;
             };

@@ -2,12 +2,17 @@
 //!
 //! Owns the queue between many async callers and the one thread that writes. What is written, and how, is the committer's.
 
+mod gather;
+
 use std::{
     sync::{Arc, Mutex, PoisonError},
     thread,
+    time::{Duration, Instant},
 };
 
 use tokio::sync::{Semaphore, mpsc, oneshot};
+
+pub use gather::Gather;
 
 /// Most callers in one commit.
 pub const GROUP_MAX: usize = 512;
@@ -24,6 +29,9 @@ pub trait Committer: Send + 'static {
     type Done: Send + 'static;
     /// Why it was not stored.
     type Error: Send + 'static;
+
+    /// How long a group at a moderate pace waits for more callers, see [`Gather`]; zero: never.
+    const GATHER: Duration = Duration::ZERO;
 
     /// Runs on the writer's thread before anything is written, while callers may already hand in.
     fn begin(&mut self) {}
@@ -90,7 +98,23 @@ impl<C: Committer> GroupCommit<C> {
         let thread = thread::Builder::new().name(name.into()).spawn(move || {
             let mut group = Vec::with_capacity(GROUP_MAX);
             committer.begin();
+            let (mut gather, started) = (Gather::new(C::GATHER), Instant::now());
             while waiting.blocking_recv_many(&mut group, GROUP_MAX) > 0 {
+                let wait = if C::GATHER.is_zero() {
+                    Duration::ZERO
+                } else {
+                    gather.wait(started.elapsed(), group.len())
+                };
+                if !wait.is_zero() {
+                    let before = group.len();
+                    thread::sleep(wait);
+                    while group.len() < GROUP_MAX
+                        && let Ok(one) = waiting.try_recv()
+                    {
+                        group.push(one);
+                    }
+                    gather.joined(group.len() - before);
+                }
                 let mut items = Vec::with_capacity(group.len());
                 let mut answers = Vec::with_capacity(group.len());
                 for one in group.drain(..) {

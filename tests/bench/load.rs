@@ -12,6 +12,9 @@ use tokio::net::TcpStream;
 
 /// How long one run lasts.
 const RUN: Duration = Duration::from_secs(3);
+/// Single events a second at a kiosk, and for how long.
+pub const PACE_PER_S: u32 = 200;
+const PACE_RUN: Duration = Duration::from_secs(10);
 /// Length of one event. Unit: bytes.
 const EVENT_BYTES: usize = 405;
 
@@ -41,21 +44,122 @@ pub async fn run(base: &str, key: &str, connections: usize, size: usize) -> anyh
     while let Some(done) = workers.join_next().await {
         waits.extend(done??);
     }
-    let seconds = started.elapsed().as_secs_f64();
-    waits.sort_by(f64::total_cmp);
-    let at = |share: f64| {
-        waits
-            .get(((waits.len() as f64 * share) as usize).min(waits.len().saturating_sub(1)))
-            .copied()
-            .unwrap_or(0.0)
-    };
-    let events = (waits.len() * size) as u64;
-    Ok(Run {
-        events,
-        events_per_s: events as f64 / seconds,
-        p50_ms: at(0.5),
-        p99_ms: at(0.99),
-    })
+    Ok(Run::of(waits, size, started.elapsed()))
+}
+
+impl Run {
+    fn of(mut waits: Vec<f64>, size: usize, took: Duration) -> Self {
+        waits.sort_by(f64::total_cmp);
+        let at = |share: f64| {
+            waits
+                .get(((waits.len() as f64 * share) as usize).min(waits.len().saturating_sub(1)))
+                .copied()
+                .unwrap_or(0.0)
+        };
+        let events = (waits.len() * size) as u64;
+        Self {
+            events,
+            events_per_s: events as f64 / took.as_secs_f64(),
+            p50_ms: at(0.5),
+            p99_ms: at(0.99),
+        }
+    }
+}
+
+/// Posts single events at [`PACE_PER_S`], in turn over so many connections that none has to wait for its last answer; a wait
+/// counts from when the event was due.
+pub async fn pace(base: &str, key: &str) -> anyhow::Result<Run> {
+    const CONNECTIONS: u32 = 16;
+    let addr = base.split_once("://").context("a URL")?.1.to_owned();
+    let started = Instant::now();
+    let every = Duration::from_secs(1) / PACE_PER_S;
+    let mut workers = tokio::task::JoinSet::new();
+    for worker in 0..CONNECTIONS {
+        let (addr, key) = (addr.clone(), key.to_owned());
+        workers.spawn(async move {
+            let mut sender = connect(&addr).await?;
+            let mut waits = Vec::new();
+            let mut number = worker;
+            while every * number < PACE_RUN {
+                let due = started + every * number;
+                tokio::time::sleep_until(due.into()).await;
+                let event = event(&format!("pace-{worker}"), u64::from(number));
+                post(&mut sender, &addr, &key, "/v1/track", event).await?;
+                waits.push(due.elapsed().as_secs_f64() * 1_000.0);
+                number += CONNECTIONS;
+            }
+            anyhow::Ok(waits)
+        });
+    }
+    let mut waits = Vec::new();
+    while let Some(done) = workers.join_next().await {
+        waits.extend(done??);
+    }
+    Ok(Run::of(waits, 1, started.elapsed()))
+}
+
+type Sender = http1::SendRequest<Full<Bytes>>;
+
+async fn connect(addr: &str) -> anyhow::Result<Sender> {
+    let stream = TcpStream::connect(addr).await?;
+    stream.set_nodelay(true)?;
+    let (sender, driver) = http1::handshake(TokioIo::new(stream)).await?;
+    tokio::spawn(driver);
+    Ok(sender)
+}
+
+fn event(name: &str, number: u64) -> String {
+    let nonce = std::process::id();
+    let head = format!(
+        r#"{{"type":"track","event":"Bench","messageId":"{nonce}-{name}-{number}","anonymousId":"v-{}","timestamp":"2026-03-14T10:00:00.000Z","properties":{{"text":""#,
+        number % 1_000
+    );
+    let fill = EVENT_BYTES.saturating_sub(head.len() + 3);
+    format!("{head}{}\"}}}}", "x".repeat(fill))
+}
+
+async fn post(
+    sender: &mut Sender,
+    addr: &str,
+    key: &str,
+    path: &str,
+    body: String,
+) -> anyhow::Result<()> {
+    let request = Request::post(path)
+        .header(header::HOST, addr)
+        .header(header::CONTENT_TYPE, "application/json")
+        .header("x-write-key", key)
+        .body(Full::new(Bytes::from(body)))?;
+    let answer = sender.send_request(request).await?;
+    ensure!(answer.status() == StatusCode::OK, "{}", answer.status());
+    answer.into_body().collect().await?;
+    Ok(())
+}
+
+/// Posts of a hundred until `events` are stored, over 16 connections.
+pub async fn fill(base: &str, key: &str, events: u64) -> anyhow::Result<()> {
+    const CONNECTIONS: u64 = 16;
+    const SIZE: u64 = 100;
+    let addr = base.split_once("://").context("a URL")?.1.to_owned();
+    let mut workers = tokio::task::JoinSet::new();
+    for worker in 0..CONNECTIONS {
+        let (addr, key) = (addr.clone(), key.to_owned());
+        let posts = events.div_ceil(CONNECTIONS * SIZE);
+        workers.spawn(async move {
+            let mut sender = connect(&addr).await?;
+            for number in 0..posts {
+                let events = (0..SIZE).map(|n| event(&format!("fill-{worker}"), number * SIZE + n));
+                let batch: Vec<String> = events.collect();
+                let body = format!(r#"{{"batch":[{}]}}"#, batch.join(","));
+                post(&mut sender, &addr, &key, "/v1/batch", body).await?;
+            }
+            anyhow::Ok(())
+        });
+    }
+    while let Some(done) = workers.join_next().await {
+        done??;
+    }
+    Ok(())
 }
 
 async fn connection(
@@ -65,37 +169,26 @@ async fn connection(
     size: usize,
     started: Instant,
 ) -> anyhow::Result<Vec<f64>> {
-    let stream = TcpStream::connect(&addr).await?;
-    stream.set_nodelay(true)?;
-    let (mut sender, driver) = http1::handshake(TokioIo::new(stream)).await?;
-    tokio::spawn(driver);
+    let mut sender = connect(&addr).await?;
     let mut waits = Vec::new();
     let mut number = 0u64;
-    let nonce = std::process::id();
     while started.elapsed() < RUN {
         let events: Vec<String> = (0..size)
             .map(|_| {
                 number += 1;
-                let head = format!(r#"{{"type":"track","event":"Bench","messageId":"{nonce}-{name}-{number}","anonymousId":"v-{}","timestamp":"2026-03-14T10:00:00.000Z","properties":{{"text":""#, number % 1_000);
-                let fill = EVENT_BYTES.saturating_sub(head.len() + 3);
-                format!("{head}{}\"}}}}", "x".repeat(fill))
+                event(&name, number)
             })
             .collect();
-        let body = if size == 1 {
-            events.concat()
+        let (path, body) = if size == 1 {
+            ("/v1/track", events.concat())
         } else {
-            format!(r#"{{"batch":[{}]}}"#, events.join(","))
+            (
+                "/v1/batch",
+                format!(r#"{{"batch":[{}]}}"#, events.join(",")),
+            )
         };
-        let path = if size == 1 { "/v1/track" } else { "/v1/batch" };
-        let request = Request::post(path)
-            .header(header::HOST, addr.as_str())
-            .header(header::CONTENT_TYPE, "application/json")
-            .header("x-write-key", key.as_str())
-            .body(Full::new(Bytes::from(body)))?;
         let before = Instant::now();
-        let answer = sender.send_request(request).await?;
-        ensure!(answer.status() == StatusCode::OK, "{}", answer.status());
-        answer.into_body().collect().await?;
+        post(&mut sender, &addr, &key, path, body).await?;
         waits.push(before.elapsed().as_secs_f64() * 1_000.0);
     }
     Ok(waits)

@@ -1,10 +1,22 @@
-//! `make bench`: the first figures, as ratios and per core, in one run; a table, and `target/bench/*.json`.
+//! `make bench`: figures per core and as ratios to a bare server, in one run; a table, and `target/bench/*.json`.
+//!
+//! `trenza-bench backlog [EVENTS]` is the long one: an agent that was 90 days alone.
 
-mod load;
+mod backlog; // many events waiting
+mod baseline; // a bare server to compare with
+mod figures; // what the system says
+mod load; // a load generator
 
-use std::{fs, net::SocketAddr, path::Path, time::Instant};
+use std::{
+    fs,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    time::Instant,
+};
 
 use anyhow::{Context as _, ensure};
+use baseline::Baseline;
+use figures::{cpu_ms, folder_bytes, resident_mib, written_bytes};
 use serde_json::{Value, json};
 use trenza_tests::{
     day::{Options, Place, generate},
@@ -17,10 +29,42 @@ const CONNECTIONS: [usize; 3] = [1, 16, 64];
 /// Events of one post.
 const SIZES: [usize; 2] = [1, 100];
 
+/// Events of the long run: one a second for 90 days.
+const BACKLOG_EVENTS: u64 = 7_776_000;
+/// Events that wait in the short run.
+const WAITING_EVENTS: u64 = 500_000;
+
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
+    let mut arguments = std::env::args().skip(1);
     let home = tempfile::tempdir()?;
-    let mut server = Server::init(&home.path().join("server"), None)?;
+    match arguments.next().as_deref() {
+        Some(baseline::ARGUMENT) => {
+            let file = arguments.next().context("the file of the baseline")?;
+            baseline::serve(&PathBuf::from(file)).await
+        }
+        Some("backlog") => {
+            let events = arguments
+                .next()
+                .map_or(Ok(BACKLOG_EVENTS), |text| text.parse())?;
+            let report = backlog::run(home.path(), events).await?;
+            write("backlog.json", &report)
+        }
+        Some(other) => anyhow::bail!("unknown argument {other:?}; use none, or: backlog [EVENTS]"),
+        None => short(home.path()).await,
+    }
+}
+
+fn write(name: &str, report: &Value) -> anyhow::Result<()> {
+    let path = Path::new("target/bench").join(name);
+    fs::create_dir_all("target/bench")?;
+    fs::write(&path, serde_json::to_string_pretty(report)?)?;
+    println!("\nwritten to {}", path.display());
+    Ok(())
+}
+
+async fn short(home: &Path) -> anyhow::Result<()> {
+    let mut server = Server::init(&home.join("server"), None)?;
     server.start()?;
     let sync: SocketAddr = server
         .up()
@@ -28,24 +72,27 @@ async fn main() -> anyhow::Result<()> {
         .trim_start_matches("https://")
         .parse()?;
     let cable = Relay::to(sync).await?;
-    let mut agent = server.enrol("Bench", &home.path().join("agent"))?;
+    let mut agent = server.enrol("Bench", &home.join("agent"))?;
     agent.env.insert(
         "TRENZA_SERVER__AGENTS_URL".into(),
         format!("https://{}", cable.addr),
     );
     agent.start()?;
     let idle_mib = resident_mib(agent.up().pid())?;
+    let bare = Baseline::start(&home.join("baseline"))?;
 
     println!(
         "capture: acknowledged after fsync, 405-byte JSON events, client on the same machine\n"
     );
     println!(
-        "{:<8} {:>5} {:>6} {:>12} {:>9} {:>9} {:>12}",
-        "program", "conns", "events", "events/s", "p50 ms", "p99 ms", "CPU us/event"
+        "{:<8} {:>5} {:>6} {:>12} {:>9} {:>9} {:>12} {:>8}",
+        "program", "conns", "events", "events/s", "p50 ms", "p99 ms", "CPU us/event", "of bare"
     );
     let mut capture = Vec::new();
+    let mut plain = std::collections::BTreeMap::new();
     cable.plug(false);
     for (program, pid, url, key) in [
+        ("bare", bare.pid(), bare.url.clone(), "none".to_owned()),
         (
             "agent",
             agent.up().pid(),
@@ -64,26 +111,53 @@ async fn main() -> anyhow::Result<()> {
                 let before = cpu_ms(pid)?;
                 let run = load::run(&url, &key, connections, size).await?;
                 let cpu_us = (cpu_ms(pid)? - before) * 1_000.0 / run.events as f64;
+                let ratio = run.events_per_s
+                    / *plain.entry((size, connections)).or_insert(run.events_per_s);
                 println!(
-                    "{program:<8} {connections:>5} {size:>6} {:>12.0} {:>9.2} {:>9.2} {cpu_us:>12.1}",
+                    "{program:<8} {connections:>5} {size:>6} {:>12.0} {:>9.2} {:>9.2} {cpu_us:>12.1} {ratio:>8.2}",
                     run.events_per_s, run.p50_ms, run.p99_ms
                 );
-                capture.push(json!({"program": program, "connections": connections, "events_per_request": size, "events_per_s": run.events_per_s, "p50_ms": run.p50_ms, "p99_ms": run.p99_ms, "cpu_us_per_event": cpu_us}));
+                capture.push(json!({"program": program, "connections": connections, "events_per_request": size, "events_per_s": run.events_per_s, "p50_ms": run.p50_ms, "p99_ms": run.p99_ms, "cpu_us_per_event": cpu_us, "of_bare": ratio}));
             }
         }
     }
 
-    let day = day_figures(home.path(), &mut server, &mut agent, &cable).await?;
+    drop(bare);
+    let pace = pace(&agent, home).await?;
+    let day = day_figures(home, &mut server, &mut agent, &cable).await?;
+    let waiting = backlog::run(&home.join("backlog"), WAITING_EVENTS).await?;
     println!("\nidle agent: {idle_mib:.1} MiB resident");
-    let report = json!({"capture": capture, "day": day, "idle_agent_mib": idle_mib});
-    fs::create_dir_all("target/bench")?;
-    fs::write(
-        "target/bench/first.json",
-        serde_json::to_string_pretty(&report)?,
+    write(
+        "first.json",
+        &json!({"capture": capture, "pace": pace, "day": day, "waiting": waiting, "idle_agent_mib": idle_mib}),
     )?;
-    println!("\nwritten to target/bench/first.json");
     agent.stop()?;
     server.stop()
+}
+
+/// Single events at a kiosk's pace: how long one waits, and what the flash pays.
+async fn pace(agent: &Agent, home: &Path) -> anyhow::Result<Value> {
+    let bare = Baseline::start(&home.join("baseline-pace"))?;
+    let key = agent.write_key()?;
+    println!("\nat {} single events a second", load::PACE_PER_S);
+    let mut report = serde_json::Map::new();
+    for (program, pid, url) in [
+        ("bare", bare.pid(), bare.url.clone()),
+        ("agent", agent.up().pid(), agent.up().url("http")),
+    ] {
+        let before = written_bytes(pid)?;
+        let run = load::pace(&url, &key).await?;
+        let flash = (written_bytes(pid)? - before) / run.events as f64;
+        println!(
+            "  {program:<8} p50 {:>5.2} ms   p99 {:>5.2} ms   {flash:>6.0} bytes written to flash an event",
+            run.p50_ms, run.p99_ms
+        );
+        report.insert(
+            program.into(),
+            json!({"events": run.events, "p50_ms": run.p50_ms, "p99_ms": run.p99_ms, "flash_bytes_per_event": flash}),
+        );
+    }
+    Ok(Value::Object(report))
 }
 
 /// The demo day's events through a fresh agent and a fresh server: bytes an event, and events a second into customers.
@@ -126,7 +200,7 @@ async fn day_figures(
         http.capture(&carrier.up().url("http"), &carrier.write_key()?, post, "")
             .await?;
     }
-    let disk = folder_bytes(&carrier.dir.join("store"))?;
+    let disk = settled_bytes(&carrier).await?;
     let before = wire.bytes();
     wire.plug(true);
     let started = Instant::now();
@@ -161,7 +235,7 @@ async fn day_figures(
         wired as f64 / events
     );
     println!(
-        "  on the agent's disk {:>6.1} bytes an event (write-ahead log and tables as they stand)",
+        "  on the agent's disk {:>6.1} bytes an event (once it was quiet for some seconds)",
         disk as f64 / events
     );
     println!(
@@ -180,44 +254,17 @@ async fn day_figures(
     )
 }
 
-fn resident_mib(pid: u32) -> anyhow::Result<f64> {
-    let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
-    let line = status
-        .lines()
-        .find(|line| line.starts_with("VmRSS:"))
-        .context("VmRSS")?;
-    let kib: f64 = line
-        .split_whitespace()
-        .nth(1)
-        .context("a number")?
-        .parse()?;
-    Ok(kib / 1024.0)
-}
-
-/// User and system time of a process. Unit: ms.
-fn cpu_ms(pid: u32) -> anyhow::Result<f64> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
-    let (_, after) = stat.rsplit_once(')').context("stat")?;
-    let ticks: Vec<f64> = after
-        .split_whitespace()
-        .skip(11)
-        .take(2)
-        .map(str::parse)
-        .collect::<Result<_, _>>()?;
-    // Linux counts in hundredths of a second for every program that asks through /proc.
-    Ok(ticks.iter().sum::<f64>() * 10.0)
-}
-
-fn folder_bytes(dir: &Path) -> anyhow::Result<u64> {
-    let mut sum = 0;
-    for entry in fs::read_dir(dir)? {
-        let entry = entry?;
-        let data = entry.metadata()?;
-        sum += if data.is_dir() {
-            folder_bytes(&entry.path())?
-        } else {
-            data.len()
-        };
+/// Bytes of an agent's store once it has been quiet: small chunks are joined, the write-ahead log is in tables.
+async fn settled_bytes(agent: &Agent) -> anyhow::Result<u64> {
+    let store = agent.dir.join("store");
+    let started = Instant::now();
+    let (mut least, mut since) = (folder_bytes(&store)?, Instant::now());
+    while since.elapsed() < backlog::SETTLED_AFTER && started.elapsed() < backlog::SETTLING_MAX {
+        tokio::time::sleep(std::time::Duration::from_millis(250)).await;
+        let now = folder_bytes(&store)?;
+        if now != least {
+            (least, since) = (now, Instant::now());
+        }
     }
-    Ok(sum)
+    Ok(least)
 }

@@ -24,7 +24,7 @@ use trenza_shared::{
     store::{Batch, Direction, Durable, Store, StoreError},
     wire::{
         entry::{CHAIN_START, Entry, SaltRoot},
-        frame::Packer,
+        frame::{LEVEL_QUICK, Packer},
         sync::Lineage,
     },
 };
@@ -38,9 +38,6 @@ pub use recent::{Fingerprint, RECENT_MAX};
 use recent::{Fingerprints, Recent};
 pub use settle::{KNOWN_DAYS, Step, forget, settle};
 use write::Writer;
-
-/// Level of zstd at append: the quickest, since settling packs again.
-const APPEND_LEVEL: i32 = 1;
 
 /// Where a lane ends.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -184,7 +181,7 @@ impl Log {
             state,
             heads,
             told,
-            packer: Packer::new(APPEND_LEVEL),
+            packer: Packer::new(LEVEL_QUICK),
             recent: Recent::default(),
             fingerprints: fingerprints.clone(),
             unsure: false,

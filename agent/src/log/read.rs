@@ -6,7 +6,7 @@ use trenza_shared::{
     wire::{
         Shape,
         entry::{Entry, Open, block_of},
-        frame::{FRAME_BYTES_MAX, FRAME_EVENTS_MAX, Frame, Run, chain_over},
+        frame::{FRAME_BYTES_MAX, FRAME_EVENTS_MAX, Frame, LEVEL_WIRE, Packer, Run, chain_over},
     },
 };
 
@@ -38,7 +38,7 @@ impl Joined {
 
     fn into_frame(mut self) -> Frame {
         if !self.entries.is_empty() {
-            self.frame.run = Run::pack(&self.entries);
+            self.frame.run = Packer::new(LEVEL_WIRE).pack(&self.entries);
         }
         self.frame
     }

@@ -1,6 +1,6 @@
 //! The one writer of the log.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use tokio::sync::watch;
 use trenza_shared::{
@@ -34,6 +34,7 @@ impl Committer for Writer {
     type Item = Work;
     type Done = usize;
     type Error = AppendError;
+    const GATHER: Duration = Duration::from_millis(7);
 
     fn begin(&mut self) {
         // Tried again before the first commit where it fails.

@@ -40,7 +40,7 @@ impl Captured {
             || taking.root_context.is_some_and(|root| !root.is_empty())
             || brackets(text) > EVENT_DEPTH_MAX
             || has_surrogate(text)
-            || memchr::memmem::find(text.as_bytes(), PRIVATE_MEMBER).is_some()
+            || has_private_member(text)
         {
             return None;
         }
@@ -151,12 +151,17 @@ fn brackets(text: &str) -> usize {
         .count()
 }
 
+/// Looks for the one byte first, which texts rarely have.
+fn has_private_member(text: &str) -> bool {
+    memchr::memchr(b'$', text.as_bytes()).is_some()
+        && memchr::memmem::find(text.as_bytes(), PRIVATE_MEMBER).is_some()
+}
+
 /// Whether an escape may be half a surrogate pair, which only building the string can tell.
 fn has_surrogate(text: &str) -> bool {
-    memchr::memmem::find_iter(text.as_bytes(), br"\u").any(|at| {
-        text.as_bytes()
-            .get(at + 2)
-            .is_none_or(|next| matches!(next, b'd' | b'D'))
+    memchr::memchr_iter(b'\\', text.as_bytes()).any(|at| {
+        let rest = text.as_bytes().get(at + 1..).unwrap_or_default();
+        matches!(rest, [b'u', b'd' | b'D', ..])
     })
 }
 

@@ -10,14 +10,18 @@ use crate::id::{AgentId, ChainHash, Epoch, Lane, Seq};
 
 /// Most entries of a frame.
 pub const FRAME_EVENTS_MAX: usize = 1_000;
-/// Most raw bytes of a frame's entries, unless it holds a single one.
-pub const FRAME_BYTES_MAX: usize = 256 * 1024;
+/// Most raw bytes of a frame's entries, unless it holds a single one: a thousand ordinary events, since they pack better together.
+pub const FRAME_BYTES_MAX: usize = 704 * 1024;
 /// Most raw bytes that a frame's run may inflate to: its entries and their packing, or a single largest entry.
 pub const FRAME_RAW_BYTES_MAX: usize = 1024 * 1024;
 /// Most raw bytes that any packed run may inflate to: a full request of capture with its shared context in every event.
 pub const RUN_BYTES_MAX: usize = 64 * 1024 * 1024;
-/// Level of zstd: x6.7 on frames of a thousand.
-const ZSTD_LEVEL: i32 = 3;
+/// Level of zstd for what is packed while somebody waits: as small as level 3 on a day's events (66 bytes each), and quicker.
+pub const LEVEL_QUICK: i32 = 1;
+/// For what goes over a network: 56 bytes each.
+pub const LEVEL_WIRE: i32 = 6;
+/// For what stays: 54 bytes each.
+pub const LEVEL_SMALL: i32 = 9;
 /// Below this, compression costs more than it saves. Unit: bytes.
 const PACK_BYTES_MIN: usize = 200;
 /// What the packing of an entry takes at most beside its own bytes. Unit: bytes.
@@ -29,9 +33,9 @@ const ENTRY_PACKING_BYTES: usize = 11;
 pub struct Run(#[serde(with = "serde_bytes")] pub Vec<u8>);
 
 impl Run {
-    /// Packs entries.
+    /// Packs entries, quickly.
     pub fn pack(entries: &[Entry]) -> Self {
-        Packer::new(ZSTD_LEVEL).pack(entries)
+        Packer::new(LEVEL_QUICK).pack(entries)
     }
 
     /// Raw bytes that it says it holds, packing of the entries included.
@@ -92,7 +96,7 @@ pub struct Packer {
 }
 
 impl Packer {
-    /// `level` is zstd's.
+    /// `level` is zstd's, as [`LEVEL_QUICK`].
     pub fn new(level: i32) -> Self {
         Self {
             compressor: zstd::bulk::Compressor::new(level).ok(),

@@ -21,7 +21,7 @@ pub use server::Server;
 /// How long anything may take before a test calls it hung.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 /// Pause between two looks at a condition.
-const LOOK: Duration = Duration::from_millis(25);
+pub(crate) const LOOK: Duration = Duration::from_millis(25);
 
 /// The folder of the built programs: `TRENZA_BIN_DIR`, else beside this very program.
 ///

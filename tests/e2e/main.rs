@@ -6,4 +6,5 @@ mod damage; // damaged folders, files of other owners
 mod fleet; // enrolment, revocation, restored images
 mod hostile; // bad input on every listener
 mod lan; // neighbours of one venue
-mod power_store; // a power cut at every fsync of the store
+mod power; // power cuts under load
+mod power_store; // a power cut at every fsync of the store // bad input on every listener

@@ -58,9 +58,17 @@ fn append(store: &RocksStore, number: u64) -> anyhow::Result<Durable> {
 fn rows(store: &RocksStore) -> anyhow::Result<u64> {
     let all = store.scan(ALL, Range::ALL, Direction::Forward, usize::MAX)?;
     let again = store.scan(AGAIN, Range::ALL, Direction::Forward, usize::MAX)?;
-    ensure!(all == again, "half a batch: {} and {} rows", all.len(), again.len());
+    ensure!(
+        all == again,
+        "half a batch: {} and {} rows",
+        all.len(),
+        again.len()
+    );
     for (number, (key, value)) in (0..).zip(&all) {
-        ensure!(*key == u64::to_be_bytes(number), "row {number} is missing, later ones are there");
+        ensure!(
+            *key == u64::to_be_bytes(number),
+            "row {number} is missing, later ones are there"
+        );
         ensure!(*value == row(number), "row {number} is another");
     }
     Ok(all.len() as u64)
@@ -108,7 +116,8 @@ fn a_cut_at_any_fsync_of_the_store_loses_nothing_acknowledged() -> anyhow::Resul
             disk.show(image, seed)?;
             let (store, damage) =
                 open_or_quarantine(&path, &[ALL, AGAIN], options()).with_context(at)?;
-            ensure!(damage.is_none(), "{}: {damage:?}", at());
+            // A store that was never made to the end may need a repair: there is nothing in it yet.
+            ensure!(damage.is_none() || promised == 0, "{}: {damage:?}", at());
             let found = rows(&store).with_context(at)?;
             ensure!(
                 found >= promised,
@@ -128,6 +137,10 @@ fn a_cut_at_any_fsync_of_the_store_loses_nothing_acknowledged() -> anyhow::Resul
         images.len(),
         cut * cuts
     );
-    ensure!(images.len() as u64 > appends, "too few sync points: {}", images.len());
+    ensure!(
+        images.len() as u64 > appends,
+        "too few sync points: {}",
+        images.len()
+    );
     Ok(())
 }

@@ -233,9 +233,7 @@ impl Filesystem for Fuse {
         let mut state = self.state();
         let alive = state.alive();
         if alive.is_ok() {
-            state
-                .model
-                .rename((parent.0, name), (newparent.0, newname));
+            state.model.rename((parent.0, name), (newparent.0, newname));
         }
         empty(reply, alive);
     }

@@ -416,7 +416,10 @@ mod tests {
                 Some(_) => torn += 1,
             }
         }
-        assert!(there > 20 && absent > 20 && torn > 20, "{there} {absent} {torn}");
+        assert!(
+            there > 20 && absent > 20 && torn > 20,
+            "{there} {absent} {torn}"
+        );
     }
 
     #[test]
@@ -424,7 +427,8 @@ mod tests {
         let mut model = Model::default();
         let ino = file(&mut model, "a", b"1");
         model.sync_file(ino);
-        let named = (0..99).filter(|seed| model.after_cut(*seed).find(ROOT, "a".as_ref()).is_some());
+        let named =
+            (0..99).filter(|seed| model.after_cut(*seed).find(ROOT, "a".as_ref()).is_some());
         assert!((10..90).contains(&named.count()));
     }
 

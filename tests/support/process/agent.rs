@@ -19,6 +19,8 @@ pub struct Agent {
     pub dir: PathBuf,
     /// Settings by environment; after the first start the ports stay the same.
     pub env: BTreeMap<String, String>,
+    /// Where it writes what it says.
+    pub log: PathBuf,
     /// The program, when it runs.
     pub running: Option<Running>,
 }
@@ -34,12 +36,7 @@ impl Agent {
     /// # Errors
     /// It did not get ready.
     pub fn start(&mut self) -> anyhow::Result<()> {
-        let running = Running::start(
-            &bin("trenza-agent")?,
-            &self.config(),
-            &self.env,
-            &self.dir.join("agent.log"),
-        )?;
+        let running = Running::start(&bin("trenza-agent")?, &self.config(), &self.env, &self.log)?;
         for (key, name) in [("HTTP", "http"), ("OPS", "ops")] {
             let url = running.url(name);
             let (_, addr) = url

@@ -21,6 +21,8 @@ pub struct Server {
     pub init: Value,
     /// Settings by environment; after the first start the ports stay the same.
     pub env: BTreeMap<String, String>,
+    /// Where it writes what it says.
+    pub log: PathBuf,
     /// The program, when it runs.
     pub running: Option<Running>,
 }
@@ -52,6 +54,7 @@ impl Server {
         }
         Ok(Self {
             dir: dir.to_owned(),
+            log: dir.join("server.log"),
             init,
             env,
             running: None,
@@ -68,12 +71,7 @@ impl Server {
     /// # Errors
     /// It did not get ready.
     pub fn start(&mut self) -> anyhow::Result<()> {
-        let running = Running::start(
-            &bin("trenza-server")?,
-            &self.config(),
-            &self.env,
-            &self.dir.join("server.log"),
-        )?;
+        let running = Running::start(&bin("trenza-server")?, &self.config(), &self.env, &self.log)?;
         for (key, name) in [
             ("HTTPS", "https"),
             ("HTTP", "http"),
@@ -231,6 +229,7 @@ impl Server {
             .map(|name| (format!("TRENZA_LISTEN__{name}"), "127.0.0.1:0".to_owned()));
         Ok(Agent {
             dir: dir.to_owned(),
+            log: dir.join("agent.log"),
             env: env.into(),
             running: None,
         })

@@ -8,6 +8,7 @@ mod failure;
 mod ladder;
 mod open;
 mod options;
+mod torn;
 pub mod wal;
 
 pub use aside::{Kept, Kind, kept, move_aside};

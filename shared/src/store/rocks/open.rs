@@ -20,6 +20,7 @@ use super::{
     super::{Direction, Entry, Range, Space, StoreError, View},
     RocksOptions, aside,
     failure::understand,
+    torn,
 };
 
 /// Scans longer than this do not push other blocks out of the cache. Unit: entries.
@@ -46,7 +47,7 @@ impl Open {
             doing: "open",
             detail: format!("{}: {error}", path.display()),
         };
-        fs::create_dir_all(path).map_err(io)?;
+        torn::create_folder(path).map_err(io)?;
         let exists = path.join("CURRENT").exists();
         if !exists && let Some(stray) = aside::table_or_manifest(path).map_err(io)? {
             // RocksDB would take the folder for a new one and delete what it does not know.
@@ -55,8 +56,11 @@ impl Open {
                 detail: format!("CURRENT is missing beside {stray}"),
             });
         }
+        let linked = !exists || torn::trim(path).map_err(io)?;
         let cache = Cache::new_lru_cache(options.cache_bytes);
-        let database = options.database(&cache);
+        let database = options
+            .opening(&cache, linked)
+            .map_err(|error| understand(path, "*", "open", &error))?;
         let db = options
             .families(path, &database, &cache, spaces, exists)
             .and_then(|families| DB::open_cf_descriptors(&database, path, families))

@@ -74,6 +74,13 @@ impl Default for RocksOptions {
     }
 }
 
+/// Each write-ahead log says how the one before it ended. Without it a power loss that takes the unsynced end of one log and
+/// leaves the beginning of the next would show later batches without earlier ones. Not for a folder without any log, as a
+/// repair leaves it: RocksDB would take them for lost.
+pub(super) fn with_linked_logs(mut options: Options) -> Result<Options, rocksdb::Error> {
+    options.get_options_from_string("track_and_verify_wals=true")
+}
+
 impl RocksOptions {
     /// Options of the database, and of families nobody declared.
     pub(super) fn database(&self, cache: &Cache) -> Options {

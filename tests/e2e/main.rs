@@ -7,4 +7,4 @@ mod fleet; // enrolment, revocation, restored images
 mod hostile; // bad input on every listener
 mod lan; // neighbours of one venue
 mod power; // power cuts under load
-mod power_store; // a power cut at every fsync of the store // bad input on every listener
+mod power_store; // a power cut at every fsync of the store

@@ -3,6 +3,7 @@
 //! Owns the order: settings, store, ports, ready line; then sending; SIGTERM drains. Always starts: a damaged store is moved
 //! aside, an absent server is waited for, an expired certificate or a wrong clock stops nothing.
 
+mod mend;
 mod start;
 
 use std::{path::Path, sync::Arc, time::Duration};
@@ -11,7 +12,7 @@ use serde::Serialize;
 use tokio::{
     sync::{Notify, watch},
     task::{JoinHandle, spawn_blocking},
-    time::{sleep, timeout},
+    time::timeout,
 };
 use trenza_shared::{
     clock::{Clock, boot_id},
@@ -21,7 +22,8 @@ use trenza_shared::{
         serve::{Limits, ListenError, Listener, serve},
         tls::TlsTime,
     },
-    store::{Batch, Durable, RocksStore, Space, Store, StoreError, rocks::RocksOptions},
+    probe::WriteProbe,
+    store::{Batch, RocksStore, Space, Store, StoreError, rocks::RocksOptions},
 };
 
 use start::Marker;
@@ -31,7 +33,7 @@ use crate::{
     http, lan,
     link::{self, LinkCell},
     merge::Today,
-    reserve::Reserve,
+    room::RoomCell,
     salvage::Salvager,
     settle,
     state::{App, Parts, random, random_unit},
@@ -40,14 +42,6 @@ use crate::{
     tables::{KNOWN, LOG, STATE},
 };
 
-/// How often the store is asked whether it works.
-const MEND_EVERY: Duration = Duration::from_secs(10);
-/// Shortest pause after a store that could not be opened again.
-const MEND_PAUSE: Duration = Duration::from_secs(2);
-/// How often the free space is looked at.
-const GAUGES_EVERY: Duration = Duration::from_secs(5);
-/// Longest that the readiness probe waits for its fsync.
-const PROBE_MAX: Duration = Duration::from_secs(5);
 /// How long requests in flight may take at the stop; the log's thread has the rest of the 10 s.
 const DRAIN_MAX: Duration = Duration::from_secs(7);
 /// Longest wait for the log's thread at the stop.
@@ -163,6 +157,7 @@ impl Started {
             log: log.clone(),
             link: link.clone(),
             lan: lan.as_ref().map(|starting| starting.lan.clone()),
+            room: Arc::new(RoomCell::new(config.store.room())),
             send_now: Arc::default(),
             mend: Arc::new(Notify::new()),
             salvage: Arc::default(),
@@ -213,7 +208,12 @@ impl Started {
             tokio::spawn(serve(http, http::routes(&app), stopped(stopping.clone()))),
             tokio::spawn(serve(ops, ops_routes(&app), stopped(stopping.clone()))),
             tokio::spawn(sender.run(stopping.clone())),
-            tokio::spawn(mend(app.clone(), rocks.clone(), marker, stopping.clone())),
+            tokio::spawn(mend::run(
+                app.clone(),
+                rocks.clone(),
+                marker,
+                stopping.clone(),
+            )),
             tokio::spawn(gauges(app.clone(), stopping.clone())),
             tokio::spawn(salvager(&app, &rocks).run(move || clock.wall_ms(), stopping.clone())),
             tokio::spawn(settle::run(app.clone(), rocks.clone(), stopping.clone())),
@@ -268,88 +268,30 @@ fn around(app: &App, marker: Arc<Marker>) -> Around {
         instance: InstanceId(random()),
         random: random_unit,
         disk_free: Arc::new(move || status::disk_free_bytes(&dir)),
+        room: app.room.clone(),
         next_epoch: Arc::new(move |used| Ok((marker.next(used), random()))),
         wake: app.send_now.clone(),
     }
 }
 
 fn ops_routes(app: &App) -> axum::Router {
-    let app = app.clone();
+    let (app, probe) = (app.clone(), WriteProbe::default());
     ops_router(app.metrics.clone(), move || {
-        let app = app.clone();
+        let (app, probe) = (app.clone(), probe.clone());
         async move {
-            timeout(PROBE_MAX, probe(&app))
-                .await
-                .unwrap_or_else(|_| Err("a write did not reach the disk in time".into()))
+            if let Some(problem) = app.room.now().problem() {
+                app.mend.notify_one();
+                return Err(problem);
+            }
+            let mut batch = Batch::new();
+            batch.put(PROBE, *b"probe", app.clock.wall_ms().to_be_bytes());
+            let written = probe.ask(app.store.clone(), batch).await;
+            if written.is_err() {
+                app.mend.notify_one();
+            }
+            written
         }
     })
-}
-
-/// Writes a row and syncs it: only that proves that visits can be taken in.
-async fn probe(app: &App) -> Result<(), String> {
-    let (store, now_ms) = (app.store.clone(), app.clock.wall_ms());
-    let written = spawn_blocking(move || {
-        let mut batch = Batch::new();
-        batch.put(PROBE, *b"probe", now_ms.to_be_bytes());
-        store.commit(batch, Durable::Yes)
-    });
-    written
-        .await
-        .map_err(|error| error.to_string())?
-        .map_err(|error| error.to_string())
-}
-
-/// Opens the store again after an error of the disk, and goes on with an empty one where it is damaged.
-async fn mend(
-    app: App,
-    rocks: Arc<RocksStore>,
-    marker: Arc<Marker>,
-    mut stop: watch::Receiver<bool>,
-) {
-    app.mend.notify_one();
-    loop {
-        tokio::select! {
-            _ = stop.wait_for(|stop| *stop) => return,
-            () = app.mend.notified() => {}
-            () = sleep(MEND_EVERY) => {}
-        }
-        let (rocks, reserve, dir) = (rocks.clone(), Reserve::in_folder(&app.dir), app.dir.clone());
-        let mended = spawn_blocking(move || match rocks.health() {
-            Ok(()) => {
-                reserve.keep(status::disk_free_bytes(&dir));
-                None
-            }
-            Err(error) => {
-                if matches!(error, StoreError::Full { .. }) && reserve.release() {
-                    tracing::warn!(
-                        "the disk is full: the reserve was given back so that visits and acknowledgements still find room"
-                    );
-                }
-                let again = start::mend(&rocks, &error);
-                Some((error, again))
-            }
-        });
-        match mended.await {
-            Ok(Some((error, Ok(None)))) => {
-                tracing::warn!(error = %error, "the store had failed and was opened again")
-            }
-            Ok(Some((error, Ok(Some(aside))))) => {
-                tracing::error!(error = %error, store.aside = %aside.display(), "the store was damaged and moved aside; going on empty in a new epoch");
-                start::renew(&app, &marker).await;
-            }
-            Ok(Some((error, Err(again)))) => {
-                tracing::error!(error = %error, error.again = %again, "the store failed and cannot be opened again yet");
-                tokio::select! {
-                    _ = stop.wait_for(|stop| *stop) => return,
-                    () = sleep(MEND_PAUSE) => {}
-                }
-            }
-            Ok(None) => {}
-            Err(error) => {
-                tracing::error!(error = %error, "looking after the store ended with a panic")
-            }
-        }
-    }
 }
 
 /// Who brings back what was in damaged stores.
@@ -384,7 +326,6 @@ async fn gauges(app: App, mut stop: watch::Receiver<bool>) {
             _ = stop.wait_for(|stop| *stop) => return,
             Ok(()) = heads_change.changed() => {}
             Ok(()) = link_change.changed() => {}
-            () = sleep(GAUGES_EVERY) => metrics::gauge!("trenza_agent_disk_free_bytes").set(status::disk_free_bytes(&app.dir) as f64),
         }
     }
 }

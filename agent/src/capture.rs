@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// When a client may come back after a full disk. Unit: seconds.
-const FULL_RETRY_S: u32 = 30;
+const FULL_RETRY_S: u32 = 5;
 /// When a client may come back while the store is opened again. Unit: seconds.
 const CLOSED_RETRY_S: u32 = 5;
 /// When a client may come back after a burst. Unit: seconds.
@@ -42,35 +42,11 @@ impl Collector for App {
     }
 
     async fn store(&self, taken: Taken) -> Result<Stored, CannotStore> {
-        let produced = taken.events.len() + taken.rejected.len();
-        let entries = entries(self, taken);
-        metrics::counter!("trenza_agent_produced_total").increment(produced as u64);
-        match self
-            .log
-            .append(Append {
-                lane: Lane::Visits,
-                entries,
-            })
-            .await
-        {
-            Ok(duplicates) => {
-                metrics::counter!("trenza_agent_duplicates_total").increment(duplicates as u64);
-                metrics::counter!("trenza_agent_stored_total")
-                    .increment((produced - duplicates.min(produced)) as u64);
-                Ok(Stored {
-                    duplicates,
-                    resolved: None,
-                })
-            }
-            Err(error) => {
-                // Not lost: the client is told to send them again.
-                metrics::counter!("trenza_agent_dropped_total").increment(produced as u64);
-                // The store's own trouble is told once, where it is mended: a line for each request would fill a full disk.
-                tracing::debug!(error = %error, events = produced, "a request could not be stored; its client was told to come back");
-                self.mend.notify_one();
-                Err(cannot_store(&error))
-            }
-        }
+        let duplicates = take_in(self, Lane::Visits, entries(self, taken)).await?;
+        Ok(Stored {
+            duplicates,
+            resolved: None,
+        })
     }
 
     fn now_ms(&self) -> i64 {
@@ -80,6 +56,40 @@ impl Collector for App {
     fn fresh_message_id(&self) -> String {
         state::random_uuid()
     }
+}
+
+/// Appends to the log and counts what became of it: produced = stored + duplicates + dropped. Gives how many were there already.
+///
+/// # Errors
+/// Nothing was stored, and nothing is lost: the client is told to send all of it again.
+pub async fn take_in(app: &App, lane: Lane, entries: Vec<NewEntry>) -> Result<usize, CannotStore> {
+    let produced = entries.len() as u64;
+    let bytes: usize = entries.iter().map(|new| new.entry.bytes()).sum();
+    metrics::counter!("trenza_agent_produced_total").increment(produced);
+    let appended = match app.room.admit(bytes as u64) {
+        Ok(()) => app
+            .log
+            .append(Append { lane, entries })
+            .await
+            .map_err(|error| {
+                // The store's own trouble is told once, where it is mended: a line for each request would fill a full disk.
+                tracing::debug!(error = %error, events = produced, "a request could not be stored; its client was told to come back");
+                app.mend.notify_one();
+                cannot_store(&error)
+            }),
+        Err(_) => Err(CannotStore::Full {
+            retry_after_s: FULL_RETRY_S,
+        }),
+    };
+    match &appended {
+        Ok(duplicates) => {
+            let duplicates = (*duplicates as u64).min(produced);
+            metrics::counter!("trenza_agent_duplicates_total").increment(duplicates);
+            metrics::counter!("trenza_agent_stored_total").increment(produced - duplicates);
+        }
+        Err(_) => metrics::counter!("trenza_agent_dropped_total").increment(produced),
+    }
+    appended
 }
 
 /// Events in the client's order, then what was refused.

@@ -18,6 +18,8 @@ use trenza_shared::{
 
 pub use lan::{LAN_PEERS_MAX, LanSection};
 
+use crate::room::Limits;
+
 /// Names of the files of an enrolment, beside `agent.toml`.
 pub mod files {
     /// The device's private key (PEM, mode 0600).
@@ -42,6 +44,9 @@ pub mod files {
 
 /// Most topics and reasons on the kiosk: more do not fit a screen.
 pub const CHIPS_MAX: usize = 12;
+
+/// Smallest quota of the store: its own files need some room before any event. Unit: bytes.
+pub const QUOTA_BYTES_MIN: u64 = 16 * 1024 * 1024;
 
 /// All settings.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -146,6 +151,21 @@ pub struct StoreSection {
     pub cache_bytes: usize,
     /// New rows of one table in memory. Unit: bytes.
     pub write_buffer_bytes: usize,
+    /// Most that the store may take of the disk. Unit: bytes.
+    pub quota_bytes: u64,
+    /// Free space, the reserve of 32 MiB counted in, below which no further events are taken in: once the reserve was needed, it
+    /// is for acknowledgements and deletions. Unit: bytes.
+    pub free_bytes_min: u64,
+}
+
+impl StoreSection {
+    /// What may be used of the disk.
+    pub fn room(&self) -> Limits {
+        Limits {
+            quota_bytes: self.quota_bytes,
+            free_bytes_min: self.free_bytes_min,
+        }
+    }
 }
 
 impl Default for StoreSection {
@@ -154,6 +174,8 @@ impl Default for StoreSection {
             dir: "store".into(),
             cache_bytes: 8 * 1024 * 1024,
             write_buffer_bytes: 4 * 1024 * 1024,
+            quota_bytes: 4 * 1024 * 1024 * 1024,
+            free_bytes_min: 40 * 1024 * 1024,
         }
     }
 }
@@ -315,6 +337,12 @@ impl Config {
             return bad(
                 "agent.country",
                 "must be two letters (ISO 3166-1), such as ES".into(),
+            );
+        }
+        if self.store.quota_bytes < QUOTA_BYTES_MIN {
+            return bad(
+                "store.quota_bytes",
+                format!("must be at least {QUOTA_BYTES_MIN}: the store's own files need that much"),
             );
         }
         for (key, waits) in [

@@ -5,7 +5,7 @@
 
 pub mod app; // how it starts and stops
 pub mod capture; // what becomes of a captured request
-pub mod cli;
+pub mod cli; // the commands
 pub mod config; // agent.toml
 pub mod doctor; // checks, changing nothing
 pub mod enrol; // key and certificate of a new device
@@ -16,10 +16,11 @@ pub mod link; // what is known of the server
 pub mod log; // append-only, chained: 200 is answered after it
 pub mod merge; // the local log, folded for the staff's pages
 pub mod reserve; // space kept for a full disk
+pub mod room; // how much room there is for visits
 pub mod salvage; // what was in a damaged store comes back
 pub mod settle; // the log in the background: full frames, late retries
 pub mod state; // the one App
 pub mod status; // how it stands, in figures
 pub mod sync; // what goes to the server, and when
-pub mod tables;
-pub mod time; // what time it is, as far as is known // every stored table // the commands
+pub mod tables; // every stored table
+pub mod time; // what time it is, as far as is known

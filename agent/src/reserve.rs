@@ -41,6 +41,11 @@ impl Reserve {
         }
     }
 
+    /// Size of the file; 0 where there is none. Unit: bytes.
+    pub fn bytes(&self) -> u64 {
+        fs::metadata(&self.0).map_or(0, |file| file.len())
+    }
+
     /// Gives the space back; true when there was some.
     pub fn release(&self) -> bool {
         fs::remove_file(&self.0).is_ok()
@@ -58,6 +63,8 @@ mod tests {
         reserve.keep(RESERVE_BYTES);
         assert!(!reserve.release(), "too little was free");
         reserve.keep(RESERVE_BYTES * 10);
+        assert_eq!(reserve.bytes(), RESERVE_BYTES);
         assert!(reserve.release() && !reserve.release());
+        assert_eq!(reserve.bytes(), 0);
     }
 }

@@ -13,8 +13,8 @@ use trenza_shared::{
 };
 
 use crate::{
-    config::Config, lan::Lan, link::LinkCell, log::Log, merge::Today, salvage::Salvage,
-    time::KnownTime,
+    config::Config, lan::Lan, link::LinkCell, log::Log, merge::Today, room::RoomCell,
+    salvage::Salvage, time::KnownTime,
 };
 
 /// A handle to the running agent; clones share it.
@@ -39,6 +39,8 @@ pub struct Parts {
     pub link: Arc<LinkCell>,
     /// The venue's other agents; none when the settings do not ask for them.
     pub lan: Option<Arc<Lan>>,
+    /// How much room there is for visits.
+    pub room: Arc<RoomCell>,
     /// The day, folded.
     pub today: Today,
     /// Makes sync try at once.

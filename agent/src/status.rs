@@ -15,6 +15,7 @@ use crate::{
     lan::members::Neighbour,
     link::{self, have},
     log::{self, Heads},
+    room::Room,
     salvage::Progress,
     state::App,
     time::KnownTime,
@@ -39,6 +40,15 @@ pub struct Status {
     pub clock_offset_ms: Option<i64>,
     /// Free space where the log lives. Unit: bytes.
     pub disk_free_bytes: u64,
+    /// How it stands with room for visits.
+    #[serde(default)]
+    pub room: Room,
+    /// Size of the store's files. Unit: bytes.
+    #[serde(default)]
+    pub store_bytes: u64,
+    /// Why no visits can be taken in; empty when they can.
+    #[serde(default)]
+    pub room_problem: String,
     /// "up" when the server answered last time, else "down".
     pub server: String,
     /// The server refuses this agent: it was revoked, or is not known there. Capture goes on.
@@ -71,6 +81,21 @@ pub struct Figures {
     pub oldest_ms: Option<i64>,
 }
 
+/// Sums the lanes up, all but the age of the oldest event.
+fn counted(heads: &Heads, told: &[LaneHave]) -> Figures {
+    let mut sums = Figures {
+        waiting: link::waiting(heads, told),
+        ..Figures::default()
+    };
+    for ((epoch, lane), head) in heads.iter().filter(|((_, lane), _)| lane.has_events()) {
+        let missing = have(told, *epoch, *lane).missing(1, head.seq);
+        let count: u64 = missing.iter().map(|run| run.end() - run.start() + 1).sum();
+        sums.head += head.seq;
+        sums.acked += head.seq - count;
+    }
+    sums
+}
+
 /// Sums the lanes up.
 ///
 /// # Errors
@@ -81,15 +106,9 @@ pub fn figures(
     told: &[LaneHave],
     time: KnownTime,
 ) -> Result<Figures, StoreError> {
-    let mut sums = Figures {
-        waiting: link::waiting(heads, told),
-        ..Figures::default()
-    };
+    let mut sums = counted(heads, told);
     for ((epoch, lane), head) in heads.iter().filter(|((_, lane), _)| lane.has_events()) {
         let missing = have(told, *epoch, *lane).missing(1, head.seq);
-        let count: u64 = missing.iter().map(|run| run.end() - run.start() + 1).sum();
-        sums.head += head.seq;
-        sums.acked += head.seq - count;
         if let Some(oldest) = missing.first() {
             let open = log::open_at(view, *epoch, *lane, *oldest.start())?;
             let at_ms = open.map(|open| time.taken_ms(&open));
@@ -102,11 +121,22 @@ pub fn figures(
 /// How a running agent stands. Reads the disk: call it where blocking is allowed.
 ///
 /// # Errors
-/// The store cannot be read.
+/// The store cannot be read, though the disk is well. On a failed disk only the age of the oldest event is missing: a status is
+/// never needed more.
 pub fn of(app: &App) -> Result<Status, StoreError> {
-    let (link, lan) = (app.link.now(), app.lan.as_ref());
-    let sums = figures(&*app.store, &app.log.ends(), &link.told.lanes, app.time())?;
+    let (link, seen, lan) = (app.link.now(), app.room.now(), app.lan.as_ref());
+    let heads = app.log.ends();
+    let sums = match figures(&*app.store, &heads, &link.told.lanes, app.time()) {
+        Err(error) if error.may_pass() => {
+            tracing::debug!(error = %error, "the status goes without the age of the oldest event");
+            counted(&heads, &link.told.lanes)
+        }
+        figures => figures?,
+    };
     Ok(Status {
+        room: seen.room,
+        store_bytes: seen.facts.used_bytes,
+        room_problem: seen.problem().unwrap_or_default(),
         agent: app.log.agent(),
         epoch: app.log.epoch(),
         head_seq: sums.head,

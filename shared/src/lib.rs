@@ -26,6 +26,8 @@ pub mod metrics; // counters and the ops routes
 #[cfg(feature = "net")]
 pub mod net; // TLS, listeners, errors, client
 #[cfg(feature = "runtime")]
+pub mod probe; // whether a write reaches the disk
+#[cfg(feature = "runtime")]
 pub mod settings; // a TOML file, overridden by the environment
 #[cfg(feature = "runtime")]
 pub mod telemetry; // logs // the HTTP surface that clients capture through

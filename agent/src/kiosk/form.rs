@@ -3,8 +3,7 @@
 use trenza_shared::id::to_hex;
 
 use crate::{
-    capture::{Draft, entry_of_staff},
-    log::Append,
+    capture::{Draft, entry_of_staff, take_in},
     state::{App, random_uuid},
 };
 
@@ -37,16 +36,11 @@ pub async fn save(app: &App, visit: &str, drafts: Vec<Draft>) -> bool {
     if saved.iter().any(|known| known == visit) {
         return true;
     }
-    let count = drafts.len() as u64;
     let Some((lane, entries)) = entry_of_staff(app, drafts) else {
         return false;
     };
-    metrics::counter!("trenza_agent_produced_total").increment(count);
-    match app.log.append(Append { lane, entries }).await {
-        Ok(duplicates) => {
-            metrics::counter!("trenza_agent_duplicates_total").increment(duplicates as u64);
-            metrics::counter!("trenza_agent_stored_total")
-                .increment(count - (duplicates as u64).min(count));
+    match take_in(app, lane, entries).await {
+        Ok(_) => {
             if saved.len() == SAVED_MAX {
                 saved.pop_front();
             }
@@ -54,9 +48,7 @@ pub async fn save(app: &App, visit: &str, drafts: Vec<Draft>) -> bool {
             true
         }
         Err(error) => {
-            metrics::counter!("trenza_agent_dropped_total").increment(count);
             tracing::error!(error = %error, "a visit could not be saved; its form stays on the screen");
-            app.mend.notify_one();
             false
         }
     }

@@ -23,7 +23,7 @@ use axum::{
 };
 use trenza_shared::net::{error::HttpError, extract::Path};
 
-use crate::{link, state::App};
+use crate::{link, room::Room, state::App};
 use words::Words;
 
 /// No page loads anything from elsewhere, runs inline code, or is framed.
@@ -124,6 +124,8 @@ pub struct Frame {
     pub up: bool,
     /// The footer's line.
     pub line: String,
+    /// No visit can be taken in: the disk is full or fails.
+    pub trouble: Option<&'static str>,
     /// Somebody types here: wiped when nobody does any more.
     pub wipes: bool,
 }
@@ -145,6 +147,11 @@ impl Frame {
             icon: statics::url("icon.svg"),
             up: link.up,
             line: w.line(link.up, waiting, &since),
+            trouble: match app.room.now().room {
+                Room::Plenty | Room::Short => None,
+                Room::Full => Some(w.disk_full),
+                Room::Failed => Some(w.disk_failed),
+            },
             wipes: false,
         }
     }

@@ -59,6 +59,7 @@ fn stand() -> Stand {
         store: disk.clone(),
         log,
         link: Arc::new(LinkCell::open(disk.clone(), NOW).unwrap()),
+        room: Arc::new(crate::room::RoomCell::new(config.store.room())),
         send_now: Arc::default(),
         salvage: Arc::default(),
         mend: Arc::default(),

@@ -32,6 +32,7 @@ use crate::{
     config::SyncSection,
     link::{self, LinkCell},
     log::{self, Heads, Log, marks},
+    room::{Room, RoomCell},
     tables::{STATE, ServerRow},
     time::KnownTime,
 };
@@ -64,6 +65,8 @@ pub struct Around {
     pub random: fn() -> f64,
     /// Free space where the log lives. Unit: bytes.
     pub disk_free: Arc<dyn Fn() -> u64 + Send + Sync>,
+    /// How much room there is for visits.
+    pub room: Arc<RoomCell>,
     /// Takes an epoch after the given one, durably, so that it is never taken again; and a new salt root.
     pub next_epoch: NextEpoch,
     /// Told to try at once.
@@ -367,25 +370,32 @@ impl Sender {
 
     /// Deletes what the server archived long enough ago, a bounded part of it. `now_ms` is the server's.
     async fn tidy(&mut self, now_ms: i64) -> Result<(), TalkError> {
-        let retention_ms = i64::try_from(self.limits.retention_hours)
-            .unwrap_or(i64::MAX)
-            .saturating_mul(HOUR_MS);
+        // Retention yields to visits: where room is short, what is archived goes at once.
+        let retention_ms = if self.around.room.now().room == Room::Plenty {
+            let hours = i64::try_from(self.limits.retention_hours);
+            Some(hours.unwrap_or(i64::MAX).saturating_mul(HOUR_MS))
+        } else {
+            None
+        };
         let (store, told, heads) = (
             self.log.store().clone(),
             self.link.now().told,
             self.log.ends(),
         );
-        blocking(move || tidy(&*store, &told, &heads, now_ms, retention_ms)).await
+        let pruned = blocking(move || tidy(&*store, &told, &heads, now_ms, retention_ms)).await?;
+        self.around.room.pruned(pruned);
+        Ok(())
     }
 }
 
+/// Gives how many chunks it deleted; without a retention, all that may go.
 fn tidy(
     store: &dyn Store,
     told: &ServerRow,
     heads: &Heads,
     now_ms: i64,
-    retention_ms: i64,
-) -> Result<(), StoreError> {
+    retention_ms: Option<i64>,
+) -> Result<usize, StoreError> {
     let state = STATE.get(store, &())?.unwrap_or_default();
     // Of a lane that was left, what follows its branch was appended again; what precedes it may still be asked for.
     let left = state.left.iter().map(|(epoch, lane)| {
@@ -401,17 +411,27 @@ fn tidy(
     let left: Vec<_> = left.collect();
     let ends = heads.iter().map(|(lane, head)| (*lane, head.seq));
     let ends = ends.chain(left.iter().map(|(lane, _)| (*lane, Seq::MAX)));
-    let old = marks::mark(store, ends.collect(), now_ms, retention_ms)?;
+    let old = match retention_ms {
+        Some(retention_ms) => Some(marks::mark(store, ends.collect(), now_ms, retention_ms)?),
+        None => None,
+    };
     let archived = told.lanes.iter();
     let archived = archived.map(|have| ((have.epoch, have.lane), have.archived));
-    let mut steps = 0;
+    let (mut steps, mut deleted) = (0, 0);
     for ((epoch, lane), archived) in archived.chain(left) {
-        let until = old.get(&(epoch, lane)).map_or(0, |old| archived.min(*old));
-        while steps < PRUNE_STEPS_MAX && log::prune(store, epoch, lane, until)? > 0 {
+        let until = old.as_ref().map_or(archived, |old| {
+            old.get(&(epoch, lane)).map_or(0, |old| archived.min(*old))
+        });
+        while steps < PRUNE_STEPS_MAX {
+            let gone = log::prune(store, epoch, lane, until)?;
+            if gone == 0 {
+                break;
+            }
             steps += 1;
+            deleted += gone;
         }
     }
-    Ok(())
+    Ok(deleted)
 }
 
 /// Runs what reads or writes the disk away from the threads that serve; where there is but one thread, on it.

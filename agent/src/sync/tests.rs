@@ -154,6 +154,7 @@ impl World {
             instance: InstanceId(random()),
             random: || 0.5,
             disk_free: Arc::new(|| 1 << 30),
+            room: Arc::new(RoomCell::new(crate::config::StoreSection::default().room())),
             next_epoch: Arc::new(move |used| {
                 let mut last = epochs.lock().unwrap();
                 *last = used.max(*last) + 1;

@@ -74,14 +74,20 @@ impl Default for RocksOptions {
     }
 }
 
-/// Each write-ahead log says how the one before it ended. Without it a power loss that takes the unsynced end of one log and
-/// leaves the beginning of the next would show later batches without earlier ones. Not for a folder without any log, as a
-/// repair leaves it: RocksDB would take them for lost.
-pub(super) fn with_linked_logs(mut options: Options) -> Result<Options, rocksdb::Error> {
-    options.get_options_from_string("track_and_verify_wals=true")
-}
-
 impl RocksOptions {
+    /// Options to open a folder for writing.
+    ///
+    /// `linked`: each write-ahead log says how the one before it ended. Without it a power loss that takes the unsynced end of
+    /// one log and leaves the beginning of the next would show later batches without earlier ones. Not for a folder without
+    /// any log, as a repair leaves it: RocksDB would take them for lost.
+    pub(super) fn opening(&self, cache: &Cache, linked: bool) -> Result<Options, rocksdb::Error> {
+        let mut options = self.database(cache);
+        if linked {
+            return options.get_options_from_string("track_and_verify_wals=true");
+        }
+        Ok(options)
+    }
+
     /// Options of the database, and of families nobody declared.
     pub(super) fn database(&self, cache: &Cache) -> Options {
         let mut options = self.family(cache, DEFAULT_FAMILY);

@@ -1,0 +1,237 @@
+//! Room for visits: how full the disk and the store's quota are, what yields first, and what is said of it.
+//!
+//! Owns the judgement and its last result. Measuring and mending are `app`'s; deleting is `sync`'s, refusing is `capture`'s.
+
+use std::{
+    fs, io,
+    path::Path,
+    sync::atomic::{AtomicU64, AtomicUsize, Ordering},
+};
+
+use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
+use trenza_shared::store::StoreError;
+
+/// Share of the quota from which on archived events go before their retention ends. Unit: percent.
+const SHORT_PERCENT: u64 = 90;
+/// So many times the floor free, and archived events still stay for their retention.
+const SHORT_FLOORS: u64 = 2;
+
+/// What was measured.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Facts {
+    /// Size of the store's files. Unit: bytes.
+    pub used_bytes: u64,
+    /// Free space of the disk, the reserve too as long as it is kept. Unit: bytes.
+    pub free_bytes: u64,
+    /// The store's first failure since it was opened.
+    pub failure: Option<StoreError>,
+}
+
+/// What may be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Most that the store's files may have. Unit: bytes.
+    pub quota_bytes: u64,
+    /// Space that is left for acknowledgements and deletions. Unit: bytes.
+    pub free_bytes_min: u64,
+}
+
+/// How it stands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Room {
+    /// Nothing to do.
+    #[default]
+    Plenty,
+    /// Archived events go before their retention ends.
+    Short,
+    /// Further events are refused; what is there is sent, acknowledged and deleted.
+    Full,
+    /// The disk fails; the store is opened again and again.
+    Failed,
+}
+
+/// Judges the facts.
+pub fn judge(facts: &Facts, limits: &Limits) -> Room {
+    let floor = limits.free_bytes_min;
+    let short = limits.quota_bytes / 100 * SHORT_PERCENT;
+    match &facts.failure {
+        Some(StoreError::Full { .. }) => Room::Full,
+        Some(_) => Room::Failed,
+        None if facts.free_bytes < floor || facts.used_bytes >= limits.quota_bytes => Room::Full,
+        None if facts.free_bytes < floor * SHORT_FLOORS || facts.used_bytes >= short => Room::Short,
+        None => Room::Plenty,
+    }
+}
+
+/// The last judgement, with its facts.
+#[derive(Clone, Debug, Default)]
+pub struct Seen {
+    /// How it stands.
+    pub room: Room,
+    /// What was measured.
+    pub facts: Facts,
+}
+
+impl Seen {
+    /// Why visits cannot be taken in, for people and programs; none when they can.
+    pub fn problem(&self) -> Option<String> {
+        match (self.room, &self.facts.failure) {
+            (Room::Plenty | Room::Short, _) => None,
+            (_, Some(error)) => Some(error.to_string()),
+            (_, None) => Some(format!(
+                "the disk is full: {} MiB free, the store has {} MiB; free some space or raise store.quota_bytes, it goes on by itself",
+                self.facts.free_bytes >> 20,
+                self.facts.used_bytes >> 20
+            )),
+        }
+    }
+}
+
+/// Room as the agent knows it, between two looks too.
+#[derive(Debug)]
+pub struct RoomCell {
+    limits: Limits,
+    seen: watch::Sender<Seen>,
+    /// Appended since the last look. Unit: bytes.
+    since: AtomicU64,
+    /// Deleted since the store was packed last. Unit: chunks.
+    pruned: AtomicUsize,
+}
+
+impl RoomCell {
+    /// Nothing was measured yet: there counts as plenty.
+    pub fn new(limits: Limits) -> Self {
+        Self {
+            limits,
+            seen: watch::channel(Seen::default()).0,
+            since: AtomicU64::new(0),
+            pruned: AtomicUsize::new(0),
+        }
+    }
+
+    /// Takes what was measured; gives the judgement before and now.
+    pub fn measured(&self, facts: Facts) -> (Room, Room) {
+        self.since.store(0, Ordering::Relaxed);
+        let room = judge(&facts, &self.limits);
+        let before = self.seen.send_replace(Seen { room, facts });
+        (before.room, room)
+    }
+
+    /// How it stood at the last look.
+    pub fn now(&self) -> Seen {
+        self.seen.borrow().clone()
+    }
+
+    /// So many chunks were deleted; their space comes back when the store is packed.
+    pub fn pruned(&self, chunks: usize) {
+        self.pruned.fetch_add(chunks, Ordering::Relaxed);
+    }
+
+    /// Whether packing the store now would make room: room is short, and something was deleted since the last time it was asked.
+    pub fn wants_packing(&self) -> bool {
+        self.now().room != Room::Plenty && self.pruned.swap(0, Ordering::Relaxed) > 0
+    }
+
+    /// Whether `bytes` more may be appended. Those that may count at once, before the next look measures them.
+    ///
+    /// # Errors
+    /// How it stands, when they may not.
+    pub fn admit(&self, bytes: u64) -> Result<(), Seen> {
+        let seen = self.now();
+        let since = self.since.load(Ordering::Relaxed).saturating_add(bytes);
+        let soon = Facts {
+            used_bytes: seen.facts.used_bytes.saturating_add(since),
+            ..seen.facts.clone()
+        };
+        if seen.room == Room::Full || judge(&soon, &self.limits) == Room::Full {
+            return Err(Seen {
+                room: Room::Full,
+                facts: soon,
+            });
+        }
+        self.since.fetch_add(bytes, Ordering::Relaxed);
+        Ok(())
+    }
+}
+
+/// Size of all files in a folder. Unit: bytes.
+///
+/// # Errors
+/// The folder cannot be read.
+pub fn folder_bytes(folder: &Path) -> io::Result<u64> {
+    let mut sum = 0;
+    for entry in fs::read_dir(folder)? {
+        // A file may vanish between its name and its size.
+        if let Ok(found) = entry?.metadata()
+            && found.is_file()
+        {
+            sum += found.len();
+        }
+    }
+    Ok(sum)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMITS: Limits = Limits {
+        quota_bytes: 1_000,
+        free_bytes_min: 100,
+    };
+
+    fn facts(used_bytes: u64, free_bytes: u64, failure: Option<StoreError>) -> Facts {
+        Facts {
+            used_bytes,
+            free_bytes,
+            failure,
+        }
+    }
+
+    #[test]
+    fn archived_events_yield_first_and_then_new_ones_are_refused() {
+        let full = StoreError::Full { detail: "x".into() };
+        let broken = StoreError::Closed;
+        for (used, free, failure, expected) in [
+            (899, 200, None, Room::Plenty),
+            (900, 200, None, Room::Short),
+            (999, 200, None, Room::Short),
+            (1_000, 200, None, Room::Full),
+            (0, 199, None, Room::Short),
+            (0, 100, None, Room::Short),
+            (0, 99, None, Room::Full),
+            (0, 9_999, Some(full), Room::Full),
+            (0, 9_999, Some(broken), Room::Failed),
+        ] {
+            assert_eq!(
+                judge(&facts(used, free, failure), &LIMITS),
+                expected,
+                "{used} {free}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_was_admitted_counts_before_it_is_measured() {
+        let cell = RoomCell::new(LIMITS);
+        cell.measured(facts(900, 500, None));
+        assert!(cell.admit(60).is_ok());
+        let refused = cell.admit(60).unwrap_err();
+        assert!(refused.problem().unwrap().contains("the disk is full"));
+        assert!(cell.admit(10).is_ok(), "a smaller one still fits");
+        cell.measured(facts(800, 500, None));
+        assert!(cell.admit(60).is_ok());
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn more_room_is_never_judged_worse(used in 0..2_000_u64, free in 0..500_u64, less in 0..500_u64, more in 0..500_u64) {
+            let rank = |facts: &Facts| judge(facts, &LIMITS) as u8;
+            let worse = facts(used, free, None);
+            let better = facts(used.saturating_sub(less), free + more, None);
+            proptest::prop_assert!(rank(&better) <= rank(&worse));
+        }
+    }
+}

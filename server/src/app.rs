@@ -15,6 +15,7 @@ use trenza_shared::{
         serve::{Limits, Listener, serve, serve_unix},
         tls,
     },
+    probe::WriteProbe,
     store::{Batch, Durable, RocksStore, Store, StoreError, rocks::RocksOptions},
 };
 
@@ -453,24 +454,14 @@ async fn mend(rocks: Arc<RocksStore>, mut stop: watch::Receiver<bool>) {
     }
 }
 
-/// How long a write and an fsync may take before the program is not ready.
-const PROBE_WAIT_MAX: Duration = Duration::from_secs(4);
-
 /// Readiness: a write and an fsync.
 ///
 /// # Errors
-/// What the store said.
-pub async fn write_probe(app: &App) -> Result<(), String> {
-    let store = app.store.clone();
+/// What the store said, or that it said nothing in time.
+pub async fn write_probe(app: &App, probe: &WriteProbe) -> Result<(), String> {
+    let mut batch = Batch::new();
     let generation = app.generation;
-    let probe = tokio::task::spawn_blocking(move || {
-        let mut batch = Batch::new();
-        META.put(&mut batch, &(), &MetaRow { generation })?;
-        store.commit(batch, Durable::Yes)
-    });
-    tokio::time::timeout(PROBE_WAIT_MAX, probe)
-        .await
-        .map_err(|_| format!("a write took longer than {PROBE_WAIT_MAX:?}"))?
-        .map_err(|error| error.to_string())?
-        .map_err(|error| error.to_string())
+    META.put(&mut batch, &(), &MetaRow { generation })
+        .map_err(|error| error.to_string())?;
+    probe.ask(app.store.clone(), batch).await
 }

@@ -4,6 +4,7 @@ mod clones; // copies and restored images of an agent
 mod crash; // kill -9 in the middle
 mod damage; // damaged folders, files of other owners
 mod fleet; // enrolment, revocation, restored images
+mod full; // full, failing and hanging disks
 mod hostile; // bad input on every listener
 mod lan; // neighbours of one venue
 mod power; // power cuts under load

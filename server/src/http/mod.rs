@@ -20,6 +20,7 @@ use trenza_shared::{
     capture,
     metrics::{self, Metrics},
     net::error::with_error_form,
+    probe::WriteProbe,
 };
 
 use crate::{admin, app::App, views};
@@ -64,9 +65,10 @@ pub fn agent_routes(app: App) -> Router {
 
 /// The `ops` listener.
 pub fn ops_routes(app: App) -> Router {
+    let probe = WriteProbe::default();
     metrics::ops_router(Metrics::install(), move || {
-        let app = app.clone();
-        async move { crate::app::write_probe(&app).await }
+        let (app, probe) = (app.clone(), probe.clone());
+        async move { crate::app::write_probe(&app, &probe).await }
     })
 }
 

@@ -9,3 +9,4 @@ mod hostile; // bad input on every listener
 mod lan; // neighbours of one venue
 mod power; // power cuts under load
 mod power_store; // a power cut at every fsync of the store
+mod reconcile; // the figures of both programs

@@ -103,9 +103,14 @@ pub struct RoomCell {
 impl RoomCell {
     /// Nothing was measured yet: there counts as plenty.
     pub fn new(limits: Limits) -> Self {
+        let facts = Facts {
+            free_bytes: u64::MAX,
+            ..Facts::default()
+        };
+        let room = judge(&facts, &limits);
         Self {
             limits,
-            seen: watch::channel(Seen::default()).0,
+            seen: watch::channel(Seen { room, facts }).0,
             since: AtomicU64::new(0),
             pruned: AtomicUsize::new(0),
         }
@@ -216,6 +221,7 @@ mod tests {
     #[test]
     fn what_was_admitted_counts_before_it_is_measured() {
         let cell = RoomCell::new(LIMITS);
+        assert!(cell.admit(60).is_ok(), "nothing was measured yet");
         cell.measured(facts(900, 500, None));
         assert!(cell.admit(60).is_ok());
         let refused = cell.admit(60).unwrap_err();

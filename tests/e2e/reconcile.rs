@@ -67,7 +67,12 @@ async fn the_figures_of_agent_and_server_agree_to_the_event() -> anyhow::Result<
     let mixed = [events(20, 2), vec![refused]].concat();
     ensure!(post(&http, &url, &key, &mixed).await? == ok);
     agent.drained().await?;
-    let taken = metric(&http, &server.up().url("ops"), "trenza_server_entries_total").await?;
+    let taken = metric(
+        &http,
+        &server.up().url("ops"),
+        "trenza_server_entries_total",
+    )
+    .await?;
     ensure!(taken == 23, "the server took {taken}");
     // 15 wait, 6 find no room.
     server.stop()?;
@@ -105,10 +110,19 @@ async fn the_figures_of_agent_and_server_agree_to_the_event() -> anyhow::Result<
     disk.free(None);
     server.start()?;
     agent.drained().await?;
-    let taken = metric(&http, &server.up().url("ops"), "trenza_server_entries_total").await?;
+    let taken = metric(
+        &http,
+        &server.up().url("ops"),
+        "trenza_server_entries_total",
+    )
+    .await?;
     ensure!(taken == 15, "the server took {taken} more");
     agent.stop()?;
     let stored = String::from_utf8(server.must(["export", "events"])?)?;
-    ensure!(stored.lines().count() == 37, "{} events", stored.lines().count());
+    ensure!(
+        stored.lines().count() == 37,
+        "{} events",
+        stored.lines().count()
+    );
     server.stop()
 }

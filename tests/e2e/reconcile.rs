@@ -31,6 +31,12 @@ async fn metric(http: &Http, ops: &str, name: &str) -> anyhow::Result<u64> {
     Ok(sum as u64)
 }
 
+/// Events that the server holds.
+fn exported(server: &Server) -> anyhow::Result<usize> {
+    let events = server.must(["export", "events"])?;
+    Ok(String::from_utf8(events)?.lines().count())
+}
+
 async fn post(http: &Http, url: &str, key: &str, batch: &[Value]) -> anyhow::Result<StatusCode> {
     let body = json!({"writeKey": key, "batch": batch});
     let (status, _) = http

@@ -69,6 +69,7 @@ impl Agent {
         });
         Ok(Self {
             dir: dir.to_owned(),
+            log: dir.join("agent.log"),
             env: env.collect(),
             running: None,
         })

@@ -6,8 +6,8 @@
 //! Format: <https://github.com/facebook/rocksdb/wiki/Write-Ahead-Log-File-Format>.
 
 use std::{
-    fs::{self, File, OpenOptions},
-    io::{self, Read as _},
+    fs::{self, File},
+    io::{self, Read as _, Seek as _},
     path::Path,
 };
 
@@ -73,9 +73,15 @@ fn cut(path: &Path, rule: Rule, most: u64) -> io::Result<()> {
     if size.saturating_sub(good) > most {
         return Ok(());
     }
-    let file = OpenOptions::new().write(true).open(path)?;
-    file.set_len(good)?;
-    file.sync_all()
+    // The good part in a new file: who keeps the old one by a link keeps all of it.
+    let next = path.with_extension("cut");
+    let mut whole = File::create(&next)?;
+    file.rewind()?;
+    io::copy(&mut file.take(good), &mut whole)?;
+    whole.sync_all()?;
+    fs::rename(&next, path)?;
+    path.parent()
+        .map_or(Ok(()), |folder| File::open(folder)?.sync_all())
 }
 
 /// Where the good part ends; none when all of it is good, or there are only zeros behind it.

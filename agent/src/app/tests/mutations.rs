@@ -380,8 +380,20 @@ async fn mend_if_damaged(started: &Started) {
     }
 }
 
-/// One case; gives how much could be read, and how much of it came back.
-async fn case(template: &Template, seed: u64) -> (usize, usize) {
+/// What came of a case, in events.
+#[derive(Default)]
+struct Outcome {
+    /// Could be read.
+    readable: usize,
+    /// Of those, are in the log in the end.
+    back: usize,
+    /// Were brought back by the salvage.
+    salvaged: u64,
+    /// From start to the first event on stable storage.
+    started: Duration,
+}
+
+async fn case(template: &Template, seed: u64) -> Outcome {
     let mut chance = Chance(seed);
     let dir = tempfile::tempdir().unwrap();
     copy(template.dir.path(), dir.path());
@@ -399,11 +411,8 @@ async fn case(template: &Template, seed: u64) -> (usize, usize) {
     let lane = Lane::Visits;
     let appended = started.app.log.append(Append { lane, entries }).await;
     appended.unwrap_or_else(|error| panic!("{said}: takes no event in: {error}"));
-    assert!(
-        begun.elapsed() < START_MAX,
-        "{said}: took {:?}",
-        begun.elapsed()
-    );
+    let took = begun.elapsed();
+    assert!(took < START_MAX, "{said}: took {took:?}");
 
     let salvager = salvager(&started.app, &started.rocks);
     let mut came_back = None;
@@ -428,12 +437,18 @@ async fn case(template: &Template, seed: u64) -> (usize, usize) {
     let appended = started.app.log.append(Append { lane, entries }).await;
     appended.unwrap_or_else(|error| panic!("{said}: takes nothing in any more: {error}"));
     drop(salvager);
+    let salvaged = started.app.salvage.progress().appended;
     end(started).await;
     let back = expected.intersection(&came_back).count();
     if back < expected.len() {
         println!("{said}: {back} of {} came back", expected.len());
     }
-    (expected.len(), back)
+    Outcome {
+        readable: expected.len(),
+        back,
+        salvaged,
+        started: took,
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -448,20 +463,28 @@ async fn whatever_happens_to_the_files_the_agent_starts_and_what_can_be_read_com
     );
     println!("TRENZA_SEED={seed} TRENZA_MUTATIONS={cases}");
     let template = template(&mut Chance(SEED)).await;
-    let (mut readable, mut back, mut slowest) = (0, 0, Duration::ZERO);
+    let mut sum = Outcome::default();
     for n in 0..cases {
-        let begun = Instant::now();
-        let (of, came) = case(&template, seed.wrapping_add(n)).await;
-        (readable, back) = (readable + of, back + came);
-        slowest = slowest.max(begun.elapsed());
+        let seed = seed.wrapping_add(n);
+        let one = case(&template, seed).await;
         assert!(
-            came * 100 >= of * 99,
-            "seed {}: {came} of {of} came back",
-            seed.wrapping_add(n)
+            one.back * 100 >= one.readable * 99,
+            "seed {seed}: {} of {} came back",
+            one.back,
+            one.readable
         );
+        sum.readable += one.readable;
+        sum.back += one.back;
+        sum.salvaged += one.salvaged;
+        sum.started = sum.started.max(one.started);
     }
     println!(
-        "{back} of {readable} readable events came back in {cases} cases, the slowest took {slowest:?}"
+        "{} of {} readable events are there in {cases} cases, {} of them salvaged; the slowest start took {:?}",
+        sum.back, sum.readable, sum.salvaged, sum.started
     );
-    assert!(readable > 0);
+    assert!(sum.readable > 0);
+    assert!(
+        sum.salvaged > 0 || cases < CASES,
+        "the cases need no salvage"
+    );
 }

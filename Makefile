@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench build lint deny rust-tests snippet-tests browser-tests clean
+.PHONY: help demo test bench build lint deny rust-tests simulation snippet-tests browser-tests clean
 
 # RocksDB is compiled once per machine and linked from a cache outside the clone; see .ci/rocksdb.
 rocks = ROCKSDB_STATIC=1 ROCKSDB_LIB_DIR="$$(.ci/rocksdb)"
@@ -39,6 +39,9 @@ deny: ## Licences, sources, duplicates and advisories of every dependency
 rust-tests:
 	$(rocks) cargo build --quiet -p trenza-server -p trenza-agent
 	$(rocks) cargo test --workspace --all-features
+
+simulation: ## More seeds of the simulated sync: SEEDS=100000 FROM=0
+	$(rocks) TRENZA_SIM_SEEDS=$(or $(SEEDS),20000) TRENZA_SIM_FROM=$(or $(FROM),0) cargo test --quiet -p trenza-tests --test sim seeds -- --nocapture
 
 snippet-tests:
 	cd js-snippet && npm ci --no-fund --no-audit

@@ -25,7 +25,9 @@ use crate::{
     http,
     registry::Registry,
     sync::{
+        admission,
         copies::Copies,
+        doors::Doors,
         log::{Arrival, Log, Placed},
     },
     tables::{META, MetaRow, spaces},
@@ -33,6 +35,9 @@ use crate::{
 
 /// How long `?wait=resolved` waits at most.
 pub const RESOLVE_WAIT_MAX: Duration = Duration::from_secs(10);
+
+/// Most agents connected at a time: each keeps its connection as long as it says hello.
+pub const AGENT_CONNECTIONS_MAX: usize = 16_384;
 
 /// Everything a handler may need. Clones share it.
 #[derive(Clone)]
@@ -57,6 +62,8 @@ pub struct App {
     pub clock: Arc<dyn Clock>,
     /// Changes on every restore.
     pub generation: u64,
+    /// Where agents' requests wait for their turn.
+    pub doors: Arc<Doors>,
     /// Held while an invitation is being used.
     pub enrolling: Arc<tokio::sync::Mutex<()>>,
     /// Becomes true when the program begins to stop: what waits for something answers then.
@@ -160,6 +167,7 @@ impl App {
                 )
             })
         };
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let ca = Ca::from_pem(&read(&config.tls.ca_cert)?, &read(&config.tls.ca_key)?)?;
         let generation = generation(&*store, &*clock)?;
         let registry = Arc::new(Registry::open(store.clone())?);
@@ -186,6 +194,7 @@ impl App {
             ca: Arc::new(ca),
             clock,
             generation,
+            doors: Doors::new(admission::Limits::of(cores)),
             enrolling: Arc::default(),
             draining: Arc::new(watch::Sender::new(false)),
             addresses: Arc::default(),
@@ -321,7 +330,11 @@ impl Running {
         let limits = Limits::default();
         let https = Listener::bind(config.listen.https, Some(web), limits.clone()).await?;
         let http = Listener::bind(config.listen.http, None, limits.clone()).await?;
-        let sync = Listener::bind(config.listen.agents, Some(agents), limits.clone()).await?;
+        let many = Limits {
+            connections_max: AGENT_CONNECTIONS_MAX,
+            ..limits.clone()
+        };
+        let sync = Listener::bind(config.listen.agents, Some(agents), many).await?;
         let ops = Listener::bind(config.listen.ops, None, limits.clone()).await?;
         let url = |scheme: &str, listener: &Listener| {
             format!("{scheme}://{}", reachable(listener.local_addr()))

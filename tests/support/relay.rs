@@ -14,11 +14,23 @@ use tokio::{
     sync::watch,
 };
 
+/// What a relay reads and does not pass on, while every connection stays open.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Swallow {
+    /// Everything passes.
+    Nothing,
+    /// What the target says.
+    Answers,
+    /// What either side says.
+    All,
+}
+
 /// A relay on loopback. Dropping it cuts every connection.
 pub struct Relay {
     /// Where clients connect.
     pub addr: SocketAddr,
     plugged: watch::Sender<bool>,
+    swallows: watch::Sender<Swallow>,
     passed: Arc<AtomicU64>,
     _task: tokio::task::JoinHandle<()>,
 }
@@ -32,19 +44,27 @@ impl Relay {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let addr = listener.local_addr()?;
         let (plugged, state) = watch::channel(true);
+        let (swallows, swallow) = watch::channel(Swallow::Nothing);
         let passed = Arc::new(AtomicU64::new(0));
         let count = passed.clone();
         let task = tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
                 // An unplugged cable: the connection dies at once.
                 if *state.borrow() {
-                    tokio::spawn(relay(client, target, state.clone(), count.clone()));
+                    tokio::spawn(relay(
+                        client,
+                        target,
+                        state.clone(),
+                        swallow.clone(),
+                        count.clone(),
+                    ));
                 }
             }
         });
         Ok(Self {
             addr,
             plugged,
+            swallows,
             passed,
             _task: task,
         })
@@ -53,6 +73,11 @@ impl Relay {
     /// Pulls or plugs the cable; pulling cuts what is open.
     pub fn plug(&self, plugged: bool) {
         self.plugged.send_replace(plugged);
+    }
+
+    /// Begins or ends swallowing. A connection that lost a byte stays silent for ever, as half-open ones do.
+    pub fn swallow(&self, what: Swallow) {
+        self.swallows.send_replace(what);
     }
 
     /// Bytes that passed in both directions.
@@ -65,6 +90,7 @@ async fn relay(
     client: TcpStream,
     target: SocketAddr,
     mut plugged: watch::Receiver<bool>,
+    swallow: watch::Receiver<Swallow>,
     passed: Arc<AtomicU64>,
 ) {
     let Ok(server) = TcpStream::connect(target).await else {
@@ -72,9 +98,11 @@ async fn relay(
     };
     let (client_in, client_out) = client.into_split();
     let (server_in, server_out) = server.into_split();
+    let asking = || *swallow.borrow() == Swallow::All;
+    let answering = || *swallow.borrow() != Swallow::Nothing;
     tokio::select! {
-        () = pump(client_in, server_out, &passed) => {}
-        () = pump(server_in, client_out, &passed) => {}
+        () = pump(client_in, server_out, &passed, asking) => {}
+        () = pump(server_in, client_out, &passed, answering) => {}
         _ = plugged.wait_for(|plugged| !plugged) => {}
     }
 }
@@ -83,9 +111,15 @@ async fn pump(
     mut from: tokio::net::tcp::OwnedReadHalf,
     mut to: tokio::net::tcp::OwnedWriteHalf,
     passed: &AtomicU64,
+    swallows: impl Fn() -> bool,
 ) {
     let mut buffer = vec![0; 64 * 1024];
+    let mut silent = false;
     while let Ok(count) = from.read(&mut buffer).await {
+        silent |= count > 0 && swallows();
+        if silent && count > 0 {
+            continue;
+        }
         if count == 0 || to.write_all(&buffer[..count]).await.is_err() {
             return;
         }

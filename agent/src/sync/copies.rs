@@ -172,10 +172,7 @@ impl Sender {
         if own != self.log.agent() {
             let next = self.around.next_epoch.clone();
             let used = self.log.epoch();
-            let taken = tokio::task::spawn_blocking(move || next(used))
-                .await
-                .map_err(|error| local(&error))?;
-            let (epoch, salt_root) = taken.map_err(|error| local(&error))?;
+            let (epoch, salt_root) = blocking(move || next(used)).await?;
             self.log
                 .rename(own, epoch, salt_root)
                 .await

@@ -8,7 +8,10 @@ use futures_util::{StreamExt as _, stream::FuturesUnordered};
 use tokio::sync::watch;
 use trenza_shared::{
     id::Seq,
-    wire::sync::{Ack, LaneHave, NOT_CURRENT},
+    wire::{
+        frame::Frame,
+        sync::{Ack, LaneHave, NOT_CURRENT},
+    },
 };
 
 use super::{
@@ -53,6 +56,27 @@ struct Flight {
     full: bool,
 }
 
+impl Flight {
+    fn half(&self, frame: &Frame) -> Self {
+        Self {
+            what: Stretch {
+                first: frame.first,
+                last: frame.last(),
+                ..self.what
+            },
+            known: self.known.clone(),
+            full: false,
+            ..*self
+        }
+    }
+
+    /// Sends it, and keeps the frame: one that is refused goes out again in halves.
+    async fn go(self, sender: &Sender, frame: Frame) -> (Self, Frame, Result<Ack, TalkError>) {
+        let answer = sender.uplink.frame(&frame, sender.around.instance).await;
+        (self, frame, answer)
+    }
+}
+
 impl Sender {
     /// Sends until the server has everything, or something has to be sorted out first. New entries go out while older ones are on
     /// their way.
@@ -72,6 +96,13 @@ impl Sender {
         pushed
     }
 
+    /// The server will never take these entries: they stay on the device, the others go on.
+    fn isolated(&self, what: &Stretch, error: &TalkError) {
+        metrics::counter!("trenza_agent_refused_entries_total")
+            .increment(what.last - what.first + 1);
+        tracing::error!(log.epoch = what.epoch, log.lane = ?what.lane, log.first = what.first, log.last = what.last, error = %error, "the server refuses an entry of the log; it stays on this device, the others are sent");
+    }
+
     async fn flow(
         &self,
         heads: &mut watch::Receiver<Arc<Heads>>,
@@ -83,11 +114,17 @@ impl Sender {
         // What cannot be sent now: the first part is on the way, the second no longer on the device.
         let mut sending: Vec<(Stretch, bool)> = Vec::new();
         let mut gone: Vec<Stretch> = Vec::new();
+        // Halves of frames that the server refused.
+        let mut halves: Vec<(Flight, Frame)> = Vec::new();
         let mut stopped = None;
         loop {
             while stopped.is_none() {
                 if self.until_hello().is_zero() {
                     stopped = Some(Stopped::Ask { due: true });
+                    break;
+                }
+                if let Some((flight, frame)) = halves.pop() {
+                    on_the_way.push(flight.go(self, frame));
                     break;
                 }
                 let now = heads.borrow_and_update().clone();
@@ -145,22 +182,35 @@ impl Sender {
                     known: link::have(&told.lanes, key.0, key.1),
                     full: old + 1 >= window.size(),
                 };
-                on_the_way.push(async move {
-                    (
-                        flight,
-                        self.uplink.frame(&frame, self.around.instance).await,
-                    )
-                });
+                on_the_way.push(flight.go(self, frame));
             }
             let answered = tokio::select! {
+                biased;
                 answered = on_the_way.next() => answered,
                 Ok(()) = heads.changed(), if stopped.is_none() => continue,
             };
-            let Some((flight, answer)) = answered else {
+            let Some((flight, frame, answer)) = answered else {
                 return Ok(stopped.unwrap_or(Stopped::Done));
             };
             sending.retain(|(what, _)| *what != flight.what);
             let answer = match answer {
+                Err(error) if error.refuses_content() && gone.len() < GONE_MAX => {
+                    // One bad entry holds nobody up: the search for it goes on in halves.
+                    match frame.halves() {
+                        Ok(Some((left, right))) => {
+                            for half in [right, left] {
+                                let flight = flight.half(&half);
+                                sending.push((flight.what, flight.live));
+                                halves.push((flight, half));
+                            }
+                        }
+                        Ok(None) | Err(_) => {
+                            self.isolated(&flight.what, &error);
+                            gone.push(flight.what);
+                        }
+                    }
+                    continue;
+                }
                 Err(error) if error.is_refused_as(NOT_CURRENT) => {
                     // Another start of this agent was heard later: the hello says which one goes on.
                     stopped.get_or_insert(Stopped::Ask { due: false });

@@ -262,6 +262,23 @@ async fn a_backlog_arrives_once_and_in_order_although_answers_are_lost() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_entry_that_the_server_refuses_holds_no_other_up() {
+    let world = World::new().await;
+    let edge = world.edge(MemStore::new());
+    let mut all = texts(0..600);
+    (all[17], all[400]) = ("poison".into(), "more poison".into());
+    edge.capture(&all).await;
+    edge.capture(&texts(600..610)).await;
+    let fake = world.fake.clone();
+    edge.until("all others are sent", move |_| fake.texts().len() == 608)
+        .await;
+    all.extend(texts(600..610));
+    all.retain(|text| !text.ends_with("poison"));
+    assert_eq!(world.fake.texts(), all);
+    edge.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_visit_goes_out_as_soon_as_it_is_in_the_log_and_what_the_server_told_is_remembered() {
     let world = World::new().await;
     let edge = world.edge(MemStore::new());

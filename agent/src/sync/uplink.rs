@@ -117,6 +117,17 @@ impl TalkError {
         )
     }
 
+    /// The server cannot take what was sent, and never will: sending the same again is of no use.
+    pub fn refuses_content(&self) -> bool {
+        matches!(
+            self,
+            Self::Refused {
+                status: 400 | 413 | 422,
+                ..
+            }
+        )
+    }
+
     /// The server said no under this name.
     pub fn is_refused_as(&self, name: &str) -> bool {
         matches!(self, Self::Refused { code, .. } if code == name)

@@ -30,6 +30,7 @@ use super::enrol::RENEWABLE_MS;
 use crate::{
     app::{App, random},
     sync::{
+        admission::Weight,
         chain, copies,
         log::{Arrival, Outcome, Placed, lane_row},
         place,
@@ -109,6 +110,7 @@ pub async fn hello(
 ) -> Result<Response, HttpError> {
     let received_ms = app.clock.wall_ms();
     let agent = agent_of(&app, &peer)?;
+    let _pass = app.doors.enter(Weight::Light, &agent).await?;
     let bytes = body::read(&headers, body, HELLO_BYTES_MAX, Pace::default()).await?;
     let hello = Hello::from_bytes(&bytes)
         .map_err(|error| HttpError::bad_request("bad_hello", error.to_string()))?;
@@ -234,6 +236,16 @@ fn check_instance(app: &App, agent: &AgentId, headers: &HeaderMap) -> Result<(),
     .hint("say hello: it decides which one goes on under this id"))
 }
 
+/// How long the body is, as its sender says. Unit: bytes.
+fn announced(headers: &HeaderMap) -> Option<u64> {
+    headers
+        .get(header::CONTENT_LENGTH)?
+        .to_str()
+        .ok()?
+        .parse()
+        .ok()
+}
+
 /// `POST /sync/v1/frame`
 pub async fn frame(
     State(app): State<App>,
@@ -244,6 +256,11 @@ pub async fn frame(
     let received_ms = app.clock.wall_ms();
     let agent = agent_of(&app, &peer)?;
     check_instance(&app, &agent, &headers)?;
+    // Before the body is read: a backlog that waits costs no memory here.
+    let _pass = app
+        .doors
+        .enter(Weight::of(announced(&headers)), &agent)
+        .await?;
     let bytes: Bytes = body::read(&headers, body, FRAME_BODY_BYTES_MAX, Pace::default()).await?;
     let checked = tokio::task::spawn_blocking(move || {
         let frame = Frame::from_bytes(&bytes)

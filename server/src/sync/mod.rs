@@ -2,8 +2,10 @@
 //!
 //! Owns durability and the place of every agent's frame. Never looks into an event: that is `evidence`.
 
+pub mod admission; // which request is taken on now: pure
 pub mod chain; // the chain as it is stored, number by number
 pub mod copies; // two programs under one id: which of them keeps it
+pub mod doors; // where requests wait for their turn
 pub mod fleet; // what every agent said last, against what is stored
 pub mod log; // the log as received
 pub mod place; // where a frame lies in its lane: pure

@@ -9,7 +9,7 @@ use axum::{
 };
 use serde::Serialize;
 
-use super::{CannotStore, Verdict, intake::BadRequest, intake::Rejected, split::BadEnvelope};
+use super::{CannotStore, Verdict, body, intake::BadRequest, intake::Rejected, split::BadEnvelope};
 use crate::net::{body::BodyError, error::HttpError};
 
 /// Longest wait that is told with a 429; some clients give up on more. Unit: seconds.
@@ -131,6 +131,7 @@ impl From<BadRequest> for HttpError {
             BadRequest::ContextTooLarge { .. } => {
                 Self::new(StatusCode::PAYLOAD_TOO_LARGE, "context_too_large", message)
             }
+            BadRequest::NotUtf8 { at } => return body::not_utf8(at),
             BadRequest::ContextTooDeep => Self::bad_request("context_too_deep", message),
             BadRequest::Envelope(BadEnvelope::NotJson { .. }) => {
                 Self::bad_request("not_json", message)
@@ -150,7 +151,7 @@ impl From<BadRequest> for HttpError {
 /// connection is closed, since the rest of the body would be read as the next request.
 pub fn cut_off(error: BodyError) -> Response {
     let error = match error {
-        BodyError::TooLarge { .. } => super::body::too_large(),
+        BodyError::TooLarge { .. } => body::too_large(),
         BodyError::TooSlow { .. } => error.into(),
         BodyError::Broken { .. } => {
             HttpError::unavailable("body_broken", error.to_string(), 1).hint("send it again")

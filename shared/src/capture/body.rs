@@ -13,6 +13,8 @@ use crate::net::error::HttpError;
 
 /// First bytes of every gzip member (RFC 1952, section 2.3.1).
 const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
+/// Most places of a request that may be no UTF-8; a request with more is in another encoding altogether.
+pub const BROKEN_MAX: usize = 1_000;
 /// Some clients put it before their JSON.
 const BOM: &str = "\u{feff}";
 
@@ -52,25 +54,57 @@ pub fn check_encoding(headers: &HeaderMap, bytes: &[u8]) -> Result<(), HttpError
     }
 }
 
+/// The text of a request's body.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Text {
+    /// The text; U+FFFD stands where it was no UTF-8.
+    pub text: String,
+    /// Where that is: ascending offsets into `text`.
+    pub broken: Vec<usize>,
+}
+
 /// The text of a request, inflated to at most [`REQUEST_BYTES_MAX`] however much the bytes promise, without a BOM.
 ///
 /// # Errors
-/// 413 over the limit; 400 for broken gzip and for what is no UTF-8.
-pub fn text(bytes: Bytes) -> Result<String, HttpError> {
-    let plain = if is_gzip(&bytes) {
+/// 413 over the limit; 400 for broken gzip and for what is no UTF-8 in more than [`BROKEN_MAX`] places.
+pub fn text(bytes: Bytes) -> Result<Text, HttpError> {
+    let mut plain = if is_gzip(&bytes) {
         inflated(&bytes)?
     } else {
         Vec::from(bytes)
     };
-    let mut text = String::from_utf8(plain).map_err(|error| {
-        let at = error.utf8_error().valid_up_to();
-        HttpError::bad_request("not_utf8", format!("the body is not UTF-8 at byte {at}"))
-            .hint("send JSON in UTF-8")
-    })?;
-    if text.starts_with(BOM) {
-        text.drain(..BOM.len());
+    if plain.starts_with(BOM.as_bytes()) {
+        plain.drain(..BOM.len());
     }
-    Ok(text)
+    match String::from_utf8(plain) {
+        Ok(text) => Ok(Text {
+            text,
+            broken: Vec::new(),
+        }),
+        Err(error) => mended(error.as_bytes()),
+    }
+}
+
+/// One event in another encoding must not cost its neighbours: only what it touches is refused.
+fn mended(bytes: &[u8]) -> Result<Text, HttpError> {
+    let mut mended = Text::default();
+    for chunk in bytes.utf8_chunks() {
+        mended.text.push_str(chunk.valid());
+        if !chunk.invalid().is_empty() {
+            if mended.broken.len() == BROKEN_MAX {
+                return Err(not_utf8(mended.broken[0]));
+            }
+            mended.broken.push(mended.text.len());
+            mended.text.push(char::REPLACEMENT_CHARACTER);
+        }
+    }
+    Ok(mended)
+}
+
+/// The answer to a body that is no UTF-8 outside its events.
+pub fn not_utf8(at: usize) -> HttpError {
+    HttpError::bad_request("not_utf8", format!("the body is not UTF-8 at byte {at}"))
+        .hint("send JSON in UTF-8")
 }
 
 /// The answer to a body over the limit.

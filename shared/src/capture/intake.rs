@@ -6,6 +6,7 @@ use serde_json::Map;
 
 use super::{
     BATCH_EVENTS_MAX, REQUEST_BYTES_MAX,
+    body::Text,
     split::{BadEnvelope, Envelope, member_text},
 };
 use crate::event::{
@@ -57,6 +58,12 @@ pub enum BadRequest {
     /// The batch is none.
     #[error(transparent)]
     Envelope(#[from] BadEnvelope),
+    /// It is no UTF-8 outside its events.
+    #[error("the body is not UTF-8 at byte {at}")]
+    NotUtf8 {
+        /// The first such place.
+        at: usize,
+    },
     /// The batch's `context` would make every event of it too deep.
     #[error("\"context\" of the batch is nested deeper than {} levels; flatten it", EVENT_DEPTH_MAX - 1)]
     ContextTooDeep,
@@ -86,16 +93,18 @@ pub struct Content {
 }
 
 /// Reads a body that is one event; `path_type` is what its path says.
-pub fn single(text: &str, path_type: EventType, fresh_id: impl Fn() -> String) -> Content {
+pub fn single(body: &Text, path_type: EventType, fresh_id: impl Fn() -> String) -> Content {
     let mut content = Content::default();
-    match take(
-        text,
-        Taking {
-            path_type: Some(path_type),
-            ..Taking::default()
-        },
-        &fresh_id,
-    ) {
+    let text = &body.text;
+    let taking = Taking {
+        path_type: Some(path_type),
+        ..Taking::default()
+    };
+    let taken = match body.broken.first() {
+        Some(at) => Err(BadEvent::NotUtf8 { at: *at }),
+        None => take(text, taking, &fresh_id),
+    };
+    match taken {
         Ok(event) => {
             content.write_key.clone_from(&event.write_key);
             content.sent_at.clone_from(&event.sent_at);
@@ -113,8 +122,9 @@ pub fn single(text: &str, path_type: EventType, fresh_id: impl Fn() -> String) -
 ///
 /// # Errors
 /// The batch as a whole is refused; what is wrong with one event is in [`Content::rejected`].
-pub fn batch(text: &str, fresh_id: impl Fn() -> String) -> Result<Content, BadRequest> {
-    let envelope = Envelope::split(text, BATCH_EVENTS_MAX)?;
+pub fn batch(body: &Text, fresh_id: impl Fn() -> String) -> Result<Content, BadRequest> {
+    let envelope = Envelope::split(&body.text, BATCH_EVENTS_MAX)?;
+    let mut broken = body.broken.iter().copied().peekable();
     let root_context = envelope
         .context
         .as_ref()
@@ -133,10 +143,25 @@ pub fn batch(text: &str, fresh_id: impl Fn() -> String) -> Result<Content, BadRe
         ..Taking::default()
     };
     for (index, text) in envelope.events.into_iter().enumerate() {
-        match take(text, taking, &fresh_id) {
+        let begins = (text.as_ptr() as usize).saturating_sub(body.text.as_ptr() as usize);
+        if let Some(at) = broken.next_if(|at| *at < begins) {
+            return Err(BadRequest::NotUtf8 { at });
+        }
+        let mut within = None;
+        while let Some(at) = broken.next_if(|at| *at < begins + text.len()) {
+            within.get_or_insert(at - begins);
+        }
+        let taken = match within {
+            Some(at) => Err(BadEvent::NotUtf8 { at }),
+            None => take(text, taking, &fresh_id),
+        };
+        match taken {
             Ok(event) => content.events.push(event),
             Err(reason) => content.rejected.push(Rejected::new(index, text, &reason)),
         }
+    }
+    if let Some(at) = broken.next() {
+        return Err(BadRequest::NotUtf8 { at });
     }
     if content.sent_at.is_none() {
         content.sent_at = content

@@ -1,6 +1,9 @@
 //! One interaction: an immutable Segment-spec event and its limits.
 //!
 //! Owns what makes a JSON text an event, what two equal events are, and which parts of it are open. Never decides whose it is.
+//!
+//! Of two members with one name the last one counts. A number keeps all its digits, however many. Half a surrogate pair is no
+//! text, so an event with one is refused.
 
 mod captured;
 
@@ -91,6 +94,12 @@ pub enum BadEvent {
     /// Not JSON at all.
     #[error("event is not valid JSON: {0}")]
     NotJson(String),
+    /// Bytes that are no UTF-8.
+    #[error("event is not UTF-8 at byte {at}; send JSON in UTF-8")]
+    NotUtf8 {
+        /// Where, from its beginning.
+        at: usize,
+    },
     /// JSON, but no object.
     #[error("event must be a JSON object")]
     NotAnObject,
@@ -125,6 +134,7 @@ impl BadEvent {
             Self::TooLarge { .. } => "event_too_large",
             Self::TooDeep => "event_too_deep",
             Self::NotJson(_) => "not_json",
+            Self::NotUtf8 { .. } => "not_utf8",
             Self::NotAnObject => "not_an_object",
             Self::NoType => "no_type",
             Self::UnknownType(_) => "unknown_type",

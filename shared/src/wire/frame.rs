@@ -231,6 +231,32 @@ impl Frame {
             .saturating_add(u64::from(self.count).saturating_sub(1))
     }
 
+    /// Its two halves, each a frame of its own, for one that was refused as a whole; none of a frame with a single entry.
+    ///
+    /// # Errors
+    /// As [`Frame::open`].
+    pub fn halves(&self) -> Result<Option<(Self, Self)>, BadFrame> {
+        let entries = self.open()?;
+        let (first, second) = entries.split_at(entries.len() / 2);
+        if first.is_empty() {
+            return Ok(None);
+        }
+        let seal = |first: Seq, previous, entries: &[Entry]| {
+            Self::seal(
+                self.agent,
+                self.epoch,
+                self.lane,
+                first,
+                previous,
+                self.salt_key,
+                entries,
+            )
+        };
+        let left = seal(self.first, self.previous, first);
+        let right = seal(left.last() + 1, left.head, second);
+        Ok(Some((left, right)))
+    }
+
     /// Unpacks and checks every link of the chain.
     ///
     /// # Errors
@@ -347,6 +373,18 @@ mod tests {
             let read = Frame::from_bytes(&frame.to_bytes()).unwrap();
             let opened = read.open().unwrap();
             prop_assert_eq!(opened.len(), texts.len());
+        }
+
+        #[test]
+        fn halves_are_the_whole(texts in proptest::collection::vec(".{0,80}", 1..40)) {
+            let whole = frame(&texts);
+            let Some((left, right)) = whole.halves().unwrap() else {
+                prop_assert_eq!(texts.len(), 1);
+                return Ok(());
+            };
+            prop_assert_eq!((left.previous, left.head, right.head), (whole.previous, right.previous, whole.head));
+            prop_assert_eq!((left.first, left.last() + 1, right.last()), (whole.first, right.first, whole.last()));
+            prop_assert_eq!([left.open().unwrap(), right.open().unwrap()].concat(), whole.open().unwrap());
         }
 
         #[test]

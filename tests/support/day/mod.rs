@@ -7,7 +7,7 @@
 //! `website`, `counters`, `fair`) write their touches on the `sheet`; `investor` adds story A.
 
 mod belongings;
-mod chance;
+pub mod chance;
 mod core_system;
 mod counters;
 mod fair;

@@ -145,6 +145,12 @@ pub async fn frame(State(fake): State<Arc<Fake>>, body: Bytes) -> Result<Respons
     fake.admit()?;
     let frame = Frame::from_bytes(&body).unwrap();
     let entries = frame.open().unwrap();
+    if entries
+        .iter()
+        .any(|entry| entry.personal.ends_with(b"poison"))
+    {
+        return Err(HttpError::bad_request("bad_frame", "an entry is poisonous"));
+    }
     let (mut hash, mut sent) = (frame.previous, Vec::new());
     for (seq, entry) in (frame.first..).zip(entries) {
         let previous = hash;

@@ -252,24 +252,54 @@ async fn a_lone_surrogate_or_raw_control_character_rejects_only_its_event() {
 }
 
 #[tokio::test]
-async fn what_is_no_utf8_is_refused_whole() {
-    let mut body = batch(&[EVENT]).into_bytes();
-    let at = body.iter().position(|byte| *byte == b'u').unwrap();
-    body[at] = 0xff;
-    assert_eq!(
-        Recorder::default()
-            .post("/v1/batch", body.clone())
-            .await
-            .error(),
-        (400, "not_utf8".into())
-    );
-    assert_eq!(
-        Recorder::default()
-            .post("/v1/batch", gzip(&body))
-            .await
-            .error(),
-        (400, "not_utf8".into())
-    );
+async fn an_event_that_is_no_utf8_is_kept_apart_and_its_neighbours_are_taken() {
+    let bad = EVENT.replace("\"m\"", "\"latin\"");
+    let mut body = batch(&[EVENT, &bad]).into_bytes();
+    let at = body.windows(5).position(|five| five == b"latin").unwrap();
+    body[at + 2] = 0xe9;
+    for body in [body.clone(), gzip(&body)] {
+        let recorder = Recorder::default();
+        let answer = recorder.post("/v1/batch", body).await;
+        assert_eq!(answer.status(), 200);
+        assert_eq!(answer.json()["rejected"][0]["code"], "not_utf8");
+        assert_eq!(recorder.ids(), ["m"]);
+        let rejected = &recorder.taken()[0].rejected[0];
+        assert!(rejected.index == 1 && rejected.reason.contains("not UTF-8 at byte"));
+    }
+    let mut alone = EVENT.as_bytes().to_vec();
+    let at = alone.len() - 3;
+    alone[at] = 0xff;
+    let recorder = Recorder::default();
+    let answer = recorder.post("/v1/track", alone).await;
+    assert_eq!(answer.error(), (400, "not_utf8".into()));
+}
+
+#[tokio::test]
+async fn what_is_no_utf8_outside_its_events_is_refused_whole() {
+    for place in ["{", "]"] {
+        let mut body = batch(&[EVENT]);
+        let at = if place == "{" {
+            0
+        } else {
+            body.rfind(']').unwrap()
+        };
+        body.insert_str(
+            at + 1,
+            if place == "{" {
+                "\"x\":\"?\","
+            } else {
+                ",\"x\":\"?\""
+            },
+        );
+        let mut body = body.into_bytes();
+        let at = body.iter().position(|byte| *byte == b'?').unwrap();
+        body[at] = 0xff;
+        let answer = Recorder::default().post("/v1/batch", body).await;
+        assert_eq!(answer.error(), (400, "not_utf8".into()));
+    }
+    let many = [b"{\"batch\":[".as_slice(), &[0xff; 2_000], b"]}"].concat();
+    let answer = Recorder::default().post("/v1/batch", many).await;
+    assert_eq!(answer.error(), (400, "not_utf8".into()));
 }
 
 #[tokio::test]

@@ -1,0 +1,120 @@
+//! What must be true after every step, and what at the end.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use trenza_shared::event::Event;
+
+use crate::world::World;
+
+impl World<'_> {
+    /// All texts that any disk of the world holds.
+    ///
+    /// # Errors
+    /// A disk fails.
+    pub fn everywhere(&self) -> anyhow::Result<BTreeSet<String>> {
+        let mut there: BTreeSet<String> = self.hub.held()?.into_values().flatten().collect();
+        for edge in &self.edges {
+            there.extend(edge.texts()?);
+        }
+        Ok(there)
+    }
+
+    /// What must always be true.
+    ///
+    /// # Errors
+    /// It is not.
+    pub fn check_step(&self) -> anyhow::Result<()> {
+        // What was acknowledged to a client is on the device or on the server: whatever crashed, whoever deleted.
+        let there = self.everywhere()?;
+        for text in self.owed.keys() {
+            anyhow::ensure!(
+                there.contains(text),
+                "acknowledged and nowhere any more: {text}"
+            );
+        }
+        // What a device counts as stored is stored, as long as the server has the history that it told of.
+        for edge in &self.edges {
+            let Some(link) = edge.link() else { continue };
+            if link.told.generation != self.hub.generation() {
+                continue;
+            }
+            for have in &link.told.lanes {
+                let last = self.hub.lane_last(have.epoch, have.lane)?;
+                anyhow::ensure!(
+                    have.acked <= last && have.archived <= have.acked,
+                    "device {} counts {} of {:?} in epoch {} as stored, of {last}",
+                    edge.number,
+                    have.acked,
+                    have.lane,
+                    have.epoch
+                );
+            }
+        }
+        Ok(())
+    }
+
+    /// What must be true once all is quiet.
+    ///
+    /// # Errors
+    /// It is not.
+    pub fn check_end(&mut self) -> anyhow::Result<()> {
+        self.check_step()?;
+        let held = self.hub.held()?;
+        self.hub.verify_chains(&held)?;
+        let mut stored: BTreeMap<&String, u64> = BTreeMap::new();
+        for text in held.values().flatten() {
+            anyhow::ensure!(
+                self.sent.contains_key(text),
+                "the server has what nobody sent: {text}"
+            );
+            *stored.entry(text).or_default() += 1;
+        }
+        for text in self.owed.keys() {
+            anyhow::ensure!(
+                stored.contains_key(text),
+                "acknowledged, and not on the server at rest: {text}"
+            );
+        }
+        // Once in the evidence, however often it came.
+        let evidence = self.hub.evidence()?;
+        anyhow::ensure!(
+            evidence.len() == stored.len(),
+            "{} events in the evidence, {} different ones stored",
+            evidence.len(),
+            stored.len()
+        );
+        for (text, times) in &stored {
+            let id = Event::stored((*text).clone())?.id;
+            anyhow::ensure!(
+                evidence.get(&id) == Some(times),
+                "stored {times} times, in the evidence {:?}: {text}",
+                evidence.get(&id)
+            );
+        }
+        // Within the life of a log, in the order in which its device took them in.
+        let mut last: BTreeMap<_, u64> = BTreeMap::new();
+        for ((agent, epoch, lane, seq), text) in &held {
+            let origin = text.as_ref().and_then(|text| self.sent.get(text));
+            let Some(origin) = origin.filter(|origin| origin.once) else {
+                continue;
+            };
+            if origin.epoch != *epoch {
+                continue;
+            }
+            let before = last.insert((*agent, *epoch, *lane, origin.edge), origin.number);
+            anyhow::ensure!(
+                before.is_none_or(|before| before < origin.number),
+                "{agent} epoch {epoch} {lane:?} {seq}: event {} comes after event {before:?}",
+                origin.number
+            );
+        }
+        // Without the ids of agents: a copy gets a random one.
+        let mut summary: Vec<String> = held
+            .iter()
+            .map(|((_, epoch, lane, seq), text)| format!("{epoch} {lane:?} {seq} {text:?}"))
+            .collect();
+        summary.sort_unstable();
+        self.note(&summary.join("\n"));
+        Ok(())
+    }
+}

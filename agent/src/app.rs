@@ -20,7 +20,7 @@ use trenza_shared::{
     metrics::{Metrics, ops_router},
     net::{
         serve::{Limits, ListenError, Listener, serve},
-        tls::TlsTime,
+        tls::{TlsError, TlsTime, device_server_config},
     },
     probe::WriteProbe,
     store::{Batch, RocksStore, Space, Store, StoreError, rocks::RocksOptions},
@@ -38,7 +38,7 @@ use crate::{
     settle,
     state::{App, Parts, random, random_unit},
     status,
-    sync::{Around, Sender, copies, uplink::Uplink},
+    sync::{Around, Sender, copies, listener::ListenerCert, uplink::Uplink},
     tables::{KNOWN, LOG, STATE},
 };
 
@@ -63,6 +63,9 @@ pub enum StartError {
     /// A port.
     #[error(transparent)]
     Listen(#[from] ListenError),
+    /// The `https` listener.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
 }
 
 /// The addresses at which it really listens.
@@ -72,6 +75,9 @@ pub struct Ready {
     pub ready: bool,
     /// Capture and kiosk.
     pub http: String,
+    /// The same for tablets on the local network, where it is on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub https: Option<String>,
     /// Probes and metrics.
     pub ops: String,
     /// For the venue's other agents, when it is on.
@@ -86,6 +92,7 @@ pub struct Started {
     /// Its addresses.
     pub ready: Ready,
     http: Listener,
+    https: Option<Listener>,
     ops: Listener,
     local: Option<Listener>,
     lan: Option<lan::start::Starting>,
@@ -136,6 +143,7 @@ impl Started {
             ..Limits::default()
         };
         let listener = Listener::bind(config.listen.http, None, limits.clone()).await?;
+        let (https, listener_cert) = tablets(&config, dir, &clock, &limits).await?;
         let ops = Listener::bind(config.listen.ops, None, limits.clone()).await?;
         let local = start::local_socket(&dir.join(files::SOCKET), limits.clone()).await;
         let boot = boot_id().unwrap_or_else(|| BootId(random()));
@@ -144,6 +152,7 @@ impl Started {
             ready: true,
             lan: lan.as_ref().map(|lan| lan.url.clone()),
             http: listener.url(),
+            https: https.as_ref().map(Listener::url),
             ops: ops.url(),
         };
         let app = App::new(Parts {
@@ -169,12 +178,13 @@ impl Started {
             link,
             app.config.sync.clone(),
             uplink,
-            around(&app, marker.clone()),
+            around(&app, marker.clone(), listener_cert),
         );
         Ok(Self {
             app,
             ready,
             http: listener,
+            https,
             ops,
             local,
             lan,
@@ -190,6 +200,7 @@ impl Started {
         let Self {
             app,
             http,
+            https,
             ops,
             local,
             lan,
@@ -205,7 +216,11 @@ impl Started {
             let _gone = stopping.wait_for(|stop| *stop).await;
         };
         let mut tasks: Vec<JoinHandle<()>> = vec![
-            tokio::spawn(serve(http, http::routes(&app), stopped(stopping.clone()))),
+            tokio::spawn(serve(
+                http,
+                http::routes(&app, "http"),
+                stopped(stopping.clone()),
+            )),
             tokio::spawn(serve(ops, ops_routes(&app), stopped(stopping.clone()))),
             tokio::spawn(sender.run(stopping.clone())),
             tokio::spawn(mend::run(
@@ -220,6 +235,14 @@ impl Started {
         ];
         if let Some(lan) = lan {
             tasks.extend(lan.run(&app.config, &app.dir, &app.clock, &stopping));
+        }
+        if let Some(https) = https {
+            let routes = http::routes(&app, "https");
+            tasks.push(tokio::spawn(serve(
+                https,
+                routes,
+                stopped(stopping.clone()),
+            )));
         }
         if let Some(local) = local {
             tasks.push(tokio::spawn(serve(
@@ -251,6 +274,22 @@ impl Started {
     }
 }
 
+/// The listener for tablets, where it is on, and what keeps its certificate.
+async fn tablets(
+    config: &Config,
+    dir: &Path,
+    clock: &Arc<dyn Clock>,
+    limits: &Limits,
+) -> Result<(Option<Listener>, Option<ListenerCert>), StartError> {
+    let Some(addr) = config.listen.https() else {
+        return Ok((None, None));
+    };
+    let cert = ListenerCert::open(dir, config.listen.https_names.iter().cloned());
+    let tls = device_server_config(cert.cell(), clock.clone())?;
+    let listener = Listener::bind(addr, Some(tls), limits.clone()).await?;
+    Ok((Some(listener), Some(cert)))
+}
+
 /// Derived from the store's secret, so that it outlives a restart.
 fn form_key(store: &dyn Store) -> Result<[u8; 32], StoreError> {
     let root = STATE
@@ -260,7 +299,7 @@ fn form_key(store: &dyn Store) -> Result<[u8; 32], StoreError> {
     Ok(blake3::derive_key("trenza-agent 2026 kiosk forms", &root))
 }
 
-fn around(app: &App, marker: Arc<Marker>) -> Around {
+fn around(app: &App, marker: Arc<Marker>, listener: Option<ListenerCert>) -> Around {
     let dir = app.dir.clone();
     Around {
         clock: app.clock.clone(),
@@ -270,6 +309,7 @@ fn around(app: &App, marker: Arc<Marker>) -> Around {
         disk_free: Arc::new(move || status::disk_free_bytes(&dir)),
         room: app.room.clone(),
         next_epoch: Arc::new(move |used| Ok((marker.next(used), random()))),
+        listener,
         wake: app.send_now.clone(),
     }
 }

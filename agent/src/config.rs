@@ -32,6 +32,10 @@ pub mod files {
     pub const COPY_KEY: &str = "copy.key.pem";
     /// The certificate of that identity, until it takes the place of the old one.
     pub const COPY_CERT: &str = "copy.cert.pem";
+    /// The key of the `https` listener.
+    pub const LISTENER_KEY: &str = "listener.key.pem";
+    /// Its certificate.
+    pub const LISTENER_CERT: &str = "listener.cert.pem";
     /// The settings: written last, so that its presence means that the rest is whole.
     pub const CONFIG: &str = "agent.toml";
     /// Highest epoch that this device used; outside the store, so that it outlives a damaged one.
@@ -124,10 +128,19 @@ pub struct ListenSection {
     pub http: SocketAddr,
     /// The same for tablets on the local network; empty = off.
     pub https: String,
+    /// Names and addresses under which tablets call `https`: its certificate is good for these.
+    pub https_names: Vec<String>,
     /// `/livez`, `/readyz`, `/metrics`.
     pub ops: SocketAddr,
     /// Further host names under which `http` may be called.
     pub names: Vec<String>,
+}
+
+impl ListenSection {
+    /// Where `https` listens; none when it is off.
+    pub fn https(&self) -> Option<SocketAddr> {
+        self.https.parse().ok()
+    }
 }
 
 impl Default for ListenSection {
@@ -135,6 +148,7 @@ impl Default for ListenSection {
         Self {
             http: SocketAddr::from(([127, 0, 0, 1], 8321)),
             https: String::new(),
+            https_names: Vec::new(),
             ops: SocketAddr::from(([127, 0, 0, 1], 9465)),
             names: Vec::new(),
         }
@@ -317,10 +331,18 @@ impl Config {
             );
         }
         if !self.listen.https.is_empty() {
-            return bad(
-                "listen.https",
-                "this version has no https listener; leave it empty and put a proxy with TLS before listen.http".into(),
-            );
+            if let Err(problem) = self.listen.https.parse::<SocketAddr>() {
+                return bad(
+                    "listen.https",
+                    format!("{problem}; it must be ADDRESS:PORT, such as 0.0.0.0:8322, or empty"),
+                );
+            }
+            if self.listen.https_names.is_empty() {
+                return bad(
+                    "listen.https_names",
+                    "must name what tablets type, such as \"kiosko.local\" or \"192.168.1.20\": the certificate is made for it".into(),
+                );
+            }
         }
         if jiff::tz::TimeZone::get(&self.agent.zone).is_err() {
             return bad(
@@ -436,13 +458,16 @@ mod tests {
     fn what_cannot_be_used_is_named() {
         enrolled().check().unwrap();
         type Change = fn(&mut Config);
-        let cases: [(&str, Change); 7] = [
+        let cases: [(&str, Change); 8] = [
             ("lan.listen", |c| c.lan.listen = "8323".into()),
             ("lan.peers", |c| c.lan.peers = vec!["http://x".into()]),
             ("agent.id", |c| c.agent.id = None),
             ("capture.write_key", |c| c.capture.write_key.clear()),
             ("agent.zone", |c| c.agent.zone = "Madrid".into()),
-            ("listen.https", |c| c.listen.https = "0.0.0.0:8322".into()),
+            ("listen.https", |c| c.listen.https = "kiosko:8322".into()),
+            ("listen.https_names", |c| {
+                c.listen.https = "0.0.0.0:8322".into()
+            }),
             ("server.agents_url", |c| {
                 c.server.agents_url = "http://x".into()
             }),

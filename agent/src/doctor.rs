@@ -188,6 +188,11 @@ fn certificate(dir: &Path, now_ms: i64) -> Check {
         ));
     };
     let until = format_ms(validity.expires_ms);
+    if validity.is_too_old(now_ms) {
+        return bad(format!(
+            "it expired at {until}, more than a year ago, and cannot be renewed any more; enrol the device again; capture goes on"
+        ));
+    }
     if now_ms > validity.expires_ms {
         return bad(format!(
             "it expired at {until}; it is renewed at the next contact with the server, for a year; capture goes on"

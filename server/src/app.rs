@@ -17,6 +17,7 @@ use trenza_shared::{
     },
     probe::WriteProbe,
     store::{Batch, Durable, RocksStore, Store, StoreError, rocks::RocksOptions},
+    wire::sync::RENEWABLE_MS,
 };
 
 use crate::{
@@ -64,8 +65,8 @@ pub struct App {
     pub generation: u64,
     /// Where agents' requests wait for their turn.
     pub doors: Arc<Doors>,
-    /// Held while an invitation is being used.
-    pub enrolling: Arc<tokio::sync::Mutex<()>>,
+    /// Held while an invitation is being used; what is left of the guesses of its code.
+    pub enrolling: Arc<tokio::sync::Mutex<http::Guesses>>,
     /// Becomes true when the program begins to stop: what waits for something answers then.
     pub draining: Arc<watch::Sender<bool>>,
     /// Where it really listens, once it does.
@@ -392,7 +393,7 @@ pub(crate) fn agents_tls(app: &App) -> anyhow::Result<Arc<tls::ServerConfig>> {
         chain,
         pki::read_key(&issued.key_pem)?,
         app.ca.cert_der(),
-        http::RENEWABLE_MS,
+        RENEWABLE_MS,
         app.clock.clone(),
     )?)
 }

@@ -123,6 +123,8 @@ pub struct Tls {
     pub web_key: PathBuf,
     /// Validity of an agent's certificate. Unit: days.
     pub agent_cert_days: u32,
+    /// Names and addresses that agents' own https listeners may have beside local ones: exact, or `*.` and an ending.
+    pub listener_names: Vec<String>,
 }
 
 impl Default for Tls {
@@ -133,6 +135,7 @@ impl Default for Tls {
             web_cert: "web.pem".into(),
             web_key: "web.key.pem".into(),
             agent_cert_days: 30,
+            listener_names: Vec::new(),
         }
     }
 }

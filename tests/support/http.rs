@@ -9,6 +9,7 @@ use trenza_shared::{
     clock::SystemClock,
     net::{
         client::{Client, ClientLimits},
+        pki,
         tls::{TlsTime, Trust, client_config},
     },
 };
@@ -34,6 +35,20 @@ impl Http {
         Ok(Self {
             client: Client::new(tls, ClientLimits::default()),
             token: token.map(str::to_owned),
+        })
+    }
+
+    /// A client that believes this authority (PEM) alone.
+    ///
+    /// # Errors
+    /// The text is no certificate.
+    pub fn trusting(ca_pem: &str) -> anyhow::Result<Self> {
+        let time = TlsTime::new(Arc::new(SystemClock), 0);
+        let ca = pki::read_chain(ca_pem)?.swap_remove(0);
+        let (tls, _) = client_config(Trust::ca(ca), None, time)?;
+        Ok(Self {
+            client: Client::new(tls, ClientLimits::default()),
+            token: None,
         })
     }
 

@@ -19,7 +19,9 @@ pub struct Names(Arc<BTreeSet<String>>);
 impl Names {
     /// The loopback's, the listener's own address, and the configured ones.
     pub fn of(listen: &ListenSection) -> Self {
-        let own = Some(listen.http.ip())
+        let own = std::iter::once(listen.http)
+            .chain(listen.https())
+            .map(|addr| addr.ip())
             .filter(|ip| !ip.is_unspecified())
             .map(|ip| ip.to_string());
         let names = ["localhost", "127.0.0.1", "::1"]
@@ -28,7 +30,13 @@ impl Names {
             .chain(own);
         Self(Arc::new(
             names
-                .chain(listen.names.iter().map(|name| name.to_ascii_lowercase()))
+                .chain(
+                    listen
+                        .names
+                        .iter()
+                        .chain(&listen.https_names)
+                        .map(|name| name.to_ascii_lowercase()),
+                )
                 .collect(),
         ))
     }
@@ -110,6 +118,8 @@ mod tests {
     fn only_names_of_this_device_are_known() {
         let names = Names::of(&ListenSection {
             names: vec!["Kiosko.local".into()],
+            https: "192.168.1.20:8322".into(),
+            https_names: vec!["Tablet.lan".into(), "fd00::7".into()],
             ..ListenSection::default()
         });
         for good in [
@@ -117,6 +127,9 @@ mod tests {
             "127.0.0.1",
             "[::1]:8321",
             "KIOSKO.local:80",
+            "192.168.1.20:8322",
+            "tablet.LAN",
+            "[fd00::7]:8322",
             "LOCALHOST",
         ] {
             assert!(names.knows(good), "{good}");

@@ -24,11 +24,11 @@ use crate::{
 /// The built browser snippet, served to pages that this agent's touchpoint shows.
 const SNIPPET: &[u8] = include_bytes!("../../../js-snippet/dist/t.js");
 
-/// The `http` listener: capture for everybody, the kiosk for its own pages.
-pub fn routes(app: &App) -> Router {
+/// The `http` and `https` listeners: capture for everybody, the kiosk for its own pages.
+pub fn routes(app: &App, protocol: &'static str) -> Router {
     let options = capture::Options {
         snippet: SNIPPET,
-        protocol: "http",
+        protocol,
         ..capture::Options::default()
     };
     let kiosk = Router::new()

@@ -73,7 +73,7 @@ fn stand() -> Stand {
 
 impl Stand {
     async fn ask(&self, request: Request<Body>) -> (Response<()>, String) {
-        let (parts, body) = http::routes(&self.app)
+        let (parts, body) = http::routes(&self.app, "http")
             .oneshot(request)
             .await
             .unwrap()

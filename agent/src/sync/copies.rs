@@ -158,6 +158,11 @@ impl Sender {
         finish(&dir).map_err(unwritable)?;
         tracing::warn!(agent.id = %granted.agent, agent.copy_of = %self.log.agent(), "another copy of this agent runs; this one goes on as an agent of its own");
         self.uplink.reload()?;
+        if let Some(listener) = &self.around.listener {
+            listener
+                .forget()
+                .map_err(|error| TalkError::Local(error.to_string()))?;
+        }
         self.be_oneself().await
     }
 

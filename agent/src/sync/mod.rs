@@ -6,6 +6,7 @@
 pub mod copies; // two programs under one id
 pub mod diverge; // lanes that the server cannot follow
 mod flow; // frames on their way
+pub mod listener; // the certificate of the device's own listener
 mod measure; // what the clock is worth
 pub mod plan; // what to send, how long to wait: pure
 #[cfg(test)]
@@ -37,6 +38,7 @@ use crate::{
     time::KnownTime,
 };
 use flow::Stopped;
+use listener::ListenerCert;
 use plan::{BackOff, Offsets, Talk};
 use uplink::{TalkError, Uplink};
 use window::Window;
@@ -69,6 +71,8 @@ pub struct Around {
     pub room: Arc<RoomCell>,
     /// Takes an epoch after the given one, durably, so that it is never taken again; and a new salt root.
     pub next_epoch: NextEpoch,
+    /// The certificate of the `https` listener, where there is one.
+    pub listener: Option<ListenerCert>,
     /// Told to try at once.
     pub wake: Arc<Notify>,
 }
@@ -175,12 +179,14 @@ impl Sender {
         }
         self.link.down(self.now_ms(), refused, problem);
         metrics::counter!("trenza_agent_sync_failures_total").increment(1);
-        let max_ms = if refused {
+        // A device whose clock is far ahead only believes that its certificate is too old.
+        let for_good = refused && !matches!(error, TalkError::CertificateTooOld { .. });
+        let max_ms = if for_good {
             self.limits.refused_wait_ms_max
         } else {
             self.limits.retry_wait_ms_max
         };
-        let min_ms = if refused {
+        let min_ms = if for_good {
             max_ms
         } else {
             self.limits.retry_wait_ms_min
@@ -306,6 +312,7 @@ impl Sender {
                 }
             }
         }
+        self.keep_listener(server_ms).await;
         self.tidy(server_ms).await
     }
 

@@ -1,3 +1,4 @@
+mod certificates; // the life of a device's certificate
 mod clocks;
 
 use std::{
@@ -10,7 +11,7 @@ use std::{
 };
 
 use axum::{
-    Json, Router,
+    Extension, Json, Router,
     body::{Body, Bytes},
     extract::State,
     response::{IntoResponse, Response},
@@ -26,7 +27,7 @@ use trenza_shared::{
     net::{
         error::HttpError,
         pki::{self, Ca, DeviceKey},
-        serve::{Limits, Listener, serve},
+        serve::{Limits, Listener, Peer, serve},
         tls::{TlsTime, agents_server_config},
     },
     store::MemStore,
@@ -34,7 +35,7 @@ use trenza_shared::{
         Shape,
         entry::{Entry, Open, What},
         frame::Frame,
-        sync::{Ack, LaneHave, Lineage, Mark, Segment, Welcome},
+        sync::{Ack, LaneHave, Lineage, Mark, RENEWABLE_MS, Segment, Welcome},
     },
 };
 
@@ -85,7 +86,7 @@ impl World {
                 &["localhost".into()],
                 &["127.0.0.1".parse().unwrap()],
                 NOW,
-                300,
+                4_000,
             )
             .unwrap();
         let key = pki::read_key(&cert.key_pem).unwrap();
@@ -93,7 +94,7 @@ impl World {
             pki::read_chain(&cert.chain_pem).unwrap(),
             key,
             ca.cert_der(),
-            0,
+            RENEWABLE_MS,
             right.clone(),
         )
         .unwrap();
@@ -110,6 +111,7 @@ impl World {
             revoked: AtomicBool::new(false),
             generation: AtomicU64::new(1),
             renewals: AtomicU64::new(0),
+            hellos: AtomicU64::new(0),
         });
         let routes = Router::new()
             .route("/sync/v1/hello", post(server::hello))
@@ -160,6 +162,7 @@ impl World {
                 *last = used.max(*last) + 1;
                 Ok((*last, random()))
             }),
+            listener: None,
             wake: wake.clone(),
         };
         let time = TlsTime::new(self.clock.clone(), 0);
@@ -436,38 +439,4 @@ async fn a_server_that_lost_something_gets_exactly_that() {
     assert_eq!(held, all);
     assert_eq!(copy.log.epoch(), 2);
     copy.stop().await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_revoked_agent_keeps_its_visits_and_says_so() {
-    let world = World::new().await;
-    world.fake.revoked.store(true, Ordering::SeqCst);
-    let edge = world.edge(MemStore::new());
-    edge.until("it is refused", |link| link.refused).await;
-    edge.capture(&texts(0..5)).await;
-    assert!(world.fake.texts().is_empty() && !edge.link.now().up);
-    world.fake.revoked.store(false, Ordering::SeqCst);
-    edge.wake.notify_one();
-    edge.until_all_sent().await;
-    assert!(!edge.link.now().refused);
-    edge.stop().await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_certificate_past_two_thirds_of_its_life_is_renewed() {
-    // It began a tenth of a day before now and lives one day more.
-    let world = World::with_certificate_days(1).await;
-    let before = std::fs::read_to_string(world.dir.path().join(files::CERT)).unwrap();
-    let validity = uplink::Validity::of(&pki::read_chain(&before).unwrap()[0]).unwrap();
-    assert!(!validity.wants_renewal(NOW) && validity.wants_renewal(NOW + 16 * HOUR_MS));
-    let time = TlsTime::new(world.clock.clone(), 0);
-    let mut uplink = Uplink::open(world.dir.path(), &world.url, time, Duration::from_secs(20));
-    uplink.renew().await.unwrap();
-    assert_ne!(
-        std::fs::read_to_string(world.dir.path().join(files::CERT)).unwrap(),
-        before
-    );
-    assert!(!uplink.validity().unwrap().wants_renewal(NOW + 16 * HOUR_MS));
-    assert_eq!(world.fake.renewals.load(Ordering::SeqCst), 1);
-    assert!(!world.dir.path().join("device.cert.next").exists());
 }

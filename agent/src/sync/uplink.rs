@@ -12,6 +12,7 @@ use std::{
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use serde::{Deserialize, Serialize};
 use trenza_shared::{
+    clock::format_ms,
     id::InstanceId,
     net::{
         client::{Client, ClientError, ClientLimits, Response},
@@ -21,7 +22,7 @@ use trenza_shared::{
     wire::{
         Shape, WireError,
         frame::Frame,
-        sync::{Ack, Hello, INSTANCE_HEADER, Welcome},
+        sync::{Ack, CERTIFICATE_TOO_OLD, Hello, INSTANCE_HEADER, RENEWABLE_MS, Welcome},
     },
 };
 
@@ -100,6 +101,14 @@ pub enum TalkError {
     /// The device's own store, or a thread that died.
     #[error("this device cannot read or write its log: {0}")]
     Local(String),
+    /// Nothing can be renewed any more.
+    #[error(
+        "the certificate expired at {} and is too old to be renewed; enrol the device again, its visits are kept", format_ms(*.expired_ms)
+    )]
+    CertificateTooOld {
+        /// End of its validity. Unit: ms since 1970.
+        expired_ms: i64,
+    },
     /// An answer that makes no sense twice in a row.
     #[error("server and agent do not agree where the log ends: {0}")]
     Disagreement(String),
@@ -110,10 +119,11 @@ impl TalkError {
     pub fn refuses_agent(&self) -> bool {
         matches!(
             self,
-            Self::Refused {
-                status: 401 | 403,
-                ..
-            }
+            Self::CertificateTooOld { .. }
+                | Self::Refused {
+                    status: 401 | 403,
+                    ..
+                }
         )
     }
 
@@ -158,6 +168,12 @@ impl Validity {
             begins_ms: pki::cert_begins_ms(der)?,
             expires_ms: pki::cert_expires_ms(der)?,
         })
+    }
+
+    /// It ended so long ago that no server renews it.
+    pub fn is_too_old(self, now_ms: i64) -> bool {
+        let renewable_ms = i64::try_from(RENEWABLE_MS).unwrap_or(i64::MAX);
+        now_ms > self.expires_ms.saturating_add(renewable_ms)
     }
 
     /// Two thirds of it are over.
@@ -243,8 +259,30 @@ impl Uplink {
     pub async fn hello(&mut self, hello: &Hello) -> Result<Welcome, TalkError> {
         let answer = self
             .call("hello", hello.to_bytes(), MESSAGE_PACK, HeaderMap::new())
-            .await?;
+            .await
+            .map_err(|error| self.explained(error))?;
         Ok(Welcome::from_bytes(&answer.body)?)
+    }
+
+    /// A server breaks off the handshake of a certificate that is too old, or says so.
+    fn explained(&self, error: TalkError) -> TalkError {
+        // A network that is away looks the same; the certificate is too old all the same.
+        let broken = matches!(
+            error,
+            TalkError::Client(ClientError::Broken { .. } | ClientError::Unreachable { .. })
+        );
+        let now_ms = self.time.now_ms();
+        match self.validity {
+            Some(validity)
+                if error.is_refused_as(CERTIFICATE_TOO_OLD)
+                    || (broken && validity.is_too_old(now_ms)) =>
+            {
+                TalkError::CertificateTooOld {
+                    expired_ms: validity.expires_ms,
+                }
+            }
+            _ => error,
+        }
     }
 
     /// Sends a frame of this start of the program.

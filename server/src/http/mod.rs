@@ -2,15 +2,18 @@
 
 pub mod api; // the JSON API
 pub mod auth; // who asks
+mod buckets; // what slows guessing down
 mod carried; // what one agent brings for another
 mod collector; // capture on the server's own listeners
 mod copy; // a copy of an agent becomes an agent of its own
 mod enrol; // an agent's first call
+mod listener; // the certificate of an agent's own listener
 mod sync; // an agent's talk
 #[cfg(test)]
 mod tests;
 
-pub use enrol::{RENEWABLE_MS, code_hash};
+pub use buckets::Buckets;
+pub use enrol::{Guesses, code_hash};
 
 use axum::{
     Router, middleware,
@@ -59,6 +62,7 @@ pub fn agent_routes(app: App) -> Router {
         .route("/sync/v1/carried/frame", post(carried::frame))
         .route("/sync/v1/copy", post(copy::become_own))
         .route("/sync/v1/renew", post(enrol::renew))
+        .route("/sync/v1/listener", post(listener::sign))
         .with_state(app);
     with_error_form(routes)
 }

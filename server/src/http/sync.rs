@@ -20,13 +20,12 @@ use trenza_shared::{
         Shape,
         frame::{FRAME_BYTES_MAX, Frame},
         sync::{
-            Ack, CERTIFICATE_EXPIRED, CopyWord, Hello, INSTANCE_HEADER, LANES_MAX, LaneHave,
-            LaneHead, Lineage, NOT_CURRENT, Segment, Welcome,
+            Ack, CERTIFICATE_EXPIRED, CERTIFICATE_TOO_OLD, CopyWord, Hello, INSTANCE_HEADER,
+            LANES_MAX, LaneHave, LaneHead, Lineage, NOT_CURRENT, RENEWABLE_MS, Segment, Welcome,
         },
     },
 };
 
-use super::enrol::RENEWABLE_MS;
 use crate::{
     app::{App, random},
     sync::{
@@ -71,7 +70,7 @@ pub fn agent_renewing(app: &App, peer: &Peer) -> Result<AgentId, HttpError> {
     {
         return Err(HttpError::new(
             StatusCode::FORBIDDEN,
-            "certificate_too_old",
+            CERTIFICATE_TOO_OLD,
             "this agent's certificate expired more than a year ago",
         )
         .hint("enrol the agent again; its visits stay on the device"));

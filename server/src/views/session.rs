@@ -3,7 +3,6 @@
 //! Owns the session's cookie and the limit on guessing. Never keeps a password or a cookie: only what proves them.
 
 use std::{
-    collections::HashMap,
     net::{IpAddr, Ipv4Addr},
     sync::{Arc, LazyLock, Mutex, PoisonError},
 };
@@ -18,7 +17,7 @@ use axum::{
 use serde::{Deserialize, de::DeserializeOwned};
 use tokio::sync::Semaphore;
 use trenza_shared::{
-    capture::rate::{RateDecision, RateLimit, TokenBucket},
+    capture::rate::{RateDecision, RateLimit},
     id::to_hex,
     net::{error::HttpError, serve::Peer},
     store::{Batch, Durable},
@@ -31,7 +30,10 @@ use super::{
 use crate::{
     admin::secret,
     app::{App, random},
-    http::auth::{Caller, SESSION_COOKIE, cookie, session},
+    http::{
+        Buckets,
+        auth::{Caller, SESSION_COOKIE, cookie, session},
+    },
     tables::{SESSIONS, SessionRow, USERS},
 };
 
@@ -44,8 +46,6 @@ const GUESSES: RateLimit = RateLimit {
 };
 /// What one attempt takes.
 const GUESS_COST: u32 = 12;
-/// Most addresses whose attempts are remembered.
-const ADDRESSES_MAX: usize = 10_000;
 /// Longest password that is looked at; more would only cost time. Unit: bytes.
 const PASSWORD_BYTES_MAX: usize = 512;
 /// Most sessions looked at to throw expired ones away.
@@ -57,31 +57,19 @@ static NOBODY: LazyLock<Option<String>> =
     LazyLock::new(|| secret::password_hash(&to_hex(&random::<16>())).ok());
 
 /// What is left of the attempts of each address and name.
-#[derive(Default)]
-pub struct Attempts(Mutex<HashMap<(IpAddr, String), TokenBucket>>);
+pub struct Attempts(Mutex<Buckets<(IpAddr, String)>>);
+
+impl Default for Attempts {
+    fn default() -> Self {
+        Self(Mutex::new(Buckets::new(GUESSES)))
+    }
+}
 
 impl Attempts {
     fn may(&self, address: IpAddr, user: &str, now_ms: i64) -> bool {
         let mut buckets = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if buckets.len() >= ADDRESSES_MAX {
-            buckets.retain(|_, bucket| {
-                matches!(
-                    bucket.take(GUESSES, now_ms, GUESSES.burst).1,
-                    RateDecision::Wait { .. }
-                )
-            });
-        }
-        if buckets.len() >= ADDRESSES_MAX {
-            // Forgetting helps who guesses a little; refusing everybody would lock the house for its owner.
-            buckets.clear();
-        }
         let user = user.chars().take(100).collect();
-        let bucket = buckets
-            .entry((address, user))
-            .or_insert_with(|| TokenBucket::full(GUESSES, now_ms));
-        let (left, decision) = bucket.take(GUESSES, now_ms, GUESS_COST);
-        *bucket = left;
-        decision == RateDecision::Go
+        buckets.take((address, user), now_ms, GUESS_COST) == RateDecision::Go
     }
 }
 

@@ -3,6 +3,7 @@
 //! Owns who is trusted and by which time. Never installs a process-wide provider: each configuration names `ring`.
 //! A device whose clock is wrong must still reach its server, so the time that validity is judged by is [`TlsTime`].
 
+mod cell; // a listener's certificate that comes and changes while it listens
 mod neighbour; // agents of one venue among themselves
 
 use std::{
@@ -14,6 +15,7 @@ use std::{
     time::Duration,
 };
 
+pub use cell::{CertCell, device_server_config};
 pub use rustls::ServerConfig;
 use rustls::{
     CertificateError, ClientConfig, DigitallySignedStruct, DistinguishedName, Error, RootCertStore,
@@ -80,6 +82,11 @@ impl TlsTime {
         self.floor_ms.fetch_max(ms, Ordering::SeqCst);
     }
 
+    /// The device's clock, or the floor where the clock is behind it. Unit: UTC milliseconds.
+    pub fn now_ms(&self) -> i64 {
+        self.clock.wall_ms().max(self.floor_ms())
+    }
+
     /// The latest time that has surely passed.
     pub fn floor_ms(&self) -> i64 {
         self.floor_ms.load(Ordering::SeqCst)
@@ -118,7 +125,7 @@ impl fmt::Debug for TlsTime {
 
 impl TimeProvider for TlsTime {
     fn current_time(&self) -> Option<UnixTime> {
-        Some(unix_time(self.clock.wall_ms().max(self.floor_ms())))
+        Some(unix_time(self.now_ms()))
     }
 }
 

@@ -52,12 +52,17 @@ pub struct Lineage {
     /// The epoch in which what came after it was appended again.
     pub into: Epoch,
 }
+
 /// Header of a frame's request: which start of the program sends it.
 pub const INSTANCE_HEADER: &str = "trenza-instance";
 /// Error code of a frame from a start of the program that is not the one the server heard last: a hello decides.
 pub const NOT_CURRENT: &str = "not_current";
 /// Error code of anything but a renewal under a certificate that has expired.
 pub const CERTIFICATE_EXPIRED: &str = "certificate_expired";
+/// Error code of a renewal that comes too late.
+pub const CERTIFICATE_TOO_OLD: &str = "certificate_too_old";
+/// For how long a certificate that has expired can still be renewed: a season without contact, and then some. Unit: ms.
+pub const RENEWABLE_MS: u64 = 366 * 24 * 3_600_000;
 
 /// Where one lane of an agent's log ends.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]

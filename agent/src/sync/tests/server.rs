@@ -27,6 +27,7 @@ pub struct Fake {
     pub revoked: AtomicBool,
     pub generation: AtomicU64,
     pub renewals: AtomicU64,
+    pub hellos: AtomicU64,
 }
 
 impl Fake {
@@ -95,7 +96,15 @@ impl Fake {
         }
     }
 
-    pub fn admit(&self) -> Result<(), HttpError> {
+    pub fn admit(&self, peer: &Peer) -> Result<(), HttpError> {
+        let expires_ms = peer.client_cert_expires_ms.unwrap_or(0);
+        if expires_ms < self.clock.wall_ms() {
+            return Err(HttpError::new(
+                http::StatusCode::FORBIDDEN,
+                CERTIFICATE_EXPIRED,
+                "expired",
+            ));
+        }
         if self.revoked.load(Ordering::SeqCst) {
             Err(HttpError::new(
                 http::StatusCode::FORBIDDEN,
@@ -108,8 +117,13 @@ impl Fake {
     }
 }
 
-pub async fn hello(State(fake): State<Arc<Fake>>, body: Bytes) -> Result<Response, HttpError> {
-    fake.admit()?;
+pub async fn hello(
+    State(fake): State<Arc<Fake>>,
+    Extension(peer): Extension<Peer>,
+    body: Bytes,
+) -> Result<Response, HttpError> {
+    fake.admit(&peer)?;
+    fake.hellos.fetch_add(1, Ordering::SeqCst);
     let hello = Hello::from_bytes(&body).unwrap();
     assert_eq!(hello.agent, AGENT);
     *fake.oldest.lock().unwrap() = hello
@@ -141,8 +155,12 @@ pub async fn hello(State(fake): State<Arc<Fake>>, body: Bytes) -> Result<Respons
     }))
 }
 
-pub async fn frame(State(fake): State<Arc<Fake>>, body: Bytes) -> Result<Response, HttpError> {
-    fake.admit()?;
+pub async fn frame(
+    State(fake): State<Arc<Fake>>,
+    Extension(peer): Extension<Peer>,
+    body: Bytes,
+) -> Result<Response, HttpError> {
+    fake.admit(&peer)?;
     let frame = Frame::from_bytes(&body).unwrap();
     let entries = frame.open().unwrap();
     if entries
@@ -206,7 +224,12 @@ pub async fn renew(State(fake): State<Arc<Fake>>, Json(asked): Json<Value>) -> J
     fake.renewals.fetch_add(1, Ordering::SeqCst);
     let issued = fake
         .ca
-        .sign_agent(asked["csr"].as_str().unwrap(), AGENT, NOW, 300)
+        .sign_agent(
+            asked["csr"].as_str().unwrap(),
+            AGENT,
+            fake.clock.wall_ms(),
+            30,
+        )
         .unwrap();
     Json(json!({ "certificate": issued.pem }))
 }

@@ -24,7 +24,7 @@ use rustls_pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer, pem::PemObject};
 
 use crate::id::{AgentId, to_hex};
 
-pub use owner::{BadSignature, CERT_BYTES_MAX, Owner, cert_owner, verify_owner};
+pub use owner::{BadSignature, CERT_BYTES_MAX, Owner, cert_names, cert_owner, verify_owner};
 
 /// Life of the CA, in days: twenty years.
 pub const CA_DAYS: u32 = 7305;

@@ -1,8 +1,10 @@
-//! Whose a certificate is, and what its key signed.
+//! Whose a certificate is, under which names it is good, and what its key signed.
+
+use std::{collections::BTreeSet, net::IpAddr};
 
 use rcgen::SigningKey as _;
 use ring::signature::{ECDSA_P256_SHA256_ASN1, UnparsedPublicKey};
-use x509_parser::{certificate::X509Certificate, parse_x509_certificate};
+use x509_parser::{certificate::X509Certificate, extensions::GeneralName, parse_x509_certificate};
 
 use super::{DeviceKey, PkiError};
 use crate::id::AgentId;
@@ -62,6 +64,30 @@ fn owner(cert: &X509Certificate<'_>) -> Option<Owner> {
             agent,
             venue: venue.to_owned(),
         })
+}
+
+/// The names and addresses for which a certificate (DER) is good, as text; `None` when it is not X.509.
+pub fn cert_names(der: &[u8]) -> Option<BTreeSet<String>> {
+    let (_, cert) = parse_x509_certificate(der).ok()?;
+    let names = cert.subject_alternative_name().ok().flatten();
+    let names = names.map(|extension| extension.value.general_names.iter().filter_map(name_text));
+    Some(names.into_iter().flatten().collect())
+}
+
+fn name_text(name: &GeneralName<'_>) -> Option<String> {
+    match name {
+        GeneralName::DNSName(name) => Some((*name).to_owned()),
+        GeneralName::IPAddress(bytes) => match bytes.len() {
+            4 => <[u8; 4]>::try_from(*bytes)
+                .ok()
+                .map(|ip| IpAddr::from(ip).to_string()),
+            16 => <[u8; 16]>::try_from(*bytes)
+                .ok()
+                .map(|ip| IpAddr::from(ip).to_string()),
+            _ => None,
+        },
+        _ => None,
+    }
 }
 
 /// Checks that `ca` issued `certificate` to an agent and that the agent's key signed `content`; returns the agent.

@@ -107,6 +107,15 @@ async fn a_code_works_once_and_a_revoked_agent_keeps_its_visits() -> anyhow::Res
         Ok(())
     })
     .await?;
+    until("the agent says that it is refused", || async {
+        let status = agent.status()?;
+        ensure!(
+            status["refused"] == true && status["waiting"] == 1,
+            "{status}"
+        );
+        Ok(())
+    })
+    .await?;
     let doctor = std::process::Command::new(bin("trenza-agent")?)
         .args(["doctor", "--config"])
         .arg(agent.config())

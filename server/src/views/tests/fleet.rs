@@ -7,7 +7,7 @@ use trenza_shared::{
 };
 
 use super::{Browser, Role, Server};
-use crate::tables::{AgentRow, AgentState, CONTACTS, ContactRow, LANES, LaneRow};
+use crate::tables::{AgentRow, AgentState, CONTACTS, ContactRow, CopyOfRow, LANES, LaneRow};
 
 /// A tablet that captured up to 852 and of which 840 are here; its clock is three hours ahead, and a copy of it exists.
 fn tablet(server: &Server, oldest: u64, state: AgentState) -> AgentId {
@@ -102,6 +102,49 @@ async fn the_fleet_says_which_numbers_are_missing_and_whether_they_can_still_com
             .text
             .contains("which can no longer send them")
     );
+    drop(browser);
+    server.close().await;
+}
+
+#[tokio::test]
+async fn a_copy_says_whose_it_is_and_an_agent_names_its_copies() {
+    let server = Server::start().await;
+    let browser = Browser::of(&server, Role::Admin).await;
+    let parent = tablet(&server, 1, AgentState::Active);
+    let copy = AgentId([5; 16]);
+    let row = AgentRow {
+        copy_of: Some(CopyOfRow {
+            agent: parent,
+            epoch: 2,
+            at_ms: server.app.clock.wall_ms(),
+        }),
+        ..server.app.registry.agent(&parent).unwrap()
+    };
+    server
+        .app
+        .registry
+        .put_agent(&copy, &row, Batch::new())
+        .unwrap();
+    for (lang, texts) in [
+        (
+            "es",
+            ["Copia de", "1 copia de este agente", "es un agente propio"],
+        ),
+        (
+            "en",
+            [
+                "Copy of",
+                "1 copy of this agent",
+                "it is an agent of its own",
+            ],
+        ),
+    ] {
+        let page = browser.get(&format!("/{lang}/fleet")).await.text;
+        for text in texts {
+            assert!(page.contains(text), "{text} not in {page}");
+        }
+        assert!(page.contains(&parent.to_string()) && page.contains(&copy.to_string()));
+    }
     drop(browser);
     server.close().await;
 }

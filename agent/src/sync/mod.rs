@@ -101,11 +101,6 @@ pub struct Pause {
     pub until_more: bool,
 }
 
-/// A refusal that a hello sorts out: another start of this agent was heard later, or the certificate has just expired.
-fn is_for_hello(error: &TalkError) -> bool {
-    error.is_refused_as(NOT_CURRENT) || error.is_refused_as(CERTIFICATE_EXPIRED)
-}
-
 impl Sender {
     /// A worker that has not said anything yet.
     pub fn new(

@@ -8,14 +8,10 @@ use futures_util::{StreamExt as _, stream::FuturesUnordered};
 use tokio::sync::watch;
 use trenza_shared::{
     id::Seq,
-<<<<<<< HEAD
     wire::{
         frame::Frame,
-        sync::{Ack, LaneHave, NOT_CURRENT},
+        sync::{Ack, CERTIFICATE_EXPIRED, LaneHave, NOT_CURRENT},
     },
-=======
-    wire::sync::{Ack, CERTIFICATE_EXPIRED, LaneHave, NOT_CURRENT},
->>>>>>> e8c5782 (agent: an expired certificate in the middle of a talk is for the hello)
 };
 
 use super::{
@@ -198,7 +194,6 @@ impl Sender {
             };
             sending.retain(|(what, _)| *what != flight.what);
             let answer = match answer {
-<<<<<<< HEAD
                 Err(error) if error.refuses_content() && gone.len() < GONE_MAX => {
                     // One bad entry holds nobody up: the search for it goes on in halves.
                     match frame.halves() {
@@ -216,15 +211,11 @@ impl Sender {
                     }
                     continue;
                 }
-                Err(error) if error.is_refused_as(NOT_CURRENT) => {
-                    // Another start of this agent was heard later: the hello says which one goes on.
-=======
                 Err(error)
                     if error.is_refused_as(NOT_CURRENT)
                         || error.is_refused_as(CERTIFICATE_EXPIRED) =>
                 {
                     // Another start of this agent was heard later, or the certificate has just expired: the hello sorts it out.
->>>>>>> e8c5782 (agent: an expired certificate in the middle of a talk is for the hello)
                     stopped.get_or_insert(Stopped::Ask { due: false });
                     continue;
                 }

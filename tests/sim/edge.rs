@@ -177,6 +177,7 @@ impl Edge {
                 marker.store(next, Ordering::SeqCst);
                 Ok((next, salt(&roots)))
             }),
+            listener: None,
             wake: Arc::default(),
         };
         let limits = SyncSection {

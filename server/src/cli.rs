@@ -178,6 +178,7 @@ mod tests {
             "export customers --config f",
             "export events --config f",
             "replay --config f --verify",
+            "verify --config f --agent ag_00000000000000000000000000000000 --json",
             "backup d --config f",
             "restore d --config f",
         ] {

@@ -29,6 +29,8 @@ pub struct Config {
     pub place: PlaceConfig,
     /// Capture on the server's own listeners.
     pub capture: CaptureConfig,
+    /// Backups.
+    pub backup: BackupConfig,
     /// Logs.
     pub log: LogConfig,
     /// The folder of the file, against which relative paths are read.
@@ -46,6 +48,7 @@ impl Default for Config {
             identity: IdentityConfig::default(),
             place: PlaceConfig::default(),
             capture: CaptureConfig::default(),
+            backup: BackupConfig::default(),
             log: LogConfig::default(),
             dir: PathBuf::from("."),
         }
@@ -173,6 +176,14 @@ impl Default for PlaceConfig {
 pub struct CaptureConfig {
     /// Requests that one source may make. Unit: requests a second; 0 = without limit.
     pub requests_per_s_max: u32,
+}
+
+/// Section `[backup]`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct BackupConfig {
+    /// Agents keep what they captured until it is in a finished backup, not only until it is stored here.
+    pub required: bool,
 }
 
 /// Section `[log]`.

@@ -230,6 +230,8 @@ impl Row for MetaRow {}
 pub const LOG: Table<u64, RecordRow> = Table::new(Space("log"));
 /// (agent, epoch, lane) -> what is stored.
 pub const LANES: Table<(AgentId, Epoch, Lane), LaneRow> = Table::new(Space("lane"));
+/// (agent, epoch, lane) -> what of it is in the last finished backup.
+pub const ARCHIVED: Table<(AgentId, Epoch, Lane), LaneRow> = Table::new(Space("archived"));
 /// (agent, epoch, lane, last sequence number of a stored run) -> which record it is.
 pub const MARKS: Table<(AgentId, Epoch, Lane, Seq), MarkRow> = Table::new(Space("mark"));
 /// The fleet.
@@ -387,10 +389,11 @@ pub const WORDS: Table<(String, Fingerprint), ()> = Table::new(Space("word"));
 pub const APPLIED: Table<(), u64> = Table::new(Space("applied"));
 
 /// Tables that nothing can rebuild.
-pub const TRUTH: [Space; 17] = [
+pub const TRUTH: [Space; 18] = [
     LOG.space(),
     LANES.space(),
     MARKS.space(),
+    ARCHIVED.space(),
     AGENTS.space(),
     CERTS.space(),
     CONTACTS.space(),

@@ -13,4 +13,5 @@ mod poison; // bad events among good ones, from the device to the customer
 mod power; // power cuts under load
 mod power_store; // a power cut at every fsync of the store
 mod reconcile; // the figures of both programs
-mod tablets; // the agent's own TLS listener
+mod sync;
+mod tablets; // the agent's own TLS listener // restored servers, live visits before a backlog

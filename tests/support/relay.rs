@@ -1,4 +1,4 @@
-//! A TCP relay with a switch: a network cable that can be pulled, and that counts what passes.
+//! A TCP relay with a switch: a network cable that can be pulled or thin, and that counts what passes.
 
 use std::{
     net::SocketAddr,
@@ -6,6 +6,7 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
 use tokio::{
@@ -32,6 +33,8 @@ pub struct Relay {
     plugged: watch::Sender<bool>,
     swallows: watch::Sender<Swallow>,
     passed: Arc<AtomicU64>,
+    /// Unit: bytes a second in each direction; 0 = without limit.
+    limit: Arc<AtomicU64>,
     _task: tokio::task::JoinHandle<()>,
 }
 
@@ -46,7 +49,8 @@ impl Relay {
         let (plugged, state) = watch::channel(true);
         let (swallows, swallow) = watch::channel(Swallow::Nothing);
         let passed = Arc::new(AtomicU64::new(0));
-        let count = passed.clone();
+        let limit = Arc::new(AtomicU64::new(0));
+        let (count, slow) = (passed.clone(), limit.clone());
         let task = tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
                 // An unplugged cable: the connection dies at once.
@@ -57,6 +61,7 @@ impl Relay {
                         state.clone(),
                         swallow.clone(),
                         count.clone(),
+                        slow.clone(),
                     ));
                 }
             }
@@ -66,6 +71,7 @@ impl Relay {
             plugged,
             swallows,
             passed,
+            limit,
             _task: task,
         })
     }
@@ -80,6 +86,11 @@ impl Relay {
         self.swallows.send_replace(what);
     }
 
+    /// From now on so many bytes a second pass in each direction of each connection; 0 = without limit.
+    pub fn limit(&self, bytes_per_s: u64) {
+        self.limit.store(bytes_per_s, Ordering::Relaxed);
+    }
+
     /// Bytes that passed in both directions.
     pub fn bytes(&self) -> u64 {
         self.passed.load(Ordering::Relaxed)
@@ -92,6 +103,7 @@ async fn relay(
     mut plugged: watch::Receiver<bool>,
     swallow: watch::Receiver<Swallow>,
     passed: Arc<AtomicU64>,
+    limit: Arc<AtomicU64>,
 ) {
     let Ok(server) = TcpStream::connect(target).await else {
         return;
@@ -101,8 +113,8 @@ async fn relay(
     let asking = || *swallow.borrow() == Swallow::All;
     let answering = || *swallow.borrow() != Swallow::Nothing;
     tokio::select! {
-        () = pump(client_in, server_out, &passed, asking) => {}
-        () = pump(server_in, client_out, &passed, answering) => {}
+        () = pump(client_in, server_out, &passed, &limit, asking) => {}
+        () = pump(server_in, client_out, &passed, &limit, answering) => {}
         _ = plugged.wait_for(|plugged| !plugged) => {}
     }
 }
@@ -111,6 +123,7 @@ async fn pump(
     mut from: tokio::net::tcp::OwnedReadHalf,
     mut to: tokio::net::tcp::OwnedWriteHalf,
     passed: &AtomicU64,
+    limit: &AtomicU64,
     swallows: impl Fn() -> bool,
 ) {
     let mut buffer = vec![0; 64 * 1024];
@@ -124,5 +137,9 @@ async fn pump(
             return;
         }
         passed.fetch_add(count as u64, Ordering::Relaxed);
+        let limit = limit.load(Ordering::Relaxed);
+        if limit > 0 {
+            tokio::time::sleep(Duration::from_secs_f64(count as f64 / limit as f64)).await;
+        }
     }
 }

@@ -25,7 +25,7 @@ use super::check::Advised;
 use crate::{
     app::App,
     config::{Config, Tls},
-    tables::{META, MetaRow, spaces},
+    tables::{ARCHIVED, LANES, META, MetaRow, spaces},
 };
 
 /// Shape of the folder.
@@ -165,7 +165,10 @@ fn pieces(
         write_secret(&into, &bytes).map_err(file("cannot write", &into))?;
     }
     let folder = to.join(STORE);
-    let tables = snapshot(store, |view| copy(view, &folder))??;
+    let (tables, lanes) = snapshot(store, |view| {
+        let lanes = LANES.rows(view).collect::<Result<Vec<_>, _>>()?;
+        Ok::<_, BackupError>((copy(view, &folder)?, lanes))
+    })??;
     let manifest = Manifest {
         format: FORMAT,
         made_at: made_at.clone(),
@@ -174,12 +177,28 @@ fn pieces(
     let path = to.join(MANIFEST);
     let text = serde_json::to_vec_pretty(&manifest).unwrap_or_default();
     write_secret(&path, &text).map_err(file("cannot write", &path))?;
+    sync_folder(to)?;
+    // Only now: from here on agents may delete what is in it.
+    let mut batch = Batch::new();
+    for (lane, row) in lanes {
+        ARCHIVED.put(&mut batch, &lane, &row)?;
+    }
+    if !batch.is_empty() {
+        store.commit(batch, Durable::Yes)?;
+    }
     Ok(Made {
         path: to.to_path_buf(),
         made_at,
         rows: manifest.tables.values().map(|sum| sum.rows).sum(),
         moved_aside: None,
     })
+}
+
+/// Makes the names of a folder's files outlast a power cut.
+fn sync_folder(folder: &Path) -> Result<(), BackupError> {
+    fs::File::open(folder)
+        .and_then(|folder| folder.sync_all())
+        .map_err(file("cannot sync", folder))
 }
 
 /// The certificate files of the settings, and what they are called in a backup.

@@ -5,7 +5,7 @@ use trenza_shared::{
     clock::format_ms,
     id::AgentId,
     net::error::HttpError,
-    store::{Batch, Direction, Durable},
+    store::{Batch, Direction, Durable, snapshot},
     wire::sync::Lineage,
 };
 
@@ -13,7 +13,10 @@ use super::{access::place, check, secret};
 use crate::{
     app::App,
     http::code_hash,
-    sync::fleet::CopyOf,
+    sync::{
+        audit::{self, Audit},
+        fleet::CopyOf,
+    },
     tables::{AgentState, CONTACTS, INVITES, InviteRow, LANES},
 };
 
@@ -129,6 +132,16 @@ pub fn list(app: &App) -> Result<AgentLines, HttpError> {
     agents
         .sort_by(|one, other| (&one.touchpoint, one.agent).cmp(&(&other.touchpoint, other.agent)));
     Ok(AgentLines { agents })
+}
+
+/// Reads every record of every agent again, or of one, and checks every link of its chain, as of one moment.
+pub async fn audit(app: &App, agent: Option<AgentId>) -> Result<Audit, HttpError> {
+    let store = app.store.clone();
+    let read = move || snapshot(&*store, |view| audit::audit(view, agent));
+    let found = tokio::task::spawn_blocking(read)
+        .await
+        .map_err(HttpError::internal)?;
+    found.and_then(|found| found).map_err(HttpError::internal)
 }
 
 /// A revoked agent.

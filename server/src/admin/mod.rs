@@ -110,6 +110,11 @@ pub enum Command {
     Replay,
     /// Builds the derived tables anew beside the ones there are, and compares.
     ReplayVerify,
+    /// Reads every record of every agent again and checks its chain.
+    Audit {
+        /// Only this one's.
+        agent: Option<AgentId>,
+    },
 }
 
 /// What a source is made of.
@@ -166,6 +171,7 @@ pub async fn serve(State(app): State<App>, body: Bytes) -> Result<Response, Http
         Command::Backup { to, settings } => answer(backup::backup(&app, to, settings).await?),
         Command::Replay => answer(export::replay(&app).await?),
         Command::ReplayVerify => answer(export::verify(&app).await?),
+        Command::Audit { agent } => answer(fleet::audit(&app, agent).await?),
     }
 }
 

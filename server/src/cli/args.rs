@@ -115,6 +115,14 @@ pub enum Todo {
         #[arg(long)]
         verify: bool,
     },
+    /// Prove that nothing of the agents is missing: read every record again, check every link; ends with 1 on damage or loss
+    Verify {
+        #[command(flatten)]
+        asked: Asked,
+        /// Only what this agent captured
+        #[arg(long, value_name = "AGENT_ID")]
+        agent: Option<AgentId>,
+    },
     /// Write a consistent copy of everything into a folder, while the server runs
     Backup {
         /// The folder; must not exist or be empty

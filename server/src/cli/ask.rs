@@ -20,6 +20,7 @@ use crate::{
         import,
     },
     config::Config,
+    sync::audit::Audit,
 };
 
 /// Everything that works whether the server runs or not.
@@ -111,6 +112,18 @@ pub async fn ask(todo: Todo) -> anyhow::Result<ExitCode> {
             asked,
             verify: false,
         } => return with_link(&asked.settings, async |link| replay(link, asked.json).await).await,
+        Todo::Verify { asked, agent } => {
+            return with_link(&asked.settings, async |link| {
+                let found: Audit = link.ask(&Command::Audit { agent }).await?;
+                say::answer(&serde_json::to_value(&found)?, asked.json)?;
+                Ok(if found.ok {
+                    ExitCode::SUCCESS
+                } else {
+                    ExitCode::FAILURE
+                })
+            })
+            .await;
+        }
         Todo::Init { .. } | Todo::Run { .. } | Todo::Restore { .. } => {
             return Ok(ExitCode::SUCCESS);
         } // handled before

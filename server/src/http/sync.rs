@@ -9,7 +9,7 @@ use axum::{
 };
 use trenza_shared::{
     group_commit::GroupError,
-    id::{AgentId, InstanceId, Nonce},
+    id::{AgentId, InstanceId, Nonce, Seq},
     net::{
         body::{self, Pace},
         error::HttpError,
@@ -21,7 +21,7 @@ use trenza_shared::{
         frame::{FRAME_BYTES_MAX, Frame},
         sync::{
             Ack, CERTIFICATE_EXPIRED, CERTIFICATE_TOO_OLD, CopyWord, Hello, INSTANCE_HEADER,
-            LANES_MAX, LaneHave, LaneHead, Lineage, NOT_CURRENT, RENEWABLE_MS, Segment, Welcome,
+            LANES_MAX, LaneHave, Lineage, NOT_CURRENT, RENEWABLE_MS, Segment, Welcome,
         },
     },
 };
@@ -30,11 +30,12 @@ use crate::{
     app::{App, random},
     sync::{
         admission::Weight,
-        chain, copies,
+        chain::{self, LaneKey},
+        copies,
         log::{Arrival, Outcome, Placed, lane_row},
         place,
     },
-    tables::{AgentState, CERTS, CONTACTS, ContactRow},
+    tables::{ARCHIVED, AgentState, CERTS, CONTACTS, ContactRow, LaneRow},
 };
 
 /// Longest hello. Unit: bytes.
@@ -124,7 +125,7 @@ pub async fn hello(
             format!("a hello names at most {LANES_MAX} lanes"),
         ));
     }
-    let (lanes, fork) = lanes(&app, &agent, &hello.lanes).map_err(HttpError::internal)?;
+    let (lanes, fork) = lanes(&app, &hello).map_err(HttpError::internal)?;
     let copy = match hello.instance {
         Some(from) => app
             .copies
@@ -152,21 +153,20 @@ pub async fn hello(
 
 /// What is there of the lanes that an agent named, and the contradiction among them, if there is one. Where the histories differ,
 /// or the device knows less than the server, marks tell the agent up to where they are one.
-fn lanes(
-    app: &App,
-    agent: &AgentId,
-    heads: &[LaneHead],
-) -> Result<(Vec<LaneHave>, Option<String>), StoreError> {
+fn lanes(app: &App, hello: &Hello) -> Result<(Vec<LaneHave>, Option<String>), StoreError> {
     let view = &*app.store;
-    let (mut haves, mut fork) = (Vec::with_capacity(heads.len()), None);
-    for head in heads {
-        let key = (*agent, head.epoch, head.lane);
+    let (mut haves, mut fork) = (Vec::with_capacity(hello.lanes.len()), None);
+    for head in &hello.lanes {
+        let key = (hello.agent, head.epoch, head.lane);
         let row = lane_row(view, &key)?;
-        let mut have = place::have(head.epoch, head.lane, &row.segments, head.oldest);
+        let mut have = told(app, key, &row, head.oldest)?;
+        // It ended this lane where the histories part: more of the other one is no news.
+        let left = |one: &Lineage| (one.from, one.lane) == (head.epoch, head.lane);
+        let left = hello.lineage.iter().any(left);
         let holds = |one: &Segment| (one.first..=one.last).contains(&head.seq);
         let other = row.segments.iter().any(holds)
             && chain::after(view, key, head.seq)?.is_some_and(|hash| hash != head.hash);
-        if other || have.last() > head.seq {
+        if other || (have.last() > head.seq && !left) {
             have.marks = chain::marks(view, key, head.seq)?;
         }
         if other && fork.is_none() {
@@ -178,6 +178,16 @@ fn lanes(
         haves.push(have);
     }
     Ok((haves, fork))
+}
+
+/// What is told of a lane.
+fn told(app: &App, key: LaneKey, row: &LaneRow, oldest: Seq) -> Result<LaneHave, StoreError> {
+    if !app.config.backup.required {
+        return Ok(place::have(key.1, key.2, &row.segments, oldest));
+    }
+    let archived = ARCHIVED.get(&*app.store, &key)?.unwrap_or_default();
+    let (row, archived) = (&row.segments, &archived.segments);
+    Ok(place::have_archived(key.1, key.2, row, archived, oldest))
 }
 
 /// What was known of left lanes, and what is said now.
@@ -304,7 +314,8 @@ pub(super) async fn take(app: &App, received_ms: i64, frame: Frame) -> Result<Ac
         .next();
     let have = LaneHave {
         marks,
-        ..place::have(epoch, lane, &row.segments, oldest.unwrap_or(0))
+        ..told(&app, (agent, epoch, lane), &row, oldest.unwrap_or(0))
+            .map_err(HttpError::internal)?
     };
     let (name, ack) = match outcome {
         Outcome::Stored => ("stored", Ack::Stored(have)),

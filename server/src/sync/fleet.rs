@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use trenza_shared::{
     clock::format_ms,
     id::{AgentId, Epoch, Lane, Seq},
@@ -116,7 +116,7 @@ impl CopyOf {
 }
 
 /// Sequence numbers that were given out and are not stored.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Gap {
     /// Life of the log.
     pub epoch: Epoch,

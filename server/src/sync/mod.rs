@@ -3,6 +3,7 @@
 //! Owns durability and the place of every agent's frame. Never looks into an event: that is `evidence`.
 
 pub mod admission; // which request is taken on now: pure
+pub mod audit; // the proof that nothing is missing
 pub mod chain; // the chain as it is stored, number by number
 pub mod copies; // two programs under one id: which of them keeps it
 pub mod doors; // where requests wait for their turn

@@ -148,6 +148,22 @@ pub fn have(epoch: Epoch, lane: Lane, segments: &[Segment], oldest: Seq) -> Lane
     have
 }
 
+/// The same where only what is `archived` too may be deleted on the device.
+pub fn have_archived(
+    epoch: Epoch,
+    lane: Lane,
+    segments: &[Segment],
+    archived: &[Segment],
+    oldest: Seq,
+) -> LaneHave {
+    let have_now = have(epoch, lane, segments, oldest);
+    let safe = have(epoch, lane, archived, oldest).acked;
+    LaneHave {
+        archived: safe.min(have_now.acked),
+        ..have_now
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::convert::Infallible;
@@ -262,6 +278,16 @@ mod tests {
         assert_eq!(told(21), (30, lane[1].head, 1));
         assert_eq!(told(60), (50, lane[2].head, 0));
         assert_eq!(have(1, Lane::Visits, &[], 5).acked, 0);
+        let archived = |archived: &[Segment]| {
+            let have = have_archived(1, Lane::Visits, &lane, archived, 21);
+            (have.acked, have.archived)
+        };
+        assert_eq!(archived(&[]), (30, 0));
+        assert_eq!(archived(&[own(1, 7)]), (30, 7));
+        assert_eq!(archived(&[own(1, 10), own(21, 25)]), (30, 25));
+        assert_eq!(archived(&lane), (30, 30));
+        // A server restored from a backup that is older than another one.
+        assert_eq!(archived(&[own(1, 90)]), (30, 30));
     }
 
     proptest! {

@@ -11,6 +11,7 @@ use trenza_shared::{
     clock::parse_time_ms,
     id::{AgentId, Lane},
     net::error::HttpError,
+    wire::sync::Lineage,
 };
 
 use super::{
@@ -48,7 +49,7 @@ struct Listed {
     clock_off: bool,
     version: String,
     disk: Option<String>,
-    /// Lives of its log, of which agent it is a copy, and which are copies of it.
+    /// Lives of its log, where copies of it parted, of which agent it is a copy, and which are copies of it.
     lineage: Vec<String>,
     fork: bool,
 }
@@ -156,6 +157,7 @@ fn lineage(t: Lang, times: &Times, agent: &AgentStatus) -> Vec<String> {
             )
         ));
     }
+    out.extend(agent.lineage.iter().map(|one| branch(t, one)));
     if let Some(epoch) = agent.epoch.filter(|epoch| *epoch > 1) {
         out.push(match t {
             Lang::Es => format!("Vida {epoch} de su registro."),
@@ -163,6 +165,21 @@ fn lineage(t: Lang, times: &Times, agent: &AgentStatus) -> Vec<String> {
         });
     }
     out
+}
+
+/// Where two copies of an agent parted, in words.
+fn branch(t: Lang, one: &Lineage) -> String {
+    let Lineage {
+        from, after, into, ..
+    } = one;
+    match t {
+        Lang::Es => format!(
+            "Dos copias se separaron tras el número {after} de la vida {from}; esta siguió en la vida {into}. Se guardan las dos."
+        ),
+        Lang::En => format!(
+            "Two copies parted after number {after} of life {from}; this one went on in life {into}. Both are kept."
+        ),
+    }
 }
 
 /// Every gap in words. Of one that begins before the oldest number on the device, the first part is lost and the rest can come.

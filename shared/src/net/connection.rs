@@ -114,6 +114,7 @@ fn builder(limits: &Limits) -> Builder<TokioExecutor> {
         .http2()
         .timer(TokioTimer::new())
         .max_concurrent_streams(limits.http2_streams_max)
+        .initial_connection_window_size(limits.http2_window_bytes)
         .max_header_list_size(u32::try_from(limits.head_bytes_max).unwrap_or(u32::MAX))
         .keep_alive_interval(limits.http2_ping)
         .keep_alive_timeout(limits.http2_ping);

@@ -43,6 +43,8 @@ pub struct Limits {
     pub head_bytes_max: usize,
     /// Most requests at a time on one HTTP/2 connection.
     pub http2_streams_max: u32,
+    /// What an HTTP/2 peer may send on one connection before it is read: with the time of a round trip it bounds the speed. Unit: bytes.
+    pub http2_window_bytes: u32,
     /// How often a quiet HTTP/2 peer is asked whether it is still there, and how long it may take to answer.
     pub http2_ping: Duration,
     /// How long a connection without a request stays open.
@@ -61,6 +63,7 @@ impl Default for Limits {
             head_read: Duration::from_secs(10),
             head_bytes_max: 32 * 1024,
             http2_streams_max: 128,
+            http2_window_bytes: 1024 * 1024,
             http2_ping: Duration::from_secs(20),
             idle: Duration::from_secs(120),
             write_stall: Duration::from_secs(30),

@@ -221,3 +221,84 @@ fn a_lane_begins_at_the_start_of_the_chain() {
     );
     assert_eq!(put(&mut writer, &[odd])[0].0, Outcome::Fork);
 }
+
+/// Every kind of damage that can be done to what is stored is found, and where it is.
+#[test]
+fn an_audit_finds_what_was_changed_or_is_gone() {
+    use crate::sync::audit::audit;
+    let store = Arc::new(MemStore::new());
+    let mut writer = writer(store.clone());
+    let frames = [(1, 10), (11, 20), (31, 40)].map(|(first, last)| frame("", 0, first..=last));
+    put(&mut writer, &frames);
+    let whole = audit(&*store, None).unwrap();
+    let lane = &whole.lanes[0];
+    assert!(
+        !whole.ok && lane.chain_ok,
+        "a gap that nobody can fill is a loss: {whole:?}"
+    );
+    assert_eq!(
+        (lane.from, lane.to, lane.count, lane.records),
+        (1, 40, 30, 3)
+    );
+    assert_eq!(
+        (lane.gaps[0].from, lane.gaps[0].to, lane.gaps.len()),
+        (21, 30, 1)
+    );
+    put(&mut writer, &[frame("", 0, 21..=30)]);
+    assert!(audit(&*store, Some(AGENT)).unwrap().ok);
+    assert!(
+        audit(&*store, Some(AgentId([9; 16])))
+            .unwrap()
+            .lanes
+            .is_empty()
+    );
+    let changes: [(&str, &dyn Fn(&mut RecordRow)); 4] = [
+        ("a byte", &|row| {
+            let mut entries = row.run.unpack().unwrap();
+            entries[3].personal[0] ^= 1;
+            row.run = Run::pack(&entries);
+        }),
+        ("an entry", &|row| {
+            let mut entries = row.run.unpack().unwrap();
+            entries.pop();
+            row.run = Run::pack(&entries);
+        }),
+        ("the packing", &|row| row.run.0[0] = 9),
+        ("its place", &|row| {
+            row.hop = Hop::Agent {
+                agent: AGENT,
+                epoch: 1,
+                lane: Lane::Visits,
+                first: 12,
+            }
+        }),
+    ];
+    for (what, change) in changes {
+        let damaged = store.fork();
+        let mut row = LOG.get(&damaged, &2).unwrap().unwrap();
+        change(&mut row);
+        let mut batch = trenza_shared::store::Batch::new();
+        LOG.put(&mut batch, &2, &row).unwrap();
+        damaged.commit(batch, Durable::Yes).unwrap();
+        let found = audit(&damaged, None).unwrap();
+        assert!(!found.ok && !found.lanes[0].chain_ok, "{what}");
+        assert!(
+            found.lanes[0].damage[0].contains("record 2, 11 to 20"),
+            "{what}: {found:?}"
+        );
+    }
+    let damaged = store.fork();
+    let mut batch = trenza_shared::store::Batch::new();
+    LOG.delete(&mut batch, &3);
+    damaged.commit(batch, Durable::Yes).unwrap();
+    let found = audit(&damaged, None).unwrap();
+    assert!(
+        found.lanes[0].damage[0].contains("not in the log"),
+        "{found:?}"
+    );
+    let damaged = store.fork();
+    let mut batch = trenza_shared::store::Batch::new();
+    MARKS.delete(&mut batch, &(AGENT, 1, Lane::Visits, 20));
+    damaged.commit(batch, Durable::Yes).unwrap();
+    assert!(!audit(&damaged, None).unwrap().ok);
+}

@@ -1,0 +1,215 @@
+//! The proof that nothing is missing: every record of every lane is read again, and every link of its chain checked.
+//!
+//! Owns the comparison of what is stored with itself; believes nothing but the entries' bytes. A pure read.
+
+use serde::{Deserialize, Serialize};
+use trenza_shared::{
+    id::{AgentId, Epoch, Lane, Seq},
+    store::{Direction, StoreError, View},
+    wire::{entry::CHAIN_START, frame::chain_over, sync::Segment},
+};
+
+use super::{fleet::Gap, place};
+use crate::tables::{CONTACTS, Hop, LANES, LOG, LaneRow, MARKS, MarkRow};
+
+/// Most damages told of one lane; the rest is counted.
+const DAMAGES_MAX: usize = 20;
+
+/// What was found.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Audit {
+    /// Nothing is damaged, and nothing is lost.
+    pub ok: bool,
+    /// Events of agents that are stored, each link checked.
+    pub events: u64,
+    /// Every lane, by agent, epoch and lane.
+    pub lanes: Vec<LaneAudit>,
+}
+
+/// What was found of one lane.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LaneAudit {
+    /// Who captured it.
+    pub agent: AgentId,
+    /// Life of its log.
+    pub epoch: Epoch,
+    /// Which of its logs.
+    pub lane: Lane,
+    /// The first number that is stored; 0 where nothing is.
+    pub from: Seq,
+    /// The last.
+    pub to: Seq,
+    /// How many are.
+    pub count: u64,
+    /// In how many records.
+    pub records: u64,
+    /// Every link from the first number to the last leads on, but for the gaps.
+    pub chain_ok: bool,
+    /// Numbers up to the last one given out that are not stored.
+    pub gaps: Vec<Gap>,
+    /// What is damaged, and where.
+    pub damage: Vec<String>,
+    /// Damages that are not told.
+    pub more_damage: u64,
+}
+
+/// Reads everything again, or everything of one agent.
+///
+/// # Errors
+/// The store cannot be read at all. What cannot be read in it is damage.
+pub fn audit(view: &dyn View, only: Option<AgentId>) -> Result<Audit, StoreError> {
+    let mut lanes = Vec::new();
+    for row in LANES.rows(view) {
+        let (key, row) = row?;
+        if only.is_none_or(|only| only == key.0) {
+            lanes.push(lane(view, key, &row)?);
+        }
+    }
+    Ok(Audit {
+        ok: lanes
+            .iter()
+            .all(|lane| lane.damage.is_empty() && lane.gaps.iter().all(|gap| gap.on_device)),
+        events: lanes.iter().map(|lane| lane.count).sum(),
+        lanes,
+    })
+}
+
+fn lane(
+    view: &dyn View,
+    (agent, epoch, lane): (AgentId, Epoch, Lane),
+    row: &LaneRow,
+) -> Result<LaneAudit, StoreError> {
+    let mut found = LaneAudit {
+        agent,
+        epoch,
+        lane,
+        from: 0,
+        to: 0,
+        count: 0,
+        records: 0,
+        chain_ok: true,
+        gaps: Vec::new(),
+        damage: Vec::new(),
+        more_damage: 0,
+    };
+    let mut segments: Vec<Segment> = Vec::new();
+    for mark in MARKS.rows_of(view, &(agent, epoch, lane), Direction::Forward) {
+        let ((.., last), mark) = match mark {
+            Ok(mark) => mark,
+            Err(error) => {
+                found.damaged(error.to_string());
+                break;
+            }
+        };
+        found.records += 1;
+        match record(view, (agent, epoch, lane), last, &mark) {
+            Ok(next) => match segments.last_mut() {
+                Some(open) if open.last >= next.first => {
+                    found.damaged(format!("{} to {} is stored twice", next.first, open.last));
+                }
+                Some(open) if open.last + 1 == next.first => {
+                    if open.head != next.previous {
+                        found.damaged(format!(
+                            "what is stored from {} does not follow {}",
+                            next.first, open.last
+                        ));
+                    }
+                    (open.last, open.head) = (next.last, next.head);
+                }
+                _ => segments.push(next),
+            },
+            Err(damage) => found.damaged(damage),
+        }
+    }
+    if let Some(first) = segments.first()
+        && first.first == 1
+        && first.previous != CHAIN_START
+    {
+        found.damaged("the chain does not begin where chains begin".into());
+    }
+    if segments != row.segments {
+        let told = |segments: &[Segment]| {
+            let runs = segments
+                .iter()
+                .map(|one| format!("{}-{}", one.first, one.last));
+            runs.collect::<Vec<_>>().join(", ")
+        };
+        found.damaged(format!(
+            "the records hold {}, the lane says {}",
+            told(&segments),
+            told(&row.segments)
+        ));
+    }
+    found.from = segments.first().map_or(0, |one| one.first);
+    found.to = segments.last().map_or(0, |one| one.last);
+    let said = CONTACTS.get(view, &agent)?;
+    let heads = said.iter().flat_map(|contact| &contact.hello.lanes);
+    let head = heads
+        .filter(|head| (head.epoch, head.lane) == (epoch, lane))
+        .next();
+    let last = head.map_or(0, |head| head.seq).max(found.to);
+    let have = place::have(epoch, lane, &segments, 0);
+    let gaps = have.missing(1, last).into_iter().map(|run| Gap {
+        epoch,
+        lane,
+        from: *run.start(),
+        to: *run.end(),
+        on_device: head.is_some_and(|head| head.oldest <= *run.start()),
+    });
+    found.gaps = gaps.collect();
+    found.count = LaneRow { segments }.count();
+    Ok(found)
+}
+
+impl LaneAudit {
+    fn damaged(&mut self, what: String) {
+        self.chain_ok = false;
+        if self.damage.len() < DAMAGES_MAX {
+            self.damage.push(what);
+        } else {
+            self.more_damage += 1;
+        }
+    }
+}
+
+/// What a record of a lane really holds, or what is wrong with it.
+fn record(
+    view: &dyn View,
+    key: (AgentId, Epoch, Lane),
+    last: Seq,
+    mark: &MarkRow,
+) -> Result<Segment, String> {
+    let number = mark.record;
+    let wrong =
+        |what: &dyn std::fmt::Display| format!("record {number}, {} to {last}: {what}", mark.first);
+    let row = LOG.get(view, &number).map_err(|error| wrong(&error))?;
+    let row = row.ok_or_else(|| wrong(&"it is not in the log"))?;
+    let Hop::Agent {
+        agent,
+        epoch,
+        lane,
+        first,
+    } = row.hop
+    else {
+        return Err(wrong(&"it is not an agent's"));
+    };
+    if (agent, epoch, lane) != key || first != mark.first {
+        return Err(wrong(&"it is of another lane or another place"));
+    }
+    let links = row.links.ok_or_else(|| wrong(&"it has no links"))?;
+    let entries = row.run.unpack().map_err(|error| wrong(&error))?;
+    let held = first.saturating_add(entries.len() as u64).saturating_sub(1);
+    if entries.len() != row.count as usize || held != last {
+        return Err(wrong(&format_args!("it holds {} entries", entries.len())));
+    }
+    let head = chain_over(links.previous, &links.salt_key, first, &entries);
+    if head != links.head || head != mark.head {
+        return Err(wrong(&"a byte was changed: its chain leads elsewhere"));
+    }
+    Ok(Segment {
+        first,
+        last,
+        previous: links.previous,
+        head,
+    })
+}

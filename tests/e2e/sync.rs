@@ -79,6 +79,7 @@ async fn a_server_restored_from_an_old_backup_gets_everything_again() -> anyhow:
         dir,
         init,
         env: server.env.clone(),
+        log: server.log.clone(),
         running: None,
     };
     restored.must(["restore".as_ref(), backup.as_os_str()])?;

@@ -302,3 +302,74 @@ fn an_audit_finds_what_was_changed_or_is_gone() {
     damaged.commit(batch, Durable::Yes).unwrap();
     assert!(!audit(&damaged, None).unwrap().ok);
 }
+
+/// Time of this process on the processor. Unit: s.
+fn cpu_s() -> f64 {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
+    let after = stat.rsplit(')').next().unwrap();
+    let fields: Vec<&str> = after.split_whitespace().collect();
+    let ticks: f64 = fields[11..13]
+        .iter()
+        .map(|ticks| ticks.parse::<f64>().unwrap())
+        .sum();
+    ticks / 100.0
+}
+
+/// What a frame costs the server from its bytes to stable storage, in one thread on a real store:
+/// `cargo test --release -p trenza-server --lib durable_events -- --ignored --nocapture`.
+#[test]
+#[ignore = "a measurement, not a check"]
+fn durable_events_a_second_of_one_core() {
+    use trenza_shared::{
+        store::{RocksStore, rocks::RocksOptions},
+        wire::Shape as _,
+    };
+    const FRAMES: u64 = 400;
+    let dir = tempfile::tempdir().unwrap();
+    let store = RocksStore::open(
+        dir.path(),
+        &crate::tables::spaces(),
+        RocksOptions::default(),
+    )
+    .unwrap();
+    let mut writer = writer(Arc::new(store));
+    let mut previous = CHAIN_START;
+    let frames: Vec<Vec<u8>> = (0..FRAMES)
+        .map(|block| {
+            let first = block * SALT_BLOCK + 1;
+            let key = SALT.block_key(1, Lane::Visits, first);
+            let entries: Vec<Entry> = (first..first + SALT_BLOCK)
+                .map(|seq| Entry {
+                    open: vec![1; 60],
+                    personal: format!("{{\"type\":\"track\",\"event\":\"Visit\",\"messageId\":\"m-{seq}\",\"anonymousId\":\"a-{}\",\"properties\":{{\"text\":\"{}\"}}}}", seq % 997, "ñandú ".repeat(24)).into_bytes(),
+                })
+                .collect();
+            let frame = Frame::seal(AGENT, 1, Lane::Visits, first, previous, key, &entries);
+            previous = frame.head;
+            frame.to_bytes()
+        })
+        .collect();
+    let bytes: usize = frames.iter().map(Vec::len).sum();
+    let (wall, cpu) = (Instant::now(), cpu_s());
+    for group in frames.chunks(4) {
+        let opened = group.iter().map(|bytes| {
+            let frame = Frame::from_bytes(bytes).unwrap();
+            frame.open().unwrap();
+            frame
+        });
+        let opened: Vec<Frame> = opened.collect();
+        assert!(
+            put(&mut writer, &opened)
+                .iter()
+                .all(|(outcome, _)| *outcome == Outcome::Stored)
+        );
+    }
+    let (wall, cpu) = (wall.elapsed().as_secs_f64(), cpu_s() - cpu);
+    let events = (FRAMES * SALT_BLOCK) as f64;
+    println!(
+        "{events} events, {:.0} bytes an event on the wire: {:.0} durable events a second of wall time, {:.0} a second of processor time",
+        bytes as f64 / events,
+        events / wall,
+        events / cpu
+    );
+}

@@ -41,7 +41,7 @@ impl Lan {
     pub fn hear(&self, meet: &Meet) -> Result<(), StoreError> {
         let now_boot_ms = self.clock.boottime_ms();
         let mut batch = Batch::new();
-        for member in meet.members.iter().take(MEMBERS_MAX) {
+        for (at, member) in meet.members.iter().take(MEMBERS_MAX).enumerate() {
             if member.agent == self.me() {
                 continue;
             }
@@ -52,10 +52,7 @@ impl Lan {
             let short = |text: &str| text.chars().take(NAME_CHARS_MAX).collect::<String>();
             let mut known = self.known();
             let before = known.get(&member.agent);
-            if before
-                .and_then(|known| known.heard)
-                .is_some_and(|before| before.at_boot_ms >= heard.at_boot_ms)
-            {
+            if !plan::is_news(before.and_then(|known| known.heard), heard, at == 0) {
                 continue;
             }
             let row = PeerRow {

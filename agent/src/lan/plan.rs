@@ -47,6 +47,16 @@ impl Heard {
     }
 }
 
+/// By how much what a third one passes on must be later to count: less may only be the time that it was on its way, and two that tell
+/// each other of one that is gone would keep it alive. Unit: ms.
+const HEARSAY_MS_MIN: u64 = 2_000;
+
+/// Whether what was heard replaces what was known; `itself` says that the agent spoke of itself.
+pub fn is_news(known: Option<Heard>, heard: Heard, itself: bool) -> bool {
+    let margin_ms = if itself { 1 } else { HEARSAY_MS_MIN };
+    known.is_none_or(|known| heard.at_boot_ms >= known.at_boot_ms.saturating_add(margin_ms))
+}
+
 /// Whether a carrier brings what `origin` captured to the server: not while the origin says that it can do so itself, so that
 /// nothing travels twice where every agent has a way to the server. The server places what comes twice all the same.
 pub fn brings(origin: Option<Heard>, now_boot_ms: u64, fresh_ms: u64) -> bool {
@@ -156,6 +166,29 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn two_that_speak_of_one_who_is_gone_do_not_keep_it_alive() {
+        let heard = |at_boot_ms| Heard {
+            uplink: true,
+            at_boot_ms,
+        };
+        // It said something at 10 s and is gone. Half a second passes on each way, a meeting every second.
+        let (mut here, mut there) = (heard(10_000), heard(10_000));
+        for now_ms in (10_000..60_000).step_by(1_000) {
+            for (known, other) in [(&mut here, there), (&mut there, here)] {
+                let age_ms = now_ms - other.at_boot_ms;
+                let told = heard(now_ms + 500 - age_ms);
+                if is_news(Some(*known), told, false) {
+                    *known = told;
+                }
+            }
+        }
+        assert!(!here.is_fresh(60_000, 10_000) && !there.is_fresh(60_000, 10_000));
+        assert!(is_news(Some(heard(10_000)), heard(10_001), true));
+        assert!(is_news(Some(heard(10_000)), heard(12_000), false));
+        assert!(is_news(None, heard(0), false));
     }
 
     #[test]

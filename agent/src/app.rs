@@ -147,7 +147,15 @@ impl Started {
         let ops = Listener::bind(config.listen.ops, None, limits.clone()).await?;
         let local = start::local_socket(&dir.join(files::SOCKET), limits.clone()).await;
         let boot = boot_id().unwrap_or_else(|| BootId(random()));
-        let lan = lan::start::start(&config, dir, &log, &link, (&clock, boot), limits).await;
+        let room = Arc::new(RoomCell::new(config.store.room()));
+        let around_lan = lan::start::Around {
+            log: &log,
+            link: &link,
+            clock: &clock,
+            boot,
+            room: &room,
+        };
+        let lan = lan::start::start(&config, dir, around_lan, limits).await;
         let ready = Ready {
             ready: true,
             lan: lan.as_ref().map(|lan| lan.url.clone()),
@@ -166,7 +174,7 @@ impl Started {
             log: log.clone(),
             link: link.clone(),
             lan: lan.as_ref().map(|starting| starting.lan.clone()),
-            room: Arc::new(RoomCell::new(config.store.room())),
+            room,
             send_now: Arc::default(),
             mend: Arc::new(Notify::new()),
             salvage: Arc::default(),

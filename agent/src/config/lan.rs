@@ -23,8 +23,6 @@ pub struct LanSection {
     pub hello_every_ms: u64,
     /// Most that is kept of other agents. Unit: bytes.
     pub carry_bytes_max: u64,
-    /// With less free space nothing more is kept of other agents. Unit: bytes.
-    pub disk_free_bytes_min: u64,
     /// How long what the server has is kept of other agents, for the day's counts. Unit: hours.
     pub retention_hours: u64,
 }
@@ -37,7 +35,6 @@ impl Default for LanSection {
             discover: true,
             hello_every_ms: 2_000,
             carry_bytes_max: 256 * 1024 * 1024,
-            disk_free_bytes_min: 512 * 1024 * 1024,
             retention_hours: 24,
         }
     }

@@ -10,7 +10,7 @@ use std::{
 
 use trenza_shared::{
     id::{ChainHash, Seq},
-    store::{Batch, Direction, Durable, Store, StoreError},
+    store::{Batch, Direction, Durable, Store, StoreError, clear_spaces},
     wire::{
         Shape,
         carried::{CARRIED_LANES_MAX, CarriedLane, Held, LaneName, Signed},
@@ -244,26 +244,45 @@ impl Carried {
     }
 
     /// Deletes what the server has, or will never take, and was taken before `before_ms`; a bounded part of it. The last frame
-    /// of a lane stays, so that it is not fetched again; of a refused one nothing does.
+    /// of a lane stays, so that it is not fetched again; of a refused one nothing does. Gives how many frames went.
     ///
     /// # Errors
     /// The store cannot be read or written; what was to be deleted is still there.
-    pub fn tidy(&self, before_ms: i64) -> Result<(), StoreError> {
+    pub fn tidy(&self, before_ms: i64) -> Result<usize, StoreError> {
         let names: Vec<LaneName> = self.lanes().keys().copied().collect();
-        let mut steps = 0;
+        let (mut steps, mut gone) = (0, 0);
         for name in names {
-            while steps < STEPS_MAX && self.tidy_lane(&name, before_ms)? {
+            while steps < STEPS_MAX {
                 steps += 1;
+                match self.tidy_lane(&name, before_ms)? {
+                    0 => break,
+                    count => gone += count,
+                }
             }
         }
-        Ok(())
+        Ok(gone)
     }
 
-    /// One step; whether there may be more.
-    fn tidy_lane(&self, name: &LaneName, before_ms: i64) -> Result<bool, StoreError> {
+    /// Deletes everything; gives how many lanes there were.
+    ///
+    /// # Errors
+    /// The store cannot be written; everything is still there.
+    pub fn clear(&self) -> Result<usize, StoreError> {
+        let mut lanes = self.lanes();
+        if lanes.is_empty() {
+            return Ok(0);
+        }
+        clear_spaces(&*self.store, &[PEER_FRAMES.space(), PEER_LANES.space()])?;
+        let gone = lanes.len();
+        lanes.clear();
+        Ok(gone)
+    }
+
+    /// One step; gives how many frames went.
+    fn tidy_lane(&self, name: &LaneName, before_ms: i64) -> Result<usize, StoreError> {
         let mut lanes = self.lanes();
         let Some(lane) = lanes.get(name).cloned() else {
-            return Ok(false);
+            return Ok(0);
         };
         let key = (name.agent, name.epoch, name.lane);
         let rows =
@@ -285,7 +304,7 @@ impl Carried {
             .take_while(|(_, row)| goes(row))
             .count();
         if count == 0 {
-            return Ok(false);
+            return Ok(0);
         }
         let mut batch = Batch::new();
         let mut next = lane.clone();
@@ -307,7 +326,7 @@ impl Carried {
             Some(_) => lanes.insert(*name, next),
             None => lanes.remove(name),
         };
-        Ok(count == most && rest.is_some())
+        Ok(count)
     }
 }
 

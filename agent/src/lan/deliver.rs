@@ -212,7 +212,7 @@ async fn tidy(lan: &Arc<Lan>) -> Result<(), TalkError> {
     let lan = lan.clone();
     let hours = i64::try_from(lan.settings.retention_hours).unwrap_or(i64::MAX);
     let before_ms = lan.now_ms().saturating_sub(hours.saturating_mul(HOUR_MS));
-    local(move || lan.carried.tidy(before_ms)).await
+    local(move || lan.carried.tidy(before_ms).map(drop)).await
 }
 
 async fn local<T: Send + 'static>(

@@ -40,6 +40,7 @@ use crate::{
     link::{self, LinkCell},
     log::{self, Log},
     merge,
+    room::{Room, RoomCell},
     sync::uplink::CredentialsError,
     tables::{PEERS, PeerRow},
     time::KnownTime,
@@ -101,7 +102,7 @@ pub struct Lan {
     zone: jiff::tz::TimeZone,
     touchpoint: String,
     key: String,
-    disk_free: Arc<dyn Fn() -> u64 + Send + Sync>,
+    room: Arc<RoomCell>,
     known: Mutex<BTreeMap<AgentId, Known>>,
     /// By address: what went wrong last; empty when nothing did.
     problems: Mutex<BTreeMap<String, String>>,
@@ -131,8 +132,8 @@ pub struct LanParts {
     pub touchpoint: String,
     /// The kiosk's write key.
     pub key: String,
-    /// Free space where the log lives. Unit: bytes.
-    pub disk_free: Arc<dyn Fn() -> u64 + Send + Sync>,
+    /// How much room there is for visits.
+    pub room: Arc<RoomCell>,
 }
 
 impl Lan {
@@ -158,7 +159,7 @@ impl Lan {
             zone: parts.zone,
             touchpoint: parts.touchpoint,
             key: parts.key,
-            disk_free: parts.disk_free,
+            room: parts.room,
             known: Mutex::new(known),
             problems: Mutex::default(),
             begins: Mutex::default(),
@@ -298,6 +299,28 @@ impl Lan {
             .transpose()?)
     }
 
+    /// Makes room for visits, which always come before what is carried: where it is short, what the server has goes at once; where
+    /// nothing more can be taken in, all of it does. Its origins keep it. Writes the disk.
+    ///
+    /// # Errors
+    /// The store cannot be read or written.
+    pub fn make_room(&self) -> Result<(), StoreError> {
+        let gone = match self.room.now().room {
+            Room::Plenty | Room::Failed => return Ok(()),
+            Room::Short => self.carried.tidy(i64::MAX)?,
+            Room::Full => self.carried.clear()?,
+        };
+        if gone > 0 {
+            tracing::warn!(
+                lan.frames = gone,
+                "what was carried for neighbours makes room for visits"
+            );
+            self.room.pruned(gone);
+        }
+        metrics::gauge!("trenza_agent_carried_bytes").set(self.carried.bytes() as f64);
+        Ok(())
+    }
+
     /// Keeps a frame that came from a neighbour, once its origin's signature proves it. Writes the disk.
     ///
     /// # Errors
@@ -317,7 +340,7 @@ impl Lan {
         if self.is_revoked(&owner.agent) {
             return Err(LanError::Revoked(owner.agent));
         }
-        if (self.disk_free)() < self.settings.disk_free_bytes_min {
+        if self.room.now().room != Room::Plenty {
             metrics::counter!("trenza_agent_carry_refused_total").increment(1);
             return Err(CarryError::Full {
                 bytes_max: self.settings.carry_bytes_max,

@@ -17,6 +17,8 @@ use super::{
 };
 use crate::{config::Config, link::LinkCell, log::Log, status, sync::uplink::Uplink};
 
+/// How often room is made for visits, where it is short.
+const YIELD_EVERY: std::time::Duration = std::time::Duration::from_secs(2);
 /// How often a renewed certificate is looked for.
 const REFRESH_EVERY: std::time::Duration = std::time::Duration::from_secs(60);
 
@@ -29,17 +31,29 @@ pub struct Starting {
     listener: Listener,
 }
 
+/// What the neighbourhood shares with the rest of the agent.
+pub struct Around<'a> {
+    /// The own log.
+    pub log: &'a Log,
+    /// What is known of the server.
+    pub link: &'a Arc<LinkCell>,
+    /// The device's clocks.
+    pub clock: &'a Arc<dyn Clock>,
+    /// This boot.
+    pub boot: BootId,
+    /// How much room there is for visits.
+    pub room: &'a Arc<RoomCell>,
+}
+
 /// Opens the listener for neighbours, when the settings ask for one. What goes wrong is told and stops nothing else.
 pub async fn start(
     config: &Config,
     dir: &Path,
-    log: &Log,
-    link: &Arc<LinkCell>,
-    (clock, boot): (&Arc<dyn Clock>, BootId),
+    around: Around<'_>,
     limits: Limits,
 ) -> Option<Starting> {
     let addr = config.lan.address()?;
-    match open(config, dir, log, link, (clock, boot), addr, limits).await {
+    match open(config, dir, around, addr, limits).await {
         Ok(starting) => {
             if starting.lan.credentials.venue().is_empty() {
                 tracing::warn!(
@@ -58,28 +72,25 @@ pub async fn start(
 async fn open(
     config: &Config,
     dir: &Path,
-    log: &Log,
-    link: &Arc<LinkCell>,
-    (clock, boot): (&Arc<dyn Clock>, BootId),
+    around: Around<'_>,
     addr: SocketAddr,
     limits: Limits,
 ) -> Result<Starting, String> {
     let said = |error: &dyn std::fmt::Display| error.to_string();
-    let time = TlsTime::new(clock.clone(), link.passed_ms());
+    let time = TlsTime::new(around.clock.clone(), around.link.passed_ms());
     let credentials = Credentials::open(dir, time).map_err(|error| said(&error))?;
     let tls = credentials.listener().map_err(|error| said(&error))?;
-    let free = dir.to_owned();
     let lan = Lan::open(LanParts {
         settings: config.lan.clone(),
         credentials,
-        log: log.clone(),
-        link: link.clone(),
-        clock: clock.clone(),
-        boot,
+        log: around.log.clone(),
+        link: around.link.clone(),
+        clock: around.clock.clone(),
+        boot: around.boot,
+        room: around.room.clone(),
         zone: config.zone(),
         touchpoint: config.agent.touchpoint.clone(),
         key: config.capture.write_key.clone(),
-        disk_free: Arc::new(move || status::disk_free_bytes(&free)),
     })
     .map_err(|error| said(&error))?;
     let listener = Listener::bind(addr, Some(tls), limits)
@@ -160,6 +171,7 @@ async fn look_after(
     mut stop: watch::Receiver<bool>,
 ) {
     let mut refresh = tokio::time::interval(REFRESH_EVERY);
+    let mut yields = tokio::time::interval(YIELD_EVERY);
     loop {
         tokio::select! {
             _ = stop.wait_for(|stop| *stop) => return drop(addresses),
@@ -170,6 +182,15 @@ async fn look_after(
                     *known = all;
                     news
                 });
+                continue;
+            }
+            _ = yields.tick() => {
+                let making = lan.clone();
+                match tokio::task::spawn_blocking(move || making.make_room()).await {
+                    Ok(Ok(())) => {}
+                    Ok(Err(error)) => tracing::warn!(error = %error, "no room could be made of what is carried"),
+                    Err(error) => tracing::error!(error = %error, "making room ended with a panic"),
+                }
                 continue;
             }
             _ = refresh.tick() => {}

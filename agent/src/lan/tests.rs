@@ -203,3 +203,17 @@ fn each_entry_counts_once_in_the_venues_day_however_it_came() {
         .unwrap();
     assert_eq!(counted[&ORIGIN], 0);
 }
+
+#[test]
+fn everything_goes_where_the_devices_own_visits_need_the_room() {
+    let (store, carried) = open(1 << 20);
+    take(&carried, (0, 99, 1, 3));
+    take(&carried, (0, 99, 4, 6));
+    assert_eq!(carried.tidy(i64::MAX).unwrap(), 0, "nobody has it yet");
+    assert_eq!(carried.clear().unwrap(), 1);
+    assert_eq!((carried.bytes(), carried.held().len()), (0, 0));
+    assert!(carried.next(&name(), 0).unwrap().is_none());
+    let again = Carried::open(store, 1 << 20).unwrap();
+    assert!(again.held().is_empty());
+    assert_eq!(kept(&take(&carried, (0, 99, 1, 6))), Some(6));
+}

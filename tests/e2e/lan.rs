@@ -338,14 +338,14 @@ impl Papers {
 }
 
 /// The first frame of a later life of an agent's log.
-fn frame(agent: AgentId) -> Frame {
+fn frame(agent: AgentId, write_key: &str) -> Frame {
     let open = Open {
         what: What::Event(trenza_shared::event::EventType::Track),
         captured_ms: 1_773_480_000_000,
         boottime_ms: 1,
         boot: 0,
         offset_min: 60,
-        key: "wk".into(),
+        key: write_key.into(),
         unverified: true,
     };
     let text = format!(r#"{{"type":"track","event":"Visit","messageId":"{agent}","userId":"u"}}"#);
@@ -366,8 +366,8 @@ async fn nobody_takes_a_frame_that_its_origin_did_not_sign() -> anyhow::Result<(
     let of_b = Papers::of(&b.agent.dir)?;
     let id_a: AgentId = a.id.parse()?;
 
-    let good = of_a.sign(frame(id_a))?;
-    let forged = of_b.sign(frame(id_a))?;
+    let good = of_a.sign(frame(id_a, &a.key))?;
+    let forged = of_b.sign(frame(id_a, &a.key))?;
     let stolen = Signed {
         signature: of_b.key.sign(&statement(&good.frame))?,
         ..good.clone()
@@ -398,7 +398,7 @@ async fn nobody_takes_a_frame_that_its_origin_did_not_sign() -> anyhow::Result<(
         certificate: strange.der,
         ca: of_a.ca.clone(),
     };
-    let bad = [forged, stolen, edited, strange.sign(frame(id_a))?];
+    let bad = [forged, stolen, edited, strange.sign(frame(id_a, &a.key))?];
 
     let time = TlsTime::new(Arc::new(SystemClock), 0);
     let (tls, _) = client_config(

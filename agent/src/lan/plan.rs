@@ -177,7 +177,8 @@ mod tests {
         // It said something at 10 s and is gone. Half a second passes on each way, a meeting every second.
         let (mut here, mut there) = (heard(10_000), heard(10_000));
         for now_ms in (10_000..60_000).step_by(1_000) {
-            for (known, other) in [(&mut here, there), (&mut there, here)] {
+            let (of_here, of_there) = (here, there);
+            for (known, other) in [(&mut here, of_there), (&mut there, of_here)] {
                 let age_ms = now_ms - other.at_boot_ms;
                 let told = heard(now_ms + 500 - age_ms);
                 if is_news(Some(*known), told, false) {

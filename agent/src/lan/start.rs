@@ -15,7 +15,7 @@ use trenza_shared::{
 use super::{
     Lan, LanParts, credentials::Credentials, deliver, find::Finder, serve as listener, talk,
 };
-use crate::{config::Config, link::LinkCell, log::Log, status, sync::uplink::Uplink};
+use crate::{config::Config, link::LinkCell, log::Log, room::RoomCell, sync::uplink::Uplink};
 
 /// How often room is made for visits, where it is short.
 const YIELD_EVERY: std::time::Duration = std::time::Duration::from_secs(2);
@@ -173,7 +173,7 @@ async fn look_after(
     let mut refresh = tokio::time::interval(REFRESH_EVERY);
     let mut yields = tokio::time::interval(YIELD_EVERY);
     loop {
-        tokio::select! {
+        let yielding = tokio::select! {
             _ = stop.wait_for(|stop| *stop) => return drop(addresses),
             urls = found(&mut finder) => {
                 addresses.send_if_modified(|known| {
@@ -184,16 +184,19 @@ async fn look_after(
                 });
                 continue;
             }
-            _ = yields.tick() => {
-                let making = lan.clone();
-                match tokio::task::spawn_blocking(move || making.make_room()).await {
-                    Ok(Ok(())) => {}
-                    Ok(Err(error)) => tracing::warn!(error = %error, "no room could be made of what is carried"),
-                    Err(error) => tracing::error!(error = %error, "making room ended with a panic"),
+            _ = yields.tick() => true,
+            _ = refresh.tick() => false,
+        };
+        if yielding {
+            let making = lan.clone();
+            match tokio::task::spawn_blocking(move || making.make_room()).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => {
+                    tracing::warn!(error = %error, "no room could be made of what is carried")
                 }
-                continue;
+                Err(error) => tracing::error!(error = %error, "making room ended with a panic"),
             }
-            _ = refresh.tick() => {}
+            continue;
         }
         let reading = lan.clone();
         match tokio::task::spawn_blocking(move || reading.credentials.refresh()).await {

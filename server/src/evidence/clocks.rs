@@ -2,7 +2,7 @@
 //!
 //! Owns the reading of agents' measurements; how they correct a time is decided in the shared core.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, btree_map::Entry};
 
 use serde::Serialize;
 use trenza_shared::{
@@ -60,11 +60,14 @@ impl Clocks {
             return Ok(None);
         };
         let key = (agent, row.boot);
-        if !self.0.contains_key(&key) {
-            let read = CLOCKS.get(view, &key)?.unwrap_or_default().0.correction();
-            self.0.insert(key, read);
-        }
-        Ok(self.0.get(&key).and_then(|known| known.at(row.boottime_ms)))
+        let known = match self.0.entry(key) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(place) => {
+                let facts = CLOCKS.get(view, &key)?.unwrap_or_default().0;
+                place.insert(facts.correction())
+            }
+        };
+        Ok(known.at(row.boottime_ms))
     }
 
     /// Measurements of a boot changed.

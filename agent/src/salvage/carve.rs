@@ -162,7 +162,7 @@ mod tests {
         let frame = sealed(
             1,
             &[(0..FRAME_RAW_BYTES_MAX - 100)
-                .map(|n| (n * n >> 3) as u8)
+                .map(|n| ((n * n) >> 3) as u8)
                 .collect()],
         );
         let mut bytes = vec![7; 100_000];

@@ -158,7 +158,7 @@ pub trait Carrier: Send + Sync {
 
 #[derive(Clone)]
 enum Way {
-    Network(legacy::Client<HttpsConnector<HttpConnector>, Full<Bytes>>),
+    Network(Box<legacy::Client<HttpsConnector<HttpConnector>, Full<Bytes>>>),
     Carried(Arc<dyn Carrier>),
 }
 
@@ -198,7 +198,7 @@ impl Client {
             .http2_keep_alive_timeout(limits.ping)
             .build(connector);
         Self {
-            way: Way::Network(inner),
+            way: Way::Network(Box::new(inner)),
             limits,
         }
     }

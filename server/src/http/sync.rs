@@ -314,8 +314,7 @@ pub(super) async fn take(app: &App, received_ms: i64, frame: Frame) -> Result<Ac
         .next();
     let have = LaneHave {
         marks,
-        ..told(&app, (agent, epoch, lane), &row, oldest.unwrap_or(0))
-            .map_err(HttpError::internal)?
+        ..told(app, (agent, epoch, lane), &row, oldest.unwrap_or(0)).map_err(HttpError::internal)?
     };
     let (name, ack) = match outcome {
         Outcome::Stored => ("stored", Ack::Stored(have)),

@@ -143,10 +143,8 @@ fn lane(
     found.from = segments.first().map_or(0, |one| one.first);
     found.to = segments.last().map_or(0, |one| one.last);
     let said = CONTACTS.get(view, &agent)?;
-    let heads = said.iter().flat_map(|contact| &contact.hello.lanes);
-    let head = heads
-        .filter(|head| (head.epoch, head.lane) == (epoch, lane))
-        .next();
+    let mut heads = said.iter().flat_map(|contact| &contact.hello.lanes);
+    let head = heads.find(|head| (head.epoch, head.lane) == (epoch, lane));
     let last = head.map_or(0, |head| head.seq).max(found.to);
     let have = place::have(epoch, lane, &segments, 0);
     let gaps = have.missing(1, last).into_iter().map(|run| Gap {

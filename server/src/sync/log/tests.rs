@@ -252,7 +252,8 @@ fn an_audit_finds_what_was_changed_or_is_gone() {
             .lanes
             .is_empty()
     );
-    let changes: [(&str, &dyn Fn(&mut RecordRow)); 4] = [
+    type Change<'a> = (&'a str, &'a dyn Fn(&mut RecordRow));
+    let changes: [Change<'_>; 4] = [
         ("a byte", &|row| {
             let mut entries = row.run.unpack().unwrap();
             entries[3].personal[0] ^= 1;

@@ -64,7 +64,7 @@ mod tests {
         let mut buckets = Buckets::new(LIMIT);
         assert_eq!(buckets.take("a", 0, 10), RateDecision::Go);
         assert_eq!(buckets.take("a", 0, 10), RateDecision::Go);
-        let wait = RateDecision::Wait { retry_after_s: 10 };
+        let wait = RateDecision::Wait { retry_after_s: 11 };
         assert_eq!(buckets.look(&"a", 0, 10), wait);
         assert_eq!(buckets.take("a", 0, 10), wait);
         assert_eq!(buckets.look(&"b", 0, 10), RateDecision::Go);

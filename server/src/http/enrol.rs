@@ -294,7 +294,7 @@ mod tests {
             .unwrap();
         let slowed = enrol_from(&server, 1, &invited.code).await;
         assert_eq!(slowed.status, StatusCode::TOO_MANY_REQUESTS);
-        assert_eq!(slowed.headers["retry-after"], "60");
+        assert_eq!(slowed.headers["retry-after"], "61");
         // The house next door is not meant.
         assert_eq!(enrol_from(&server, 2, &invited.code).await.status, 200);
         server.clock.advance_ms(60_000);

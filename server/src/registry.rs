@@ -63,6 +63,22 @@ impl Registry {
         self.read().agents.get(id).cloned()
     }
 
+    /// An agent as it is stored: after a commit that failed and is there all the same, the store knows better than the memory.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn recall_agent(&self, id: &AgentId) -> Result<Option<AgentRow>, StoreError> {
+        let row = AGENTS.get(&*self.store, id)?;
+        if let Some(row) = &row {
+            self.inner
+                .write()
+                .unwrap_or_else(std::sync::PoisonError::into_inner)
+                .agents
+                .insert(*id, row.clone());
+        }
+        Ok(row)
+    }
+
     /// The fleet.
     pub fn agents(&self) -> BTreeMap<AgentId, AgentRow> {
         self.read().agents.clone()
@@ -135,5 +151,40 @@ impl Registry {
             agent: row.agent,
             touchpoint: agent.map(|agent| agent.touchpoint.clone()),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use trenza_shared::store::{Fault, FaultyStore};
+
+    use super::*;
+    use crate::tables::AgentState;
+
+    #[test]
+    fn an_agent_whose_commit_failed_and_is_there_is_recalled() {
+        let store = Arc::new(FaultyStore::new(0, Fault::AppliedButReported));
+        let registry = Registry::open(store.clone()).unwrap();
+        let (id, row) = (
+            AgentId([7; 16]),
+            AgentRow {
+                touchpoint: "Tienda".into(),
+                country: "ES".into(),
+                zone: "Europe/Madrid".into(),
+                venue: String::new(),
+                write_key: "wk".into(),
+                enrolled_ms: 1,
+                state: AgentState::Active,
+                copy_of: None,
+            },
+        );
+        store.fail_every(1, Fault::AppliedButReported);
+        assert!(registry.put_agent(&id, &row, Batch::new()).is_err());
+        store.fail_every(0, Fault::AppliedButReported);
+        assert!(registry.agent(&id).is_none(), "only the store knows it");
+        let recalled = registry.recall_agent(&id).unwrap().unwrap();
+        assert_eq!(recalled.touchpoint, "Tienda");
+        assert!(registry.agent(&id).is_some());
+        assert!(registry.recall_agent(&AgentId([8; 16])).unwrap().is_none());
     }
 }

@@ -53,7 +53,11 @@ pub async fn become_own(
         .get(&*app.store, &key)
         .map_err(HttpError::internal)?
     {
-        let venue = app.registry.agent(&agent).map(|row| row.venue);
+        let row = app
+            .registry
+            .recall_agent(&agent)
+            .map_err(HttpError::internal)?;
+        let venue = row.map(|row| row.venue);
         let issued = sign(&app, &request.csr, agent, &venue.unwrap_or_default())?;
         let mut batch = Batch::new();
         note_certificate(&mut batch, &issued, agent)?;

@@ -98,7 +98,8 @@ impl World<'_> {
             let Some(origin) = origin.filter(|origin| origin.once) else {
                 continue;
             };
-            if origin.epoch != *epoch {
+            // Of a life with two branches the server may have the end of one before it knows the other.
+            if origin.epoch != *epoch || self.branched.contains(&(origin.edge, *epoch)) {
                 continue;
             }
             let before = last.insert((*agent, *epoch, *lane, origin.edge), origin.number);

@@ -40,7 +40,7 @@ use crate::net::Net;
 /// The write key under which everything is captured.
 pub const WRITE_KEY: &str = "wk_sim";
 /// How long archived events stay on a simulated device. Unit: hours.
-const RETENTION_HOURS: u64 = 1;
+pub const RETENTION_HOURS: u64 = 1;
 
 /// Where a sender rests between two talks.
 #[derive(Default)]

@@ -1,10 +1,22 @@
 //! What goes wrong with programs and disks: deaths, failing commits, older images, copies, backups.
 
-use std::sync::{Arc, atomic::Ordering};
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, atomic::Ordering},
+};
 
-use trenza_shared::store::{Fault, FaultyStore};
+use trenza_shared::{
+    clock::Clock as _,
+    store::{Fault, FaultyStore},
+};
 
-use crate::world::{Image, World};
+use crate::{
+    edge::RETENTION_HOURS,
+    world::{Image, World},
+};
+
+/// How long archived events stay on a simulated device. Unit: ms.
+const RETENTION_MS: i64 = RETENTION_HOURS as i64 * 3_600_000;
 
 impl World<'_> {
     pub(crate) fn kill_edge(&mut self, edge: usize) {
@@ -123,6 +135,7 @@ impl World<'_> {
         let before = device.texts()?;
         device.disk = Arc::new(disk);
         if whole {
+            self.branched.insert((edge, marker));
             device.marker.store(marker, Ordering::SeqCst);
             device.folder = folder.path().to_path_buf();
             self.folders.push(folder);
@@ -151,8 +164,18 @@ impl World<'_> {
         };
         self.fault("the server is set back to its backup");
         self.hub.disk.restart();
-        let before = self.hub.held()?.into_values().flatten().collect();
+        let before: Vec<String> = self.hub.held()?.into_values().flatten().collect();
         self.hub.restore(&backup)?;
+        // What the devices were allowed to delete may be gone at any moment: an answer of before may still be on its way.
+        let due_ms = self.clock.wall_ms() - RETENTION_MS;
+        let kept = self.hub.held()?;
+        let kept: BTreeSet<&String> = kept.values().flatten().collect();
+        for text in &before {
+            let due = self.sent.get(text).is_some_and(|sent| sent.at_ms <= due_ms);
+            if due && !kept.contains(text) {
+                self.owed.remove(text);
+            }
+        }
         self.forgive(before)
     }
 

@@ -1,9 +1,12 @@
 //! What happens: captures, talks, losses, crashes, restored disks, one step after the other, by a seed.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use trenza_shared::{
-    clock::TestClock,
+    clock::{Clock as _, TestClock},
     id::Epoch,
     store::{Fault, FaultyStore},
 };
@@ -59,6 +62,8 @@ pub struct Origin {
     pub epoch: Epoch,
     /// Its place among all captures.
     pub number: u64,
+    /// When, by the one clock of all. Unit: ms since 1970.
+    pub at_ms: i64,
     /// It was sent once only, so that its place in the lane is known.
     pub once: bool,
 }
@@ -87,11 +92,13 @@ pub struct World<'a> {
     /// Texts that were acknowledged and that no disk was set back from under them since.
     pub(crate) owed: BTreeMap<String, ()>,
     pub(crate) images: Vec<Image>,
+    /// Lives of logs that went on twice from one place: the device was set back whole, and nothing told it so.
+    pub(crate) branched: BTreeSet<(usize, Epoch)>,
     pub(crate) backup: Option<FaultyStore>,
     retries: Vec<(usize, Vec<String>)>,
     pub(crate) site: &'a Site,
     pub(crate) folders: Vec<tempfile::TempDir>,
-    clock: Arc<TestClock>,
+    pub(crate) clock: Arc<TestClock>,
     trace: blake3::Hasher,
     tell: bool,
     steps: u64,
@@ -131,6 +138,7 @@ impl<'a> World<'a> {
             sent: BTreeMap::new(),
             owed: BTreeMap::new(),
             images: Vec::new(),
+            branched: BTreeSet::new(),
             backup: None,
             retries: Vec::new(),
             trace: blake3::Hasher::new(),
@@ -254,6 +262,7 @@ impl<'a> World<'a> {
                     edge,
                     epoch,
                     number,
+                    at_ms: self.clock.wall_ms(),
                     once: true,
                 },
             );

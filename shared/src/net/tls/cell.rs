@@ -58,7 +58,7 @@ impl ResolvesServerCert for CertCell {
     }
 }
 
-/// For browsers on a device's network, as [`web_server_config`], with a certificate that comes and changes while it listens.
+/// For browsers on a device's network, as [`super::web_server_config`], with a certificate that comes and changes while it listens.
 ///
 /// # Errors
 /// [`TlsError::BadCertificate`] when no session tickets can be made.

@@ -174,6 +174,7 @@ impl World<'_> {
             let due = self.sent.get(text).is_some_and(|sent| sent.at_ms <= due_ms);
             if due && !kept.contains(text) {
                 self.owed.remove(text);
+                self.forgiven.insert(text.clone());
             }
         }
         self.forgive(before)
@@ -185,6 +186,7 @@ impl World<'_> {
         for text in lost {
             if !there.contains(&text) {
                 self.owed.remove(&text);
+                self.forgiven.insert(text);
             }
         }
         Ok(())

@@ -91,6 +91,8 @@ pub struct World<'a> {
     pub(crate) sent: BTreeMap<String, Origin>,
     /// Texts that were acknowledged and that no disk was set back from under them since.
     pub(crate) owed: BTreeMap<String, ()>,
+    /// Texts that a disk which was set back held last. A device that remembers one answers a retry of it from memory.
+    pub(crate) forgiven: BTreeSet<String>,
     pub(crate) images: Vec<Image>,
     /// Lives of logs that went on twice from one place: the device was set back whole, and nothing told it so.
     pub(crate) branched: BTreeSet<(usize, Epoch)>,
@@ -137,6 +139,7 @@ impl<'a> World<'a> {
             edges: Vec::new(),
             sent: BTreeMap::new(),
             owed: BTreeMap::new(),
+            forgiven: BTreeSet::new(),
             images: Vec::new(),
             branched: BTreeSet::new(),
             backup: None,
@@ -279,7 +282,9 @@ impl<'a> World<'a> {
         ));
         if done {
             for text in texts {
-                self.owed.insert(text, ());
+                if !self.forgiven.contains(&text) {
+                    self.owed.insert(text, ());
+                }
             }
         } else {
             self.retries.push((edge, texts));

@@ -59,10 +59,19 @@ pub fn diverged(
                 epoch: have.epoch,
                 lane: have.lane,
             };
-            found.push((lane, have.marks.clone()));
+            found.push((lane, told_marks(have)));
         }
     }
     Ok(found)
+}
+
+/// What the server says of its history of a lane: where its first run ends, and the marks.
+pub(super) fn told_marks(have: &LaneHave) -> Vec<Mark> {
+    let end = (have.acked > 0).then_some(Mark {
+        seq: have.acked,
+        hash: have.hash,
+    });
+    have.marks.iter().copied().chain(end).collect()
 }
 
 impl Sender {
@@ -176,13 +185,20 @@ impl Sender {
             };
             match self.uplink.frame(&frame, self.around.instance).await? {
                 Ack::Stored(have) => {
+                    let compared = frame.last() <= have.acked;
+                    self.acknowledged(have)?;
+                    // What was stored after a gap says nothing of what lies before it: there another branch may be.
+                    if !compared {
+                        break;
+                    }
                     between.0 = frame.last().min(head);
                     between.1 = between.1.max(between.0 + 1);
-                    self.acknowledged(have)?;
                 }
                 Ack::Gap(_) => break,
                 Ack::Fork(have) => {
-                    let narrowed = self.agree(found, &have.marks, (equal, other)).await?;
+                    let narrowed = self
+                        .agree(found, &told_marks(&have), (equal, other))
+                        .await?;
                     let exact = have.marks.len() == 1 && have.marks[0].seq == narrowed.0;
                     if near || exact {
                         return Ok(narrowed.0);
@@ -194,24 +210,27 @@ impl Sender {
         Ok(between.0)
     }
 
-    /// Narrows the numbers between which the histories part: the first is equal in both, the second is not.
+    /// Narrows the numbers between which the histories part: the first is equal in both, the second is not. A number that is equal
+    /// behind one that is not tells of a part that came from here, after a gap, and not of what precedes it.
     async fn agree(
         &self,
         found: Divergence,
         marks: &[Mark],
-        (mut equal, mut other): (Seq, Seq),
+        (equal, mut other): (Seq, Seq),
     ) -> Result<(Seq, Seq), TalkError> {
+        let mut same = vec![equal];
         for mark in marks.iter().copied() {
             let store = self.log.store().clone();
             let own = blocking(move || log::hash_at(&*store, found.epoch, found.lane, mark.seq));
             match own.await? {
-                Some(hash) if hash == mark.hash => equal = equal.max(mark.seq),
+                Some(hash) if hash == mark.hash => same.push(mark.seq),
                 Some(_) => other = other.min(mark.seq),
                 // It is not on the device any more.
                 None => {}
             }
         }
-        Ok((equal, other.max(equal + 1)))
+        let before = same.into_iter().filter(|seq| *seq < other);
+        Ok((before.max().unwrap_or(0), other))
     }
 }
 

@@ -215,7 +215,9 @@ impl Sender {
                 Stopped::Done => return Ok(()),
                 Stopped::Ask { due: true } => continue,
                 Stopped::Ask { due: false } => self.hello_boot_ms = None,
-                Stopped::Diverged(found, have) => self.branch(found, &have.marks).await?,
+                Stopped::Diverged(found, have) => {
+                    self.branch(found, &diverge::told_marks(&have)).await?
+                }
             }
             turns += 1;
             if turns > TURNS_MAX {

@@ -129,13 +129,13 @@ impl World<'_> {
         // The whole device, or only its store: then the marker and the certificate know better.
         let whole = self.chance.happens(0.5);
         self.fault(&format!("device {edge} is set back; whole {whole}"));
+        self.branched.insert((edge, marker));
         let device = &mut self.edges[edge];
         device.stop();
         device.disk.restart();
         let before = device.texts()?;
         device.disk = Arc::new(disk);
         if whole {
-            self.branched.insert((edge, marker));
             device.marker.store(marker, Ordering::SeqCst);
             device.folder = folder.path().to_path_buf();
             self.folders.push(folder);

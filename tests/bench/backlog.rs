@@ -1,7 +1,6 @@
 //! An agent that was alone for long: disk and memory with many events waiting, its start, and how fast it drains.
 
 use std::{
-    net::SocketAddr,
     path::Path,
     time::{Duration, Instant},
 };
@@ -11,10 +10,9 @@ use serde_json::{Value, json};
 use trenza_tests::{
     http::Http,
     process::{Agent, Server},
-    relay::Relay,
 };
 
-use super::{figures::resident_mib, load, settled_bytes};
+use super::{enrol_by_cable, figures::resident_mib, load, settled_bytes};
 
 /// A store whose files stood still for so long is settled.
 pub const SETTLED_AFTER: Duration = Duration::from_secs(15);
@@ -26,17 +24,7 @@ pub async fn run(home: &Path, events: u64) -> anyhow::Result<Value> {
     std::fs::create_dir_all(home)?;
     let mut server = Server::init(&home.join("server"), None)?;
     server.start()?;
-    let sync: SocketAddr = server
-        .up()
-        .url("agents")
-        .trim_start_matches("https://")
-        .parse()?;
-    let cable = Relay::to(sync).await?;
-    let mut agent = server.enrol("Alone", &home.join("agent"))?;
-    agent.env.insert(
-        "TRENZA_SERVER__AGENTS_URL".into(),
-        format!("https://{}", cable.addr),
-    );
+    let (mut agent, cable) = enrol_by_cable(&server, "Alone", &home.join("agent")).await?;
     let cold_ms = started_ms(&mut agent)?;
     cable.plug(false);
     let filling = Instant::now();

@@ -63,20 +63,26 @@ fn write(name: &str, report: &Value) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn short(home: &Path) -> anyhow::Result<()> {
-    let mut server = Server::init(&home.join("server"), None)?;
-    server.start()?;
+/// An agent that reaches its server through a cable that can be pulled.
+async fn enrol_by_cable(server: &Server, name: &str, dir: &Path) -> anyhow::Result<(Agent, Relay)> {
     let sync: SocketAddr = server
         .up()
         .url("agents")
         .trim_start_matches("https://")
         .parse()?;
     let cable = Relay::to(sync).await?;
-    let mut agent = server.enrol("Bench", &home.join("agent"))?;
+    let mut agent = server.enrol(name, dir)?;
     agent.env.insert(
         "TRENZA_SERVER__AGENTS_URL".into(),
         format!("https://{}", cable.addr),
     );
+    Ok((agent, cable))
+}
+
+async fn short(home: &Path) -> anyhow::Result<()> {
+    let mut server = Server::init(&home.join("server"), None)?;
+    server.start()?;
+    let (mut agent, cable) = enrol_by_cable(&server, "Bench", &home.join("agent")).await?;
     agent.start()?;
     let idle_mib = resident_mib(agent.up().pid())?;
     let bare = Baseline::start(&home.join("baseline"))?;

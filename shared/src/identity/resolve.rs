@@ -167,13 +167,15 @@ impl<'a> Solver<'a> {
         self.clusters.flatten();
     }
 
-    /// Takes the keys of a tier away from nodes.
+    /// Takes the keys of a tier away from nodes. One that links nobody anyway is left out: its other holders may be resolved
+    /// elsewhere, and must not show in the answer about these.
     fn mute(&mut self, tier: &[u32], nodes: &[u32], clash: &Clash) {
         let Some(first) = tier.first() else { return };
         let kind = self.problem.keys[*first as usize].identifier.kind;
         for node in nodes {
             for key in &self.problem.keys_of[*node as usize] {
-                if self.problem.keys[*key as usize].identifier.kind == kind {
+                let weighed = &self.problem.keys[*key as usize];
+                if weighed.joins() && weighed.identifier.kind == kind {
                     self.muted
                         .entry((*key, *node))
                         .or_insert_with(|| SharedWhy::Ambiguous(clash.clone()));

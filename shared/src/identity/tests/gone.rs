@@ -142,3 +142,21 @@ fn a_decision_about_a_stranger_does_not_show_in_a_group() {
         grown(&nodes, &decisions, &rules);
     }
 }
+
+#[test]
+fn a_value_declared_to_be_everybodys_is_refused_to_nobody_between_two_persons() {
+    // The stranger holds it too, and is resolved elsewhere: `grown` compares that with everything resolved together.
+    let shared = decided(DecisionKind::SharedIdentifier, &["email:front"], &[]);
+    let decisions = Decisions::of([shared]);
+    let between = node("email:front email:a email:b", "", 1);
+    let nodes = [
+        node("email:front", "", 1),
+        node("email:a", "ana lopez", 1),
+        node("email:b", "luis perez", 1),
+        between.clone(),
+    ];
+    let components = grown(&nodes, &decisions, &Rules::default()).components();
+    let refused: Vec<_> = components.iter().flat_map(|one| &one.refusals).collect();
+    assert_eq!(refused.len(), 2, "{refused:?}");
+    assert!(!format!("{refused:?}").contains("front"));
+}

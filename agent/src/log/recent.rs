@@ -2,7 +2,8 @@
 //!
 //! Bounded and in memory: a retry that comes later is appended again, counted when the log is settled, and dropped by the
 //! server. Never drops what it is not sure of: two events are one only when all their bytes are the same, less what a
-//! transport may change.
+//! transport may change, and only as long as the log holds the one that was first. What retention deleted may be lost on the
+//! server too, when it is set back to a backup: its retry is an event like any other.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -12,6 +13,7 @@ use std::{
 use foldhash::quality::RandomState;
 use trenza_shared::{
     event::{Captured, Event},
+    id::{Epoch, Lane, Seq},
     store::{Direction, StoreError, View},
     wire::{
         Shape,
@@ -59,18 +61,54 @@ impl Fingerprints {
     }
 }
 
-/// The fingerprints of the last [`RECENT_MAX`] events.
+/// Where an event stands in the log.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Place {
+    /// Life of the log.
+    pub epoch: Epoch,
+    /// Which of its logs.
+    pub lane: Lane,
+    /// Its number.
+    pub seq: Seq,
+}
+
+/// What is remembered of an event. Small, since there are many.
+struct Known {
+    seq: Seq,
+    epoch: Epoch,
+    lane: Lane,
+    check: [u8; 3],
+}
+
+/// The fingerprints of the last [`RECENT_MAX`] events, and where these stand.
 #[derive(Default)]
 pub struct Recent {
-    known: HashMap<u64, u64, foldhash::fast::FixedState>,
+    known: HashMap<u64, Known, foldhash::fast::FixedState>,
     order: VecDeque<u64>,
 }
 
 impl Recent {
-    /// Remembers an event; true when it was known already.
-    pub fn add(&mut self, Fingerprint(key, check): Fingerprint) -> bool {
-        if self.known.insert(key, check) == Some(check) {
-            return true;
+    /// Where an event was appended; none for one that is not remembered.
+    pub fn place(&self, Fingerprint(key, check): Fingerprint) -> Option<Place> {
+        let known = self.known.get(&key)?;
+        (known.check == part(check)).then_some(Place {
+            epoch: known.epoch,
+            lane: known.lane,
+            seq: known.seq,
+        })
+    }
+
+    /// Remembers an event, at its last place.
+    pub fn add(&mut self, Fingerprint(key, check): Fingerprint, place: Place) {
+        let Place { epoch, lane, seq } = place;
+        let known = Known {
+            seq,
+            epoch,
+            lane,
+            check: part(check),
+        };
+        if self.known.insert(key, known).is_some() {
+            return;
         }
         if self.order.len() == RECENT_MAX
             && let Some(oldest) = self.order.pop_front()
@@ -78,7 +116,6 @@ impl Recent {
             self.known.remove(&oldest);
         }
         self.order.push_back(key);
-        false
     }
 
     /// Reads the ends of all lanes again: what was appended last is known, whoever appended it.
@@ -116,12 +153,12 @@ impl Recent {
                     };
                     bytes += entries.iter().map(Entry::bytes).sum::<usize>();
                     events += entries.len();
-                    found.extend(
-                        entries
-                            .iter()
-                            .rev()
-                            .filter_map(|entry| fingerprints.of_entry(entry)),
-                    );
+                    let (epoch, lane, first) = key;
+                    found.extend(entries.iter().enumerate().rev().filter_map(|(at, entry)| {
+                        let seq = first.saturating_add(at as u64);
+                        let place = Place { epoch, lane, seq };
+                        Some((fingerprints.of_entry(entry)?, place))
+                    }));
                     to = key;
                     if events >= RECENT_MAX / lanes || bytes >= RECALL_BYTES_MAX / lanes {
                         break 'lane;
@@ -133,26 +170,43 @@ impl Recent {
             }
         }
         let mut recent = Self::default();
-        for fingerprint in found.into_iter().rev() {
-            recent.add(fingerprint);
+        for (fingerprint, place) in found.into_iter().rev() {
+            recent.add(fingerprint, place);
         }
         Ok(recent)
     }
+}
+
+/// As much of the second hash as is kept: 88 bits tell 65,536 events apart for good.
+fn part(check: u64) -> [u8; 3] {
+    let [.., a, b, c] = check.to_be_bytes();
+    [a, b, c]
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn at(seq: Seq) -> Place {
+        Place {
+            epoch: 1,
+            lane: Lane::Visits,
+            seq,
+        }
+    }
+
     #[test]
     fn the_last_ones_are_known_and_older_ones_are_forgotten() {
         let mut recent = Recent::default();
         for n in 0..RECENT_MAX as u64 {
-            assert!(!recent.add(Fingerprint(n, n)));
+            recent.add(Fingerprint(n, n), at(n));
         }
-        assert!(recent.add(Fingerprint(0, 0)));
-        assert!(!recent.add(Fingerprint(u64::MAX, 1)), "the oldest goes");
-        assert!(!recent.add(Fingerprint(0, 0)));
+        assert_eq!(recent.place(Fingerprint(0, 0)), Some(at(0)));
+        recent.add(Fingerprint(u64::MAX, 1), at(7));
+        assert_eq!(recent.place(Fingerprint(0, 0)), None, "the oldest goes");
+        assert_eq!(recent.place(Fingerprint(1, 1)), Some(at(1)));
+        recent.add(Fingerprint(1, 1), at(9));
+        assert_eq!(recent.place(Fingerprint(1, 1)), Some(at(9)));
         assert_eq!(recent.order.len(), RECENT_MAX);
         assert_eq!(recent.known.len(), RECENT_MAX);
     }
@@ -160,7 +214,7 @@ mod tests {
     #[test]
     fn half_a_match_is_no_match() {
         let mut recent = Recent::default();
-        assert!(!recent.add(Fingerprint(1, 1)));
-        assert!(!recent.add(Fingerprint(1, 2)));
+        recent.add(Fingerprint(1, 1), at(1));
+        assert_eq!(recent.place(Fingerprint(1, 2)), None);
     }
 }

@@ -335,3 +335,22 @@ proptest! {
         close(log);
     }
 }
+
+#[tokio::test]
+async fn a_retry_of_what_is_no_longer_on_the_device_is_stored_again() {
+    let store: Arc<dyn Store> = Arc::new(MemStore::new());
+    let log = open(&store);
+    for id in ["m", "n"] {
+        let append = visits(vec![named(&log.0, id, 1)]);
+        assert_eq!(log.0.append(append).await, Ok(0));
+    }
+    // Retention: the server has it, and may yet be set back to before it had.
+    assert_eq!(prune(&*store, 1, Lane::Visits, 1).unwrap(), 1);
+    let append = visits(vec![named(&log.0, "m", 1), named(&log.0, "n", 1)]);
+    assert_eq!(log.0.append(append).await, Ok(1));
+    assert_eq!(sent(&*store, 1, 1, head(&log.0, 1)).len(), 2);
+    // From now on it is known at its new place.
+    let append = visits(vec![named(&log.0, "m", 1)]);
+    assert_eq!(log.0.append(append).await, Ok(1));
+    close(log);
+}

@@ -1,19 +1,19 @@
 //! The one writer of the log.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, ops::RangeInclusive, sync::Arc, time::Duration};
 
 use tokio::sync::watch;
 use trenza_shared::{
     group_commit::Committer,
-    id::{AgentId, Lane, Seq},
-    store::{Batch, Durable, Store, StoreError},
+    id::{AgentId, Epoch, Lane, Seq},
+    store::{Batch, Durable, Store, StoreError, View},
     wire::{
         entry::{Entry, SaltRoot, block_of},
         frame::{FRAME_BYTES_MAX, FRAME_EVENTS_MAX, Frame, Packer, chain_over},
     },
 };
 
-use super::{Append, AppendError, Fingerprints, Head, Heads, Recent, Work};
+use super::{Append, AppendError, Fingerprints, Head, Heads, Recent, Work, recent::Place};
 use crate::tables::{ChunkRow, LOG, STATE, StateRow};
 
 pub(super) struct Writer {
@@ -139,21 +139,44 @@ impl Writer {
         Ok(())
     }
 
+    /// Whether a place is of the commit that is being put together.
+    fn is_new(&self, place: Place) -> bool {
+        let head = self.heads.get(&(place.epoch, place.lane));
+        place.epoch == self.state.epoch && place.seq > head.map_or(0, |head| head.seq)
+    }
+
     fn write(&mut self, items: Vec<Append>) -> Result<(Vec<usize>, Heads), StoreError> {
         let mut duplicates = Vec::with_capacity(items.len());
         let mut fresh: BTreeMap<Lane, Vec<Entry>> = BTreeMap::new();
+        let mut heads = self.heads.clone();
+        let mut held = Held::default();
         for append in items {
             let mut known = 0;
+            let end = heads
+                .get(&(self.state.epoch, append.lane))
+                .map_or(0, |head| head.seq);
             for new in append.entries {
-                match new.identity {
+                let list = fresh.entry(append.lane).or_default();
+                if let Some(identity) = new.identity {
+                    if let Some(place) = self.recent.place(identity)
+                        && (self.is_new(place) || held.holds(&*self.store, place)?)
+                    {
+                        known += 1;
+                        continue;
+                    }
                     // Remembered before it is stored: after a failure all of it is read again.
-                    Some(identity) if self.recent.add(identity) => known += 1,
-                    _ => fresh.entry(append.lane).or_default().push(new.entry),
+                    let place = Place {
+                        epoch: self.state.epoch,
+                        lane: append.lane,
+                        seq: end + list.len() as u64 + 1,
+                    };
+                    self.recent.add(identity, place);
                 }
+                list.push(new.entry);
             }
             duplicates.push(known);
         }
-        let mut heads = self.heads.clone();
+        fresh.retain(|_, entries| !entries.is_empty());
         if fresh.is_empty() {
             return Ok((duplicates, heads));
         }
@@ -187,6 +210,27 @@ impl Writer {
         }
         self.store.commit(batch, Durable::Yes)?;
         Ok((duplicates, heads))
+    }
+}
+
+/// The last chunk in which a remembered event was looked for: a retry of a whole request mostly lies in one.
+#[derive(Default)]
+struct Held(Option<(Epoch, Lane, RangeInclusive<Seq>)>);
+
+impl Held {
+    /// Whether the log still holds an event. One in a chunk that cannot be read is not held.
+    fn holds(&mut self, view: &dyn View, place: Place) -> Result<bool, StoreError> {
+        let Place { epoch, lane, seq } = place;
+        if matches!(&self.0, Some((of, at, seqs)) if (*of, *at) == (epoch, lane) && seqs.contains(&seq))
+        {
+            return Ok(true);
+        }
+        let found = match super::holding(view, epoch, lane, seq) {
+            Err(StoreError::Corrupt { .. }) => None,
+            found => found?,
+        };
+        self.0 = found.map(|chunk| (epoch, lane, chunk.first..=chunk.last()));
+        Ok(self.0.is_some())
     }
 }
 

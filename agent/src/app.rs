@@ -24,14 +24,14 @@ use trenza_shared::{
     },
     probe::WriteProbe,
     store::{Batch, RocksStore, Space, Store, StoreError, rocks::RocksOptions},
+    wire::sync::Introduction,
 };
-
-use start::Marker;
 
 use crate::{
     config::{Config, ConfigError, files},
     http, lan,
     link::{self, LinkCell},
+    marker::{self, Marker, Reached},
     merge::Today,
     room::RoomCell,
     salvage::Salvager,
@@ -234,10 +234,15 @@ impl Started {
             tokio::spawn(mend::run(
                 app.clone(),
                 rocks.clone(),
-                marker,
+                marker.clone(),
                 stopping.clone(),
             )),
             tokio::spawn(gauges(app.clone(), stopping.clone())),
+            tokio::spawn(marker::run(
+                marker.clone(),
+                app.log.heads(),
+                stopping.clone(),
+            )),
             tokio::spawn(salvager(&app, &rocks).run(move || clock.wall_ms(), stopping.clone())),
             tokio::spawn(settle::run(app.clone(), rocks.clone(), stopping.clone())),
         ];
@@ -267,6 +272,7 @@ impl Started {
                 tracing::warn!("a part of the agent ended with a panic");
             }
         }
+        let ends = app.log.heads();
         drop(app);
         // The last handle to the log is gone: its thread ends once everything handed in is on the disk.
         let flushed = spawn_blocking(move || log_thread.join().is_ok());
@@ -275,7 +281,11 @@ impl Started {
                 "the log's thread did not end in time; what was answered is on the disk all the same"
             );
         }
-        let closed = spawn_blocking(move || rocks.close()).await;
+        let closed = spawn_blocking(move || {
+            marker.note(&Reached::of(&ends.borrow()));
+            rocks.close()
+        })
+        .await;
         if let Ok(Err(error)) = closed {
             tracing::warn!(error = %error, "the store did not close cleanly");
         }
@@ -317,6 +327,12 @@ fn around(app: &App, marker: Arc<Marker>, listener: Option<ListenerCert>) -> Aro
         disk_free: Arc::new(move || status::disk_free_bytes(&dir)),
         room: app.room.clone(),
         next_epoch: Arc::new(move |used| Ok((marker.next(used), random()))),
+        introduction: Arc::new(Introduction {
+            touchpoint: app.config.agent.touchpoint.clone(),
+            country: app.config.agent.country.clone(),
+            zone: app.config.agent.zone.clone(),
+            write_key: app.config.capture.write_key.clone(),
+        }),
         listener,
         wake: app.send_now.clone(),
     }

@@ -14,6 +14,7 @@ pub mod kiosk; // the staff's pages
 pub mod lan; // the venue's other agents
 pub mod link; // what is known of the server
 pub mod log; // append-only, chained: 200 is answered after it
+pub mod marker; // how far the log went, told beside the store
 pub mod merge; // the local log, folded for the staff's pages
 pub mod reserve; // space kept for a full disk
 pub mod room; // how much room there is for visits

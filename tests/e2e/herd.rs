@@ -122,6 +122,7 @@ async fn talk(device: Device, base: String, now_ms: i64) -> anyhow::Result<Devic
         lineage: Vec::new(),
         instance: None,
         proof: None,
+        introduction: None,
     };
     let answer = post(
         &device.client,

@@ -3,10 +3,7 @@
 use std::{
     path::{Path, PathBuf},
     pin::Pin,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU32, Ordering},
-    },
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll, Waker},
     time::Duration,
 };
@@ -15,6 +12,7 @@ use trenza_agent::{
     config::{Config, SyncSection, files},
     link::{self, LinkCell},
     log::{self, Append, Fresh, Log, NewEntry},
+    marker::{self, Reached, Used},
     room::RoomCell,
     sync::{
         Around, Pause, Sender, copies,
@@ -26,12 +24,17 @@ use trenza_shared::{
     clock::{Clock as _, TestClock},
     event::{Captured, EventType, Taking},
     id::{BootId, Epoch, InstanceId, Lane},
-    net::{client::Client, pki, tls::TlsTime},
+    net::{
+        client::Client,
+        pki::{self, Owner},
+        tls::TlsTime,
+    },
     store::{FaultyStore, StoreError},
     wire::{
         Shape as _,
         entry::{Entry, Open, What},
         frame::Packer,
+        sync::Introduction,
     },
 };
 
@@ -56,7 +59,7 @@ struct Rest {
 
 impl Gate {
     fn state(&self) -> MutexGuard<'_, Rest> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0)
     }
 
     /// Waits until the simulation opens it; true when somebody wants to hear from the server.
@@ -93,8 +96,8 @@ pub struct Edge {
     pub folder: PathBuf,
     /// Its disk.
     pub disk: Arc<FaultyStore>,
-    /// The highest epoch it used, kept outside the store.
-    pub marker: Arc<AtomicU32>,
+    /// How far its log went, kept outside the store.
+    pub marker: Arc<Mutex<Reached>>,
     /// Random bytes for salts.
     pub salt: Arc<Mutex<trenza_tests::day::chance::Chance>>,
     /// Its clocks.
@@ -108,7 +111,7 @@ impl Edge {
         number: usize,
         folder: PathBuf,
         disk: Arc<FaultyStore>,
-        marker: u32,
+        marker: Reached,
         salt: trenza_tests::day::chance::Chance,
         clock: Arc<TestClock>,
     ) -> Self {
@@ -116,7 +119,7 @@ impl Edge {
             number,
             folder,
             disk,
-            marker: Arc::new(AtomicU32::new(marker)),
+            marker: Arc::new(Mutex::new(marker)),
             salt: Arc::new(Mutex::new(salt)),
             clock,
             running: None,
@@ -133,17 +136,22 @@ impl Edge {
     /// # Errors
     /// The disk fails.
     pub fn start(&mut self, net: &Net) -> Result<(), StoreError> {
-        let used = self.marker.load(Ordering::SeqCst);
-        let fresh = Fresh {
-            epoch: used + 1,
-            salt_root: salt(&self.salt),
-            damaged: false,
-        };
         let store: Arc<FaultyStore> = self.disk.clone();
-        let epoch = tables::STATE
-            .get(&*store, &())?
-            .map_or(fresh.epoch, |state| state.epoch);
-        self.marker.store(used.max(epoch), Ordering::SeqCst);
+        let stored = match self.stored()? {
+            Reached { epoch: 0, .. } => None,
+            stored => Some(stored),
+        };
+        let used = self.marker();
+        let (epoch, damaged) = marker::begin(&Used::UpTo(used.clone()), stored.as_ref());
+        let fresh = Fresh {
+            epoch,
+            salt_root: salt(&self.salt),
+            damaged,
+        };
+        if epoch > used.epoch {
+            let ends = Default::default();
+            *lock(&self.marker) = Reached { epoch, ends };
+        }
         let failed = |doing, error: &dyn std::fmt::Display| StoreError::Io {
             doing,
             detail: error.to_string(),
@@ -156,7 +164,8 @@ impl Edge {
         let (wire, number) = (net.clone(), self.number);
         let uplink = Uplink::over(
             Arc::new(move |folder: &Path, _: &Arc<TlsTime>, _| {
-                let line = wire.line(number, certificate(folder)?);
+                let (peer, owner) = certificate(folder)?;
+                let line = wire.line(number, peer, owner);
                 Ok((Client::over(line), None))
             }),
             &self.folder,
@@ -173,9 +182,17 @@ impl Edge {
             disk_free: Arc::new(|| 1 << 30),
             room: Arc::new(RoomCell::new(Config::default().store.room())),
             next_epoch: Arc::new(move |after: Epoch| {
-                let next = marker.load(Ordering::SeqCst).max(after) + 1;
-                marker.store(next, Ordering::SeqCst);
-                Ok((next, salt(&roots)))
+                let mut marker = lock(&marker);
+                let epoch = marker.epoch.max(after) + 1;
+                let ends = Default::default();
+                *marker = Reached { epoch, ends };
+                Ok((epoch, salt(&roots)))
+            }),
+            introduction: Arc::new(Introduction {
+                touchpoint: "Stand".into(),
+                country: "ES".into(),
+                zone: "Europe/Madrid".into(),
+                write_key: WRITE_KEY.into(),
             }),
             listener: None,
             wake: Arc::default(),
@@ -195,6 +212,32 @@ impl Edge {
         });
         self.poll();
         Ok(())
+    }
+
+    /// How far its log went, as is noted beside the store.
+    pub fn marker(&self) -> Reached {
+        lock(&self.marker).clone()
+    }
+
+    /// How far its store goes; nowhere, before its first start.
+    ///
+    /// # Errors
+    /// The disk fails.
+    pub fn stored(&self) -> Result<Reached, StoreError> {
+        let Some(state) = tables::STATE.get(&*self.disk, &())? else {
+            return Ok(Reached::default());
+        };
+        Ok(Reached::of(&log::heads(&*self.disk, &state)?))
+    }
+
+    /// Notes how far its log went, as the agent does now and then.
+    pub fn note(&self) {
+        let Some(running) = &self.running else { return };
+        let reached = Reached::of(&running.log.ends());
+        let mut marker = lock(&self.marker);
+        if marker.epoch == reached.epoch {
+            *marker = reached;
+        }
     }
 
     /// The program is gone, wherever it was.
@@ -343,8 +386,8 @@ async fn run(mut sender: Sender, gate: Arc<Gate>, clock: Arc<TestClock>) {
     }
 }
 
-/// The SHA-256 of the certificate in a folder.
-fn certificate(folder: &Path) -> Result<[u8; 32], CredentialsError> {
+/// The SHA-256 of the certificate in a folder, and whom it names.
+fn certificate(folder: &Path) -> Result<([u8; 32], Arc<Owner>), CredentialsError> {
     let path = folder.join(files::CERT);
     let text = std::fs::read_to_string(&path).map_err(|cause| CredentialsError::Unreadable {
         path: path.clone(),
@@ -352,11 +395,16 @@ fn certificate(folder: &Path) -> Result<[u8; 32], CredentialsError> {
     })?;
     let chain =
         pki::read_chain(&text).map_err(|cause| CredentialsError::Damaged { path, cause })?;
-    Ok(pki::cert_fingerprint(&chain[0]))
+    let owner = pki::cert_owner(&chain[0]).expect("the certificate of an agent");
+    Ok((pki::cert_fingerprint(&chain[0]), Arc::new(owner)))
+}
+
+fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn salt<const N: usize>(chance: &Mutex<trenza_tests::day::chance::Chance>) -> [u8; N] {
-    let mut chance = chance.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut chance = lock(chance);
     let mut out = [0; N];
     for part in out.chunks_mut(8) {
         part.copy_from_slice(&chance.roll().to_be_bytes());

@@ -22,7 +22,7 @@ use trenza_shared::{
     identity::Decisions,
     net::{
         client::Response,
-        pki::{Ca, DeviceKey},
+        pki::{Ca, DeviceKey, Owner},
         serve::Peer,
     },
     store::{Batch, Durable, Fault, FaultyStore, Overlay, Store as _},
@@ -43,6 +43,8 @@ pub struct Hub {
     /// Its clock.
     pub clock: Arc<TestClock>,
     config: Config,
+    /// Its disk before any agent was enrolled.
+    pub blank: FaultyStore,
     runtime: tokio::runtime::Runtime,
     up: Option<(App, axum::Router)>,
 }
@@ -122,6 +124,7 @@ impl Hub {
             disk: Arc::new(FaultyStore::new(0, Fault::Refused)),
             clock,
             config,
+            blank: FaultyStore::new(0, Fault::Refused),
             runtime,
             up: None,
         };
@@ -129,6 +132,7 @@ impl Hub {
         let Some((app, _)) = &hub.up else {
             anyhow::bail!("the server is not up");
         };
+        hub.blank = hub.disk.image();
         let source = SourceRow {
             name: "Fair".into(),
             origins: Vec::new(),
@@ -196,6 +200,7 @@ impl Hub {
     pub fn handle(
         &mut self,
         peer: [u8; 32],
+        owner: Arc<Owner>,
         request: Request<Bytes>,
     ) -> anyhow::Result<Option<Response>> {
         let Some((_, routes)) = &self.up else {
@@ -207,7 +212,7 @@ impl Hub {
             tls: true,
             client_cert: Some(peer),
             client_cert_expires_ms: Some(i64::MAX),
-            client_owner: None,
+            client_owner: Some(owner),
         });
         let routes = routes.clone();
         let answer = self.runtime.block_on(async move {

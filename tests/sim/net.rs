@@ -10,7 +10,10 @@ use std::{
 use bytes::Bytes;
 use http::Request;
 use tokio::sync::oneshot;
-use trenza_shared::net::client::{Carrier, ClientError, Response};
+use trenza_shared::net::{
+    client::{Carrier, ClientError, Response},
+    pki::Owner,
+};
 
 /// Most calls on the way: of those that nobody waits for any more, the oldest are lost first.
 const CALLS_MAX: usize = 64;
@@ -23,6 +26,8 @@ pub struct Call {
     pub from: usize,
     /// The SHA-256 of the certificate that opened the connection.
     pub peer: [u8; 32],
+    /// Whom that certificate names.
+    pub owner: Arc<Owner>,
     /// The request.
     pub request: Request<Bytes>,
     /// The server's answer, on its way back.
@@ -75,11 +80,12 @@ impl Net {
     }
 
     /// The line of one device.
-    pub fn line(&self, from: usize, peer: [u8; 32]) -> Arc<dyn Carrier> {
+    pub fn line(&self, from: usize, peer: [u8; 32], owner: Arc<Owner>) -> Arc<dyn Carrier> {
         Arc::new(Line {
             net: self.clone(),
             from,
             peer,
+            owner,
         })
     }
 }
@@ -88,6 +94,7 @@ struct Line {
     net: Net,
     from: usize,
     peer: [u8; 32],
+    owner: Arc<Owner>,
 }
 
 impl Carrier for Line {
@@ -102,6 +109,7 @@ impl Carrier for Line {
         calls.push(Call {
             from: self.from,
             peer: self.peer,
+            owner: self.owner.clone(),
             request,
             reply: None,
             waits: Some(waits),

@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeSet,
-    sync::{Arc, atomic::Ordering},
+    sync::{Arc, PoisonError},
 };
 
 use trenza_shared::{
@@ -113,7 +113,7 @@ impl World<'_> {
         self.images.push(Image {
             edge,
             disk: device.disk.image(),
-            marker: device.marker.load(Ordering::SeqCst),
+            marker: device.marker(),
             folder: self.site.copy(&device.folder)?,
         });
         self.note(&format!("an image of device {edge} is taken"));
@@ -124,21 +124,25 @@ impl World<'_> {
         let Some(image) = self.images.iter().find(|image| image.edge == edge) else {
             return Ok(());
         };
-        let (disk, marker) = (image.disk.image(), image.marker);
+        let (disk, marker) = (image.disk.image(), image.marker.clone());
         let folder = self.site.copy(image.folder.path())?;
         // The whole device, or only its store: then the marker and the certificate know better.
         let whole = self.chance.happens(0.5);
         self.fault(&format!("device {edge} is set back; whole {whole}"));
-        self.branched.insert((edge, marker));
         let device = &mut self.edges[edge];
         device.stop();
         device.disk.restart();
         let before = device.texts()?;
         device.disk = Arc::new(disk);
         if whole {
-            device.marker.store(marker, Ordering::SeqCst);
+            *device.marker.lock().unwrap_or_else(PoisonError::into_inner) = marker;
             device.folder = folder.path().to_path_buf();
             self.folders.push(folder);
+        }
+        // Where the marker tells that the store was set back, what comes is of a new epoch. Else this one has two branches.
+        let stored = device.stored()?;
+        if !device.marker().is_ahead_of(&stored) {
+            self.branched.insert((edge, stored.epoch));
         }
         self.start_edge(edge);
         self.forgive(before)
@@ -147,7 +151,7 @@ impl World<'_> {
     pub(crate) fn copy(&mut self, edge: usize) -> anyhow::Result<()> {
         let disk = Arc::new(self.edges[edge].disk.image());
         let folder = self.site.copy(&self.edges[edge].folder)?;
-        let marker = self.edges[edge].marker.load(Ordering::SeqCst);
+        let marker = self.edges[edge].marker();
         self.fault(&format!("device {edge} is copied"));
         self.add(folder, disk, marker);
         Ok(())

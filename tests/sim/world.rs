@@ -5,6 +5,7 @@ use std::{
     sync::Arc,
 };
 
+use trenza_agent::marker::Reached;
 use trenza_shared::{
     clock::{Clock as _, TestClock},
     id::Epoch,
@@ -74,8 +75,8 @@ pub struct Image {
     pub edge: usize,
     /// Its disk.
     pub disk: FaultyStore,
-    /// The highest epoch it had used.
-    pub marker: u32,
+    /// How far its log had gone, as was noted beside the store.
+    pub marker: Reached,
     /// Its key and certificate.
     pub folder: tempfile::TempDir,
 }
@@ -91,10 +92,11 @@ pub struct World<'a> {
     pub(crate) sent: BTreeMap<String, Origin>,
     /// Texts that were acknowledged and that no disk was set back from under them since.
     pub(crate) owed: BTreeMap<String, ()>,
-    /// Texts that a disk which was set back held last. A device that remembers one answers a retry of it from memory.
+    /// Texts that a disk which was set back held last, or that retention let a device delete before the server was set back.
     pub(crate) forgiven: BTreeSet<String>,
     pub(crate) images: Vec<Image>,
-    /// Lives of logs that went on twice from one place: the device was set back whole, and nothing told it so.
+    /// Lives of logs that went on twice from one place: the device was set back whole, or before the marker was brought up to
+    /// date, and nothing told it so.
     pub(crate) branched: BTreeSet<(usize, Epoch)>,
     pub(crate) backup: Option<FaultyStore>,
     retries: Vec<(usize, Vec<String>)>,
@@ -123,13 +125,8 @@ impl<'a> World<'a> {
             disks: chance.happens(0.5),
             images: chance.happens(0.4),
             copies: chance.happens(0.3),
-            // A server that is set back does not know the copies that became agents of their own since.
             backups: chance.happens(0.3),
             ages: chance.happens(0.5),
-        };
-        let perils = Perils {
-            backups: perils.backups && !perils.copies,
-            ..perils
         };
         let mut world = Self {
             hub: Hub::new(site, clock.clone())?,
@@ -153,15 +150,24 @@ impl<'a> World<'a> {
             chance,
         };
         world.note(&format!("{count} agents, {perils:?}"));
+        // A backup from before anybody enrolled.
+        if world.chance.happens(0.3) {
+            world.backup = Some(world.hub.blank.image());
+        }
         for number in 0..count {
             let disk = Arc::new(FaultyStore::new(0, Fault::Refused));
             let folder = site.folder(number)?;
-            world.add(folder, disk, 0);
+            world.add(folder, disk, Reached::default());
         }
         Ok(world)
     }
 
-    pub(crate) fn add(&mut self, folder: tempfile::TempDir, disk: Arc<FaultyStore>, marker: u32) {
+    pub(crate) fn add(
+        &mut self,
+        folder: tempfile::TempDir,
+        disk: Arc<FaultyStore>,
+        marker: Reached,
+    ) {
         let number = self.edges.len();
         let path = folder.path().to_path_buf();
         self.folders.push(folder);
@@ -275,6 +281,11 @@ impl<'a> World<'a> {
     }
 
     fn offer(&mut self, edge: usize, texts: Vec<String>) {
+        // What is due may be deleted at any moment, whoever sends it again while it is there.
+        let due: Vec<String> = match self.forgiven.is_empty() {
+            true => Vec::new(),
+            false => self.edges[edge].texts().unwrap_or_default(),
+        };
         let done = self.edges[edge].capture(&texts);
         self.note(&format!(
             "device {edge} takes in {} events: {done}",
@@ -282,7 +293,8 @@ impl<'a> World<'a> {
         ));
         if done {
             for text in texts {
-                if !self.forgiven.contains(&text) {
+                if !self.forgiven.contains(&text) || !due.contains(&text) {
+                    self.forgiven.remove(&text);
                     self.owed.insert(text, ());
                 }
             }
@@ -294,7 +306,12 @@ impl<'a> World<'a> {
     /// A client sends again what was not acknowledged, or what was, to any device.
     fn retry(&mut self) {
         let again = if self.retries.is_empty() || self.chance.happens(0.2) {
-            let texts: Vec<String> = self.sent.keys().cloned().collect();
+            // What was lost with a disk comes again more often than by chance.
+            let lost = !self.forgiven.is_empty() && self.chance.happens(0.5);
+            let texts: Vec<String> = match lost {
+                true => self.forgiven.iter().cloned().collect(),
+                false => self.sent.keys().cloned().collect(),
+            };
             if texts.is_empty() {
                 return;
             }
@@ -357,16 +374,23 @@ impl<'a> World<'a> {
 
     /// A request reaches the server; its answer is on the way back. False when the server is down, which breaks the connection.
     fn arrive(&mut self, which: usize) -> anyhow::Result<bool> {
-        let (peer, request, from) = {
+        let (peer, owner, request, from) = {
             let calls = self.net.calls();
             let call = &calls[which];
-            (call.peer, call.request.clone(), call.from)
+            (
+                call.peer,
+                call.owner.clone(),
+                call.request.clone(),
+                call.from,
+            )
         };
         let what = request.uri().path().to_owned();
-        let reply = self.hub.handle(peer, request)?;
+        let reply = self.hub.handle(peer, owner, request)?;
         let status = reply.as_ref().map_or(0, |reply| reply.status.as_u16());
         self.note(&format!("{what} of device {from} arrives: {status}"));
-        let not_current = status == 409 && what == "/sync/v1/frame";
+        // The server was set back to before it told a copy to become an agent of its own.
+        let untold = self.perils.backups && what == "/sync/v1/copy";
+        let not_current = status == 409 && (what == "/sync/v1/frame" || untold);
         anyhow::ensure!(
             not_current || self.perils.disks && status == 500 || !matches!(status, 400..=500),
             "device {from}: {what} is answered with {status}: {:?}",
@@ -418,6 +442,7 @@ impl<'a> World<'a> {
         self.clock.advance_ms(ms);
         let mut went_on = Vec::new();
         for edge in &mut self.edges {
+            edge.note();
             if edge.rest_is_over(false) {
                 went_on.push(edge.number);
             }

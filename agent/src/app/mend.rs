@@ -6,7 +6,8 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 use tokio::{sync::watch, task::spawn_blocking, time::sleep};
 use trenza_shared::store::{RocksStore, StoreError};
 
-use super::start::{self, Marker};
+use super::start;
+use crate::marker::Marker;
 use crate::{
     reserve::Reserve,
     room::{Facts, Room, folder_bytes},

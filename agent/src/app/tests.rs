@@ -203,10 +203,9 @@ async fn a_store_in_which_damage_is_read_later_is_set_aside_while_the_agent_runs
     .await;
     let aside = kept(&dir.path().join("store")).unwrap();
     assert!(aside.iter().any(|kept| kept.kind == Kind::Damaged));
-    assert_eq!(
-        fs::read_to_string(dir.path().join(files::EPOCH)).unwrap(),
-        "2\n"
-    );
+    // The marker says so, and how far the log went since.
+    let marker = fs::read_to_string(dir.path().join(files::EPOCH)).unwrap();
+    assert_eq!(marker.split_whitespace().next(), Some("2"));
 }
 
 #[tokio::test]

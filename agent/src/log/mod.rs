@@ -155,12 +155,12 @@ impl Log {
         let state = match STATE.get(&*store, &())? {
             Some(state) if !fresh.damaged => state,
             other => {
-                let epoch = fresh.epoch.max(other.map_or(0, |state| state.epoch + 1));
+                // Lanes that were left stay left.
+                let before = other.unwrap_or_default();
                 let state = StateRow {
-                    epoch,
+                    epoch: fresh.epoch.max(before.epoch + 1),
                     salt_root: fresh.salt_root.to_vec(),
-                    left: Vec::new(),
-                    lineage: Vec::new(),
+                    ..before
                 };
                 let mut batch = Batch::new();
                 STATE.put(&mut batch, &(), &state)?;

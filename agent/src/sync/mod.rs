@@ -26,7 +26,9 @@ use trenza_shared::{
     clock::Clock,
     id::{BootId, Epoch, InstanceId, Nonce, Seq},
     store::{Store, StoreError},
-    wire::sync::{CERTIFICATE_EXPIRED, CopyWord, Hello, LANES_MAX, LaneHead, Welcome},
+    wire::sync::{
+        CERTIFICATE_EXPIRED, CopyWord, Hello, Introduction, LANES_MAX, LaneHead, Welcome,
+    },
 };
 
 use crate::{
@@ -45,8 +47,8 @@ use window::Window;
 
 /// Most gaps and forks sorted out in one talk before it is broken off.
 const TURNS_MAX: usize = 16;
-/// Most hellos in a row about copies: asked for a proof, told to become an own agent, and once more.
-const COPY_TURNS_MAX: usize = 6;
+/// Most hellos in a row: asked for a proof, told to become an own agent, asked who it is, and once more.
+const HELLO_TURNS_MAX: usize = 8;
 /// Most steps of deleting after one hello.
 const PRUNE_STEPS_MAX: usize = 256;
 const HOUR_MS: i64 = 3_600_000;
@@ -71,6 +73,8 @@ pub struct Around {
     pub room: Arc<RoomCell>,
     /// Takes an epoch after the given one, durably, so that it is never taken again; and a new salt root.
     pub next_epoch: NextEpoch,
+    /// How this device was enrolled, for a server that has forgotten it.
+    pub introduction: Arc<Introduction>,
     /// The certificate of the `https` listener, where there is one.
     pub listener: Option<ListenerCert>,
     /// Told to try at once.
@@ -230,10 +234,18 @@ impl Sender {
 
     async fn hello(&mut self) -> Result<(), TalkError> {
         self.be_oneself().await?;
-        let mut proof = None;
-        for _ in 0..COPY_TURNS_MAX {
-            let (welcome, offset) = self.say_hello(proof).await?;
+        let (mut proof, mut introduction) = (None, None);
+        for _ in 0..HELLO_TURNS_MAX {
+            let again = introduction.take();
+            let introduced = again.is_some();
+            let (welcome, offset) = self.say_hello(proof, again).await?;
             match welcome.copy {
+                None if welcome.introduce && !introduced => {
+                    tracing::warn!(
+                        "the server was restored from before this device enrolled: telling it again where it stands"
+                    );
+                    introduction = Some((*self.around.introduction).clone());
+                }
                 None => return self.welcomed(welcome, offset).await,
                 Some(CopyWord::Prove(nonce)) => proof = Some(nonce),
                 Some(CopyWord::BecomeOwn) => {
@@ -247,7 +259,7 @@ impl Sender {
             }
         }
         Err(TalkError::Disagreement(
-            "the server asks again and again which copy this is".into(),
+            "the server asks again and again who this is".into(),
         ))
     }
 
@@ -255,10 +267,11 @@ impl Sender {
     async fn say_hello(
         &mut self,
         proof: Option<Nonce>,
+        introduction: Option<Introduction>,
     ) -> Result<(Welcome, Option<i64>), TalkError> {
         let clock = self.around.clock.clone();
         let mut hello = self.what_to_say().await?;
-        hello.proof = proof;
+        (hello.proof, hello.introduction) = (proof, introduction);
         let mut sent_boot_ms = clock.boottime_ms();
         let welcome = match self.uplink.hello(&hello).await {
             Err(error) if error.is_refused_as(CERTIFICATE_EXPIRED) => {
@@ -368,6 +381,7 @@ impl Sender {
             lineage,
             instance: Some(self.around.instance),
             proof: None,
+            introduction: None,
         })
     }
 

@@ -35,7 +35,7 @@ use trenza_shared::{
         Shape,
         entry::{Entry, Open, What},
         frame::Frame,
-        sync::{Ack, LaneHave, Lineage, Mark, RENEWABLE_MS, Segment, Welcome},
+        sync::{Ack, Introduction, LaneHave, Lineage, Mark, RENEWABLE_MS, Segment, Welcome},
     },
 };
 
@@ -161,6 +161,12 @@ impl World {
                 let mut last = epochs.lock().unwrap();
                 *last = used.max(*last) + 1;
                 Ok((*last, random()))
+            }),
+            introduction: Arc::new(Introduction {
+                touchpoint: "Stand".into(),
+                country: "ES".into(),
+                zone: "Europe/Madrid".into(),
+                write_key: "wk".into(),
             }),
             listener: None,
             wake: wake.clone(),

@@ -90,6 +90,16 @@ pub struct Made {
     /// Where the store is that was there before; only after a restore.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub moved_aside: Option<PathBuf>,
+    /// What nobody but the admin can bring back; only after a restore.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to_do: Option<String>,
+}
+
+/// What is lost with the time since the backup.
+fn to_do(made_at: &str) -> String {
+    format!(
+        "Agents that enrolled after {made_at} come back by themselves. Revocations made after it are lost: revoke those agents, tokens and write keys again."
+    )
 }
 
 /// Writes a backup of a running server into a folder that is new or empty.
@@ -191,6 +201,7 @@ fn pieces(
         made_at,
         rows: manifest.tables.values().map(|sum| sum.rows).sum(),
         moved_aside: None,
+        to_do: None,
     })
 }
 
@@ -338,6 +349,7 @@ pub fn restore(from: &Path, config: &Path, clock: &dyn Clock) -> anyhow::Result<
     }
     Ok(Made {
         path: config,
+        to_do: Some(to_do(&manifest.made_at)),
         made_at: manifest.made_at,
         rows: manifest.tables.values().map(|sum| sum.rows).sum(),
         moved_aside,

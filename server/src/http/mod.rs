@@ -8,6 +8,7 @@ mod collector; // capture on the server's own listeners
 mod copy; // a copy of an agent becomes an agent of its own
 mod enrol; // an agent's first call
 mod listener; // the certificate of an agent's own listener
+mod readmit; // agents that a restored server has forgotten
 mod sync; // an agent's talk
 #[cfg(test)]
 mod tests;

@@ -26,6 +26,7 @@ use trenza_shared::{
     },
 };
 
+use super::readmit;
 use crate::{
     app::{App, random},
     sync::{
@@ -83,12 +84,21 @@ pub fn agent_renewing(app: &App, peer: &Peer) -> Result<AgentId, HttpError> {
     let row = CERTS
         .get(&*app.store, &fingerprint)
         .map_err(HttpError::internal)?;
-    let row = row.ok_or_else(|| {
-        HttpError::forbidden("this certificate was not issued to any agent of this server")
-            .hint("enrol the agent again")
-    })?;
-    match app.registry.agent(&row.agent).map(|agent| agent.state) {
-        Some(AgentState::Active) => Ok(row.agent),
+    let known = match (&row, &peer.client_owner) {
+        (Some(row), _) if app.registry.agent(&row.agent).is_some() => row.agent,
+        (_, Some(owner)) => {
+            let expires_ms = peer.client_cert_expires_ms.unwrap_or(now_ms);
+            readmit::admit(app, owner, fingerprint, expires_ms)?
+        }
+        _ => {
+            return Err(HttpError::forbidden(
+                "this certificate was not issued to any agent of this server",
+            )
+            .hint("enrol the agent again"));
+        }
+    };
+    match app.registry.agent(&known).map(|agent| agent.state) {
+        Some(AgentState::Active) => Ok(known),
         Some(AgentState::Revoked) => Err(HttpError::new(
             StatusCode::FORBIDDEN,
             "revoked",
@@ -125,6 +135,10 @@ pub async fn hello(
             format!("a hello names at most {LANES_MAX} lanes"),
         ));
     }
+    let mut introduce = readmit::is_stranger(&app, &agent);
+    if introduce && let Some(said) = &hello.introduction {
+        introduce = !readmit::introduced(&app, &agent, said).map_err(HttpError::internal)?;
+    }
     let (lanes, fork) = lanes(&app, &hello).map_err(HttpError::internal)?;
     let copy = match hello.instance {
         Some(from) => app
@@ -135,6 +149,10 @@ pub async fn hello(
     };
     // What a copy says of itself is not this agent's state.
     if copy.is_none() {
+        let hello = Hello {
+            introduction: None,
+            ..hello
+        };
         note_contact(&app, &agent, received_ms, hello, fork)?;
     } else if copy == Some(CopyWord::BecomeOwn) {
         metrics::counter!("trenza_server_copies_told_total").increment(1);
@@ -147,6 +165,7 @@ pub async fn hello(
         lanes,
         write_keys: app.registry.write_keys(),
         copy,
+        introduce,
     };
     Ok(msgpack(&welcome))
 }

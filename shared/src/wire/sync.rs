@@ -79,6 +79,19 @@ pub struct LaneHead {
     pub oldest: Seq,
 }
 
+/// How an agent was enrolled, as it tells a server that has forgotten it.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Introduction {
+    /// Where it stands.
+    pub touchpoint: String,
+    /// By which national formats are read there. ISO 3166-1 alpha-2.
+    pub country: String,
+    /// IANA name of the zone of the place.
+    pub zone: String,
+    /// Its kiosk's own write key.
+    pub write_key: String,
+}
+
 /// The agent opens the talk, version 1.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Hello {
@@ -111,6 +124,9 @@ pub struct Hello {
     /// Answers [`CopyWord::Prove`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub proof: Option<Nonce>,
+    /// Answers [`Welcome::introduce`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub introduction: Option<Introduction>,
 }
 
 impl Shape for Hello {
@@ -204,6 +220,10 @@ pub struct Welcome {
     /// Said when two copies of this agent seem to run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub copy: Option<CopyWord>,
+    /// The server was restored from before this agent enrolled, and knows it by its certificate alone: it is to say hello again
+    /// at once, with its introduction.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub introduce: bool,
 }
 
 /// What the server says to an agent whose id another running program uses too.
@@ -285,6 +305,7 @@ mod tests {
         bytes.extend(rmp_serde::to_vec_named(&before).unwrap());
         let hello = Hello::from_bytes(&bytes).unwrap();
         assert_eq!((hello.instance, hello.proof), (None, None));
+        assert_eq!(hello.introduction, None);
         #[derive(Serialize)]
         struct WelcomeBefore {
             generation: u64,
@@ -302,7 +323,8 @@ mod tests {
         };
         let mut bytes = vec![1];
         bytes.extend(rmp_serde::to_vec_named(&before).unwrap());
-        assert_eq!(Welcome::from_bytes(&bytes).unwrap().copy, None);
+        let welcome = Welcome::from_bytes(&bytes).unwrap();
+        assert_eq!((welcome.copy, welcome.introduce), (None, false));
     }
 
     #[test]
@@ -319,6 +341,7 @@ mod tests {
                 lanes: vec![],
                 write_keys: vec![],
                 copy: word,
+                introduce: false,
             };
             assert_eq!(Welcome::from_bytes(&welcome.to_bytes()).unwrap(), welcome);
         }

@@ -152,6 +152,7 @@ pub async fn hello(
         lanes,
         write_keys: vec!["wk_web".into()],
         copy: None,
+        introduce: false,
     }))
 }
 

@@ -44,6 +44,7 @@ fn tablet(server: &Server, oldest: u64, state: AgentState) -> AgentId {
         lineage: Vec::new(),
         instance: None,
         proof: None,
+        introduction: None,
     };
     let contact = ContactRow {
         at_ms: now_ms - 180_000,

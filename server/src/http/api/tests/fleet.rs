@@ -47,6 +47,7 @@ async fn the_fleet_shows_what_was_said_against_what_is_stored() {
         lineage: Vec::new(),
         instance: None,
         proof: None,
+        introduction: None,
     };
     let mut batch = Batch::new();
     CONTACTS

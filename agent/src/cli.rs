@@ -14,7 +14,7 @@ use clap::Parser;
 use tokio::signal::unix::{SignalKind, signal};
 use trenza_shared::{
     clock::{Clock, SystemClock, boot_id},
-    net::client,
+    net::{client, descriptors::make_room, serve::Limits},
     store::RocksStore,
     telemetry,
 };
@@ -132,6 +132,7 @@ fn command(cli: Cli) -> anyhow::Result<ExitCode> {
         Cli::Run(at) => {
             let (config, dir) = at.load()?;
             telemetry::start(Some(&config.log.level))?;
+            make_room(Limits::default().connections_max);
             runtime.block_on(run(config, &dir))
         }
         Cli::Status { at, json } => {

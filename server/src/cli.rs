@@ -9,11 +9,15 @@ mod say; // what is printed
 use std::{io, process::ExitCode, time::Duration};
 
 use anyhow::Context as _;
-use trenza_shared::{clock::SystemClock, telemetry};
+use trenza_shared::{
+    clock::SystemClock,
+    net::{descriptors::make_room, serve::Limits},
+    telemetry,
+};
 
 use crate::{
     admin::{backup, check::Advised, init, is_busy},
-    app::App,
+    app::{AGENT_CONNECTIONS_MAX, App},
     config::Config,
 };
 use args::{Place, Todo};
@@ -24,6 +28,9 @@ const STOP_MAX: Duration = Duration::from_millis(9_500);
 const BUSY_WAIT: Duration = Duration::from_millis(250);
 /// How often it looks.
 const BUSY_TRIES: u32 = 40;
+
+/// The listeners beside the agents': `https`, `http` and `ops`.
+const OTHER_LISTENERS: usize = 3;
 
 /// Takes in what agents and websites capture, and shows one record per customer
 #[derive(clap::Parser)]
@@ -98,6 +105,7 @@ fn start(todo: Todo) -> anyhow::Result<ExitCode> {
         Todo::Run { settings } => {
             let config = Config::load(&settings.config)?;
             telemetry::start(Some(&config.log.level))?;
+            make_room(AGENT_CONNECTIONS_MAX + OTHER_LISTENERS * Limits::default().connections_max);
             runtime.block_on(run(config))?;
             ExitCode::SUCCESS
         }

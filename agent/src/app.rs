@@ -38,7 +38,7 @@ use crate::{
     settle,
     state::{App, Parts, random, random_unit},
     status,
-    sync::{Around, Sender, copies, listener::ListenerCert, uplink::Uplink},
+    sync::{Around, Sender, copies, listener::ListenerCert, network, uplink::Uplink},
     tables::{KNOWN, LOG, STATE},
 };
 
@@ -230,6 +230,11 @@ impl Started {
                 stopped(stopping.clone()),
             )),
             tokio::spawn(serve(ops, ops_routes(&app), stopped(stopping.clone()))),
+            tokio::spawn(network::run(
+                sender.network(),
+                random_unit,
+                stopping.clone(),
+            )),
             tokio::spawn(sender.run(stopping.clone())),
             tokio::spawn(mend::run(
                 app.clone(),
@@ -335,6 +340,7 @@ fn around(app: &App, marker: Arc<Marker>, listener: Option<ListenerCert>) -> Aro
         }),
         listener,
         wake: app.send_now.clone(),
+        network: Arc::default(),
     }
 }
 

@@ -196,6 +196,7 @@ impl Edge {
             }),
             listener: None,
             wake: Arc::default(),
+            network: Arc::default(),
         };
         let limits = SyncSection {
             retention_hours: RETENTION_HOURS,

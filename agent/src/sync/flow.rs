@@ -17,7 +17,7 @@ use trenza_shared::{
 use super::{
     Sender, blocking,
     diverge::Divergence,
-    plan::{Stretch, Want, next_push},
+    plan::{Stretch, Want, backlog_wait_ms, next_push},
     uplink::TalkError,
     window::Window,
 };
@@ -36,6 +36,8 @@ const GONE_MAX: usize = 256;
 pub(super) enum Stopped {
     /// The server has everything that is on the device.
     Done,
+    /// The server has no time for a backlog now, and has everything that is live.
+    Resting,
     /// A hello is due, or the server has less than it had said: ask it.
     Ask {
         /// Whether it was due anyway.
@@ -90,7 +92,7 @@ impl Sender {
         let pushed = self.flow(&mut heads, &ends, &mut window).await;
         (self.window, self.live_after) = match &pushed {
             Err(_) => Default::default(),
-            Ok(Stopped::Done) => (window, None),
+            Ok(Stopped::Done) => (window.rested(), None),
             Ok(_) => (window, Some(ends)),
         };
         pushed
@@ -139,7 +141,7 @@ impl Sender {
                 let next = |want| next_push(&now, &told.lanes, &busy, want);
                 let (push, live) = match next(Want::Live(ends)) {
                     Some(push) if live < LIVE_MAX => (push, true),
-                    _ if old >= window.size() => break,
+                    _ if old >= window.size(clock.boottime_ms()) => break,
                     _ => match next(Want::Any) {
                         Some(push) => (push, false),
                         None => break,
@@ -180,7 +182,7 @@ impl Sender {
                     live,
                     sent_boot_ms: clock.boottime_ms(),
                     known: link::have(&told.lanes, key.0, key.1),
-                    full: old + 1 >= window.size(),
+                    full: old + 1 >= window.size(clock.boottime_ms()),
                 };
                 on_the_way.push(flight.go(self, frame));
             }
@@ -190,7 +192,12 @@ impl Sender {
                 Ok(()) = heads.changed(), if stopped.is_none() => continue,
             };
             let Some((flight, frame, answer)) = answered else {
-                return Ok(stopped.unwrap_or(Stopped::Done));
+                let rests = window.rests(clock.boottime_ms());
+                return Ok(stopped.unwrap_or(if rests {
+                    Stopped::Resting
+                } else {
+                    Stopped::Done
+                }));
             };
             sending.retain(|(what, _)| *what != flight.what);
             let answer = match answer {
@@ -217,6 +224,13 @@ impl Sender {
                 {
                     // Another start of this agent was heard later, or the certificate has just expired: the hello sorts it out.
                     stopped.get_or_insert(Stopped::Ask { due: false });
+                    continue;
+                }
+                Err(error) if !flight.live && error.turn_in_s().is_some() => {
+                    // What is live does not wait with the backlog.
+                    let asked_s = error.turn_in_s().unwrap_or_default();
+                    let wait_ms = backlog_wait_ms(asked_s, (self.around.random)());
+                    window.rest(clock.boottime_ms().saturating_add(wait_ms));
                     continue;
                 }
                 answer => answer?,

@@ -8,6 +8,7 @@ pub mod diverge; // lanes that the server cannot follow
 mod flow; // frames on their way
 pub mod listener; // the certificate of the device's own listener
 mod measure; // what the clock is worth
+pub mod network; // whether it changed
 pub mod plan; // what to send, how long to wait: pure
 #[cfg(test)]
 mod tests;
@@ -41,7 +42,7 @@ use crate::{
 };
 use flow::Stopped;
 use listener::ListenerCert;
-use plan::{BackOff, Offsets, Talk};
+use plan::{BackOff, NOBODY_WAIT_MS_MAX, Offsets, Talk};
 use uplink::{TalkError, Uplink};
 use window::Window;
 
@@ -79,6 +80,8 @@ pub struct Around {
     pub listener: Option<ListenerCert>,
     /// Told to try at once.
     pub wake: Arc<Notify>,
+    /// Told that the network changed.
+    pub network: Arc<Notify>,
 }
 
 /// The worker.
@@ -103,6 +106,8 @@ pub struct Pause {
     pub longest: Duration,
     /// Whether new entries end it: not while the server cannot be reached.
     pub until_more: bool,
+    /// Whether a change of the network ends it: nobody answered over the one there was.
+    pub until_network: bool,
 }
 
 impl Sender {
@@ -128,10 +133,15 @@ impl Sender {
         }
     }
 
+    /// Where it hears that the network changed.
+    pub fn network(&self) -> Arc<Notify> {
+        self.around.network.clone()
+    }
+
     /// Talks with the server until `stop` says true. Breaking off a talk at any point loses nothing.
     pub async fn run(mut self, mut stop: watch::Receiver<bool>) {
         let mut heads = self.log.heads();
-        let wake = self.around.wake.clone();
+        let (wake, network) = (self.around.wake.clone(), self.around.network.clone());
         loop {
             heads.mark_unchanged();
             let pause = tokio::select! {
@@ -142,6 +152,7 @@ impl Sender {
                 _ = stop.wait_for(|stop| *stop) => return,
                 Ok(()) = heads.changed(), if pause.until_more => {}
                 () = wake.notified() => self.woken(),
+                () = network.notified(), if pause.until_network => self.woken(),
                 () = sleep(pause.longest) => {}
             }
         }
@@ -153,8 +164,9 @@ impl Sender {
             Ok(()) => {
                 self.failures = 0;
                 Pause {
-                    longest: self.until_hello(),
+                    longest: self.until_hello().min(self.until_backlog()),
                     until_more: true,
+                    until_network: false,
                 }
             }
             Err(error) => {
@@ -163,6 +175,7 @@ impl Sender {
                 Pause {
                     longest: Duration::from_millis(self.failed(&error, self.failures)),
                     until_more: false,
+                    until_network: error.is_no_answer(),
                 }
             }
         }
@@ -171,6 +184,7 @@ impl Sender {
     /// Somebody wants to hear from the server now.
     pub fn woken(&mut self) {
         self.hello_boot_ms = None;
+        self.failures = 0;
     }
 
     fn failed(&self, error: &TalkError, failures: u32) -> u64 {
@@ -187,6 +201,8 @@ impl Sender {
         let for_good = refused && !matches!(error, TalkError::CertificateTooOld { .. });
         let max_ms = if for_good {
             self.limits.refused_wait_ms_max
+        } else if error.is_nobody_there() {
+            self.limits.retry_wait_ms_max.min(NOBODY_WAIT_MS_MAX)
         } else {
             self.limits.retry_wait_ms_max
         };
@@ -205,6 +221,15 @@ impl Sender {
         Duration::from_millis(self.limits.hello_every_ms.saturating_sub(passed))
     }
 
+    /// Until the server has asked for more of a backlog.
+    fn until_backlog(&self) -> Duration {
+        self.window
+            .rests_until_ms()
+            .map_or(Duration::MAX, |until_ms| {
+                Duration::from_millis(until_ms.saturating_sub(self.around.clock.boottime_ms()))
+            })
+    }
+
     /// One talk: hello when it is due, then frames until the server has everything.
     ///
     /// # Errors
@@ -216,7 +241,7 @@ impl Sender {
                 self.hello().await?;
             }
             match self.push().await? {
-                Stopped::Done => return Ok(()),
+                Stopped::Done | Stopped::Resting => return Ok(()),
                 Stopped::Ask { due: true } => continue,
                 Stopped::Ask { due: false } => self.hello_boot_ms = None,
                 Stopped::Diverged(found, have) => {

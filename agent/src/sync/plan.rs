@@ -101,6 +101,23 @@ fn free(
     })
 }
 
+/// Longest wait while nobody answers at the server's address: such a try costs a packet and no work of a server's, and when it is
+/// back all devices come within this time, which its admission is made for. Unit: ms.
+pub const NOBODY_WAIT_MS_MAX: u64 = 5_000;
+
+/// How long to wait with a backlog that the server has no time for: its turn comes in `asked_s`, a second long. `random` is in 0..1.
+/// Unit: ms.
+pub fn backlog_wait_ms(asked_s: u64, random: f64) -> u64 {
+    let within_ms = if asked_s == 0 {
+        0.0
+    } else {
+        1_000.0 * random.clamp(0.0, 1.0)
+    };
+    asked_s
+        .saturating_mul(1_000)
+        .saturating_add(within_ms as u64)
+}
+
 /// How long to wait before the next try. Unit: ms.
 #[derive(Clone, Copy, Debug)]
 pub struct BackOff {

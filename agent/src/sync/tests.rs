@@ -112,6 +112,8 @@ impl World {
             generation: AtomicU64::new(1),
             renewals: AtomicU64::new(0),
             hellos: AtomicU64::new(0),
+            no_time_for: Mutex::default(),
+            refused: Notify::new(),
         });
         let routes = Router::new()
             .route("/sync/v1/hello", post(server::hello))
@@ -170,6 +172,7 @@ impl World {
             }),
             listener: None,
             wake: wake.clone(),
+            network: Arc::default(),
         };
         let time = TlsTime::new(self.clock.clone(), 0);
         let uplink = Uplink::open(self.dir.path(), &self.url, time, Duration::from_secs(20));
@@ -284,6 +287,29 @@ async fn an_entry_that_the_server_refuses_holds_no_other_up() {
     all.extend(texts(600..610));
     all.retain(|text| !text.ends_with("poison"));
     assert_eq!(world.fake.texts(), all);
+    edge.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_backlog_waits_for_its_turn_and_a_live_visit_does_not_wait_with_it() {
+    let world = World::new().await;
+    *world.fake.no_time_for.lock().unwrap() = Some(("visit 0".into(), 1));
+    let edge = world.edge(MemStore::new());
+    edge.capture(&texts(0..1_000)).await;
+    let refused = timeout(PATIENCE, world.fake.refused.notified()).await;
+    assert!(refused.is_ok(), "the backlog was not refused");
+    edge.capture(&["live".into()]).await;
+    let fake = world.fake.clone();
+    edge.until("the live visit is there", move |link| {
+        link.up && fake.texts() == ["live"]
+    })
+    .await;
+    // The turn has come: the boot clock stands still until somebody moves it.
+    *world.fake.no_time_for.lock().unwrap() = None;
+    world.clock.advance_ms(2_000);
+    edge.until_all_sent().await;
+    assert_eq!(world.fake.texts().len(), 1_001);
+    assert_eq!(world.fake.hellos.load(Ordering::SeqCst), 1);
     edge.stop().await;
 }
 

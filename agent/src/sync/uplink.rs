@@ -22,7 +22,7 @@ use trenza_shared::{
     wire::{
         Shape, WireError,
         frame::Frame,
-        sync::{Ack, CERTIFICATE_TOO_OLD, Hello, INSTANCE_HEADER, RENEWABLE_MS, Welcome},
+        sync::{Ack, BUSY, CERTIFICATE_TOO_OLD, Hello, INSTANCE_HEADER, RENEWABLE_MS, Welcome},
     },
 };
 
@@ -136,6 +136,21 @@ impl TalkError {
                 ..
             }
         )
+    }
+
+    /// Nobody answers at the server's address.
+    pub fn is_nobody_there(&self) -> bool {
+        matches!(self, Self::Client(ClientError::Unreachable { .. }))
+    }
+
+    /// No answer of the server came over the network there was: another one may bring it.
+    pub fn is_no_answer(&self) -> bool {
+        matches!(self, Self::Client(_))
+    }
+
+    /// The server has too much to do, and says when this agent's turn comes. Unit: seconds.
+    pub fn turn_in_s(&self) -> Option<u64> {
+        self.retry_after_s().filter(|_| self.is_refused_as(BUSY))
     }
 
     /// The server said no under this name.

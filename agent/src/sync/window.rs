@@ -3,8 +3,9 @@
 //! More as long as answers come as quickly as ever, so that a long way does not limit the drain; fewer as soon as frames wait for
 //! each other, because on a slow link everything that is on the way delays what is live.
 
-/// Most frames of a backlog on the way.
-const FRAMES_MAX: usize = 32;
+/// Most frames of a backlog on the way: 85,000 events a second over a round trip of 700 ms, and some 4 MB, as much as a server lets one
+/// connection have on the way.
+const FRAMES_MAX: usize = 64;
 /// How much later than the quickest answer one may come before frames count as waiting. Unit: ms, beside half of the quickest.
 const SLACK_MS: u64 = 100;
 
@@ -15,6 +16,8 @@ pub struct Window {
     quickest_ms: Option<u64>,
     /// Answers that still come of a larger window: they say nothing about this one.
     stale: usize,
+    /// The server has no time for a backlog before this. Unit: ms of the boot clock.
+    rests_until_ms: Option<u64>,
 }
 
 impl Default for Window {
@@ -24,14 +27,39 @@ impl Default for Window {
             size: 1,
             quickest_ms: None,
             stale: 0,
+            rests_until_ms: None,
         }
     }
 }
 
 impl Window {
     /// How many frames may be on the way.
-    pub fn size(self) -> usize {
-        self.size
+    pub fn size(self, now_ms: u64) -> usize {
+        if self.rests(now_ms) { 0 } else { self.size }
+    }
+
+    /// Nothing of a backlog may go out before `until_ms`.
+    pub fn rest(&mut self, until_ms: u64) {
+        self.rests_until_ms = self.rests_until_ms.max(Some(until_ms));
+    }
+
+    /// Whether it still rests.
+    pub fn rests(self, now_ms: u64) -> bool {
+        self.rests_until_ms
+            .is_some_and(|until_ms| now_ms < until_ms)
+    }
+
+    /// Until when it rests, or rested last. Unit: ms of the boot clock.
+    pub fn rests_until_ms(self) -> Option<u64> {
+        self.rests_until_ms
+    }
+
+    /// The same without a rest: there is no backlog any more.
+    pub fn rested(self) -> Self {
+        Self {
+            rests_until_ms: None,
+            ..self
+        }
     }
 
     /// A frame was answered after so long; `full` when the window was what held the next one back.
@@ -67,7 +95,7 @@ mod tests {
         let mut on_the_way: std::collections::VecDeque<(u64, u64)> = Default::default();
         let (mut now_ms, mut free_ms, mut done, mut took_ms) = (0, 0, 0, 0);
         while now_ms < for_ms {
-            while on_the_way.len() < window.size() {
+            while on_the_way.len() < window.size(now_ms) {
                 free_ms = now_ms.max(free_ms) + frame_ms;
                 on_the_way.push_back((now_ms, free_ms + way_ms));
             }
@@ -88,6 +116,18 @@ mod tests {
             frames > 40.0,
             "{frames} frames a second over a way of 700 ms"
         );
+    }
+
+    #[test]
+    fn a_rest_ends_and_the_longest_one_counts() {
+        let mut window = Window::default();
+        window.rest(700);
+        window.rest(500);
+        assert_eq!(
+            [window.size(0), window.size(699), window.size(700)],
+            [0, 0, 1]
+        );
+        assert_eq!(window.rested(), Window::default());
     }
 
     proptest! {

@@ -57,6 +57,8 @@ pub struct Lineage {
 pub const INSTANCE_HEADER: &str = "trenza-instance";
 /// Error code of a frame from a start of the program that is not the one the server heard last: a hello decides.
 pub const NOT_CURRENT: &str = "not_current";
+/// Error code of what the server has no time for now: its `Retry-After` says when this agent's turn comes.
+pub const BUSY: &str = "busy";
 /// Error code of anything but a renewal under a certificate that has expired.
 pub const CERTIFICATE_EXPIRED: &str = "certificate_expired";
 /// Error code of a renewal that comes too late.

@@ -28,6 +28,10 @@ pub struct Fake {
     pub generation: AtomicU64,
     pub renewals: AtomicU64,
     pub hellos: AtomicU64,
+    /// It has no time for frames with this text, for so many seconds.
+    pub no_time_for: Mutex<Option<(String, u32)>>,
+    /// It had no time for a frame.
+    pub refused: Notify,
 }
 
 impl Fake {
@@ -169,6 +173,15 @@ pub async fn frame(
         .any(|entry| entry.personal.ends_with(b"poison"))
     {
         return Err(HttpError::bad_request("bad_frame", "an entry is poisonous"));
+    }
+    let no_time = fake.no_time_for.lock().unwrap().clone();
+    if let Some((text, seconds)) = no_time
+        && entries
+            .iter()
+            .any(|entry| entry.personal.ends_with(text.as_bytes()))
+    {
+        fake.refused.notify_one();
+        return Err(HttpError::unavailable("busy", "busy", seconds));
     }
     let (mut hash, mut sent) = (frame.previous, Vec::new());
     for (seq, entry) in (frame.first..).zip(entries) {

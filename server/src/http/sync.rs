@@ -18,7 +18,7 @@ use trenza_shared::{
     store::{Batch, Durable, StoreError},
     wire::{
         Shape,
-        frame::{FRAME_BYTES_MAX, Frame},
+        frame::{FRAME_BYTES_MAX, FRAME_EVENTS_MAX, Frame},
         sync::{
             Ack, CERTIFICATE_EXPIRED, CERTIFICATE_TOO_OLD, CopyWord, Hello, INSTANCE_HEADER,
             LANES_MAX, LaneHave, Lineage, NOT_CURRENT, RENEWABLE_MS, Segment, Welcome,
@@ -120,7 +120,7 @@ pub async fn hello(
 ) -> Result<Response, HttpError> {
     let received_ms = app.clock.wall_ms();
     let agent = agent_of(&app, &peer)?;
-    let _pass = app.doors.enter(Weight::Light, &agent).await?;
+    let _pass = app.doors.enter_light(&agent)?;
     let bytes = body::read(&headers, body, HELLO_BYTES_MAX, Pace::default()).await?;
     let hello = Hello::from_bytes(&bytes)
         .map_err(|error| HttpError::bad_request("bad_hello", error.to_string()))?;
@@ -274,6 +274,13 @@ fn announced(headers: &HeaderMap) -> Option<u64> {
         .ok()
 }
 
+/// Frames that wait on an agent, as it said last; one where it said nothing.
+fn frames_waiting(app: &App, agent: &AgentId) -> u64 {
+    let contact = CONTACTS.get(&*app.store, agent).ok().flatten();
+    let waiting = contact.map_or(0, |contact| contact.hello.waiting);
+    waiting.div_ceil(FRAME_EVENTS_MAX as u64).max(1)
+}
+
 /// `POST /sync/v1/frame`
 pub async fn frame(
     State(app): State<App>,
@@ -285,10 +292,13 @@ pub async fn frame(
     let agent = agent_of(&app, &peer)?;
     check_instance(&app, &agent, &headers)?;
     // Before the body is read: a backlog that waits costs no memory here.
-    let _pass = app
-        .doors
-        .enter(Weight::of(announced(&headers)), &agent)
-        .await?;
+    let pass = match Weight::of(announced(&headers)) {
+        Weight::Light => app.doors.enter_light(&agent)?,
+        Weight::Heavy => {
+            let frames = || frames_waiting(&app, &agent);
+            app.doors.enter_heavy(&agent, frames).await?
+        }
+    };
     let bytes: Bytes = body::read(&headers, body, FRAME_BODY_BYTES_MAX, Pace::default()).await?;
     let checked = tokio::task::spawn_blocking(move || {
         let frame = Frame::from_bytes(&bytes)
@@ -304,6 +314,8 @@ pub async fn frame(
         Ok(frame)
     });
     let frame = checked.await.map_err(HttpError::internal)??;
+    // Waiting for the disk takes no core: the next one begins, and both share the sync.
+    drop(pass);
     Ok(msgpack(&take(&app, received_ms, frame).await?))
 }
 

@@ -2,7 +2,7 @@
 //!
 //! What is light (a hello, a frame of a few live events) goes before what is heavy (a frame of a backlog), so that a visit of now
 //! does not wait for weeks of others. Nobody is refused before the limits are reached; then the agents are told to come back one
-//! after the other, each at a time of its own.
+//! after the other, each at a time of its own: a backlog at its turn, what is light spread by its id.
 
 use trenza_shared::id::AgentId;
 
@@ -84,19 +84,18 @@ pub enum Verdict {
     },
 }
 
-/// Decides about one request of `agent`.
-pub fn admit(load: Load, limits: Limits, weight: Weight, agent: &AgentId) -> Verdict {
-    match weight {
-        Weight::Light if load.light < limits.light_max => Verdict::Now,
-        Weight::Heavy if load.heavy < limits.heavy_max && load.waiting == 0 => Verdict::Now,
-        Weight::Heavy if load.waiting < limits.waiting_max => Verdict::Wait,
-        Weight::Light | Weight::Heavy => Verdict::Later {
+/// Decides about one light request of `agent`; about heavy ones [`turns`](super::turns) does.
+pub fn admit_light(load: Load, limits: Limits, agent: &AgentId) -> Verdict {
+    if load.light < limits.light_max {
+        Verdict::Now
+    } else {
+        Verdict::Later {
             retry_after_s: retry_after_s(load, limits, agent),
-        },
+        }
     }
 }
 
-/// When a refused agent comes back: spread by its id over twice the time that what is here takes.
+/// When a refused agent without a turn comes back: spread by its id over twice the time that what is here takes.
 pub fn retry_after_s(load: Load, limits: Limits, agent: &AgentId) -> u32 {
     let cores = limits.heavy_max as u64;
     let work_ms = load.light as u64 * LIGHT_MS + (load.heavy + load.waiting) as u64 * HEAVY_MS;
@@ -142,18 +141,14 @@ mod tests {
         let busy = Load {
             light: 9,
             heavy: 2,
-            waiting: 3,
+            waiting: 300,
         };
-        assert_eq!(admit(busy, LIMITS, Weight::Light, &agent(1)), Verdict::Now);
+        assert_eq!(admit_light(busy, LIMITS, &agent(1)), Verdict::Now);
+        let full = Load { light: 10, ..busy };
         assert!(matches!(
-            admit(busy, LIMITS, Weight::Heavy, &agent(1)),
+            admit_light(full, LIMITS, &agent(1)),
             Verdict::Later { .. }
         ));
-        let line = Load { waiting: 2, ..busy };
-        assert_eq!(admit(line, LIMITS, Weight::Heavy, &agent(1)), Verdict::Wait);
-        // Nobody overtakes those who wait.
-        let gap = Load { heavy: 1, ..line };
-        assert_eq!(admit(gap, LIMITS, Weight::Heavy, &agent(1)), Verdict::Wait);
     }
 
     #[test]
@@ -177,15 +172,11 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_limits_hold_and_nobody_is_sent_away_for_longer_than_a_minute(
-            light in 0_usize..100_000, heavy in 0_usize..100, waiting in 0_usize..100_000, cores in 1_usize..128, id in any::<u32>(), is_light in any::<bool>(),
-        ) {
-            let (load, limits) = (Load { light, heavy, waiting }, Limits::of(cores));
-            let weight = if is_light { Weight::Light } else { Weight::Heavy };
-            match admit(load, limits, weight, &agent(id)) {
-                Verdict::Now if is_light => prop_assert!(light < limits.light_max),
-                Verdict::Now => prop_assert!(heavy < limits.heavy_max),
-                Verdict::Wait => prop_assert!(!is_light && waiting < limits.waiting_max),
+        fn nobody_is_sent_away_for_longer_than_a_minute(light in 0_usize..100_000, heavy in 0_usize..100, waiting in 0_usize..100_000, cores in 1_usize..128, id in any::<u32>()) {
+            let load = Load { light, heavy, waiting };
+            match admit_light(load, Limits::of(cores), &agent(id)) {
+                Verdict::Now => prop_assert!(light < Limits::of(cores).light_max),
+                Verdict::Wait => prop_assert!(false, "a light request never waits"),
                 Verdict::Later { retry_after_s } => prop_assert!((1..=60).contains(&retry_after_s)),
             }
         }

@@ -1,4 +1,4 @@
-//! Where agents' requests wait for their turn: [`admission`](super::admission) decides, this keeps count.
+//! Where agents' requests wait: [`admission`](super::admission) and [`turns`](super::turns) decide, this keeps count.
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -7,109 +7,132 @@ use std::{
 
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
-    time::timeout,
+    time::{Instant, timeout},
 };
-use trenza_shared::{id::AgentId, net::error::HttpError};
+use trenza_shared::{id::AgentId, net::error::HttpError, wire::sync::BUSY};
 
-use super::admission::{Limits, Load, Verdict, Weight, admit, retry_after_s};
+use super::{
+    admission::{Limits, Load, Verdict, admit_light},
+    turns::Turns,
+};
 
 /// Longest wait for a turn: well below the time after which an agent gives up.
 const WAIT_MAX: Duration = Duration::from_secs(10);
 
+/// When one comes again whose wait was in vain: the line stands still. Unit: s.
+const LATE_S: u32 = 5;
+
 /// The doors of one server.
 pub struct Doors {
     limits: Limits,
-    load: Mutex<Load>,
-    turns: Arc<Semaphore>,
+    state: Mutex<State>,
+    cores: Arc<Semaphore>,
+    opened: Instant,
+}
+
+#[derive(Default)]
+struct State {
+    load: Load,
+    turns: Turns,
 }
 
 impl Doors {
     /// Open doors.
     pub fn new(limits: Limits) -> Arc<Self> {
         Arc::new(Self {
-            turns: Arc::new(Semaphore::new(limits.heavy_max)),
-            load: Mutex::default(),
+            cores: Arc::new(Semaphore::new(limits.heavy_max)),
+            state: Mutex::default(),
+            opened: Instant::now(),
             limits,
         })
     }
 
-    fn load(&self) -> MutexGuard<'_, Load> {
-        self.load.lock().unwrap_or_else(PoisonError::into_inner)
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Lets a request in, at once or after a wait; it counts as being done until the pass is dropped.
+    /// Lets a light request in, or sends it away; it counts as being done until the pass is dropped.
     ///
     /// # Errors
     /// There is too much to do: 503 with the time at which this agent may come again.
-    pub async fn enter(
-        self: &Arc<Self>,
-        weight: Weight,
-        agent: &AgentId,
-    ) -> Result<Pass, HttpError> {
-        let verdict = {
-            let mut load = self.load();
-            let verdict = admit(*load, self.limits, weight, agent);
-            match (verdict, weight) {
-                (Verdict::Now, Weight::Light) => load.light += 1,
-                (Verdict::Now | Verdict::Wait, _) => load.waiting += 1,
-                (Verdict::Later { .. }, _) => {}
-            }
-            verdict
-        };
-        if let Verdict::Later { retry_after_s } = verdict {
-            return Err(self.refused(retry_after_s));
+    pub fn enter_light(self: &Arc<Self>, agent: &AgentId) -> Result<Pass, HttpError> {
+        let mut state = self.state();
+        match admit_light(state.load, self.limits, agent) {
+            Verdict::Now | Verdict::Wait => state.load.light += 1,
+            Verdict::Later { retry_after_s } => return Err(refused(retry_after_s)),
         }
-        if weight == Weight::Light {
-            return Ok(Pass {
-                doors: self.clone(),
-                turn: None,
-            });
+        Ok(Pass {
+            doors: self.clone(),
+            core: None,
+        })
+    }
+
+    /// Lets a frame of a backlog in, at once or after a wait. `frames` is how many the agent is believed to have.
+    ///
+    /// # Errors
+    /// As [`Doors::enter_light`].
+    pub async fn enter_heavy(
+        self: &Arc<Self>,
+        agent: &AgentId,
+        frames: impl FnOnce() -> u64,
+    ) -> Result<Pass, HttpError> {
+        {
+            let mut state = self.state();
+            let (now_ms, load) = (self.now_ms(), state.load);
+            let verdict = state.turns.admit(now_ms, load, self.limits, agent, frames);
+            if let Verdict::Later { retry_after_s } = verdict {
+                return Err(refused(retry_after_s));
+            }
+            state.load.waiting += 1;
         }
         // Whoever goes away while waiting leaves the line.
         let line = Line(self);
-        let turn = timeout(WAIT_MAX, self.turns.clone().acquire_owned()).await;
-        let again = retry_after_s(*self.load(), self.limits, agent);
+        let core = timeout(WAIT_MAX, self.cores.clone().acquire_owned()).await;
         drop(line);
-        match turn {
-            Ok(Ok(turn)) => {
-                self.load().heavy += 1;
+        match core {
+            Ok(Ok(core)) => {
+                self.state().load.heavy += 1;
                 Ok(Pass {
                     doors: self.clone(),
-                    turn: Some(turn),
+                    core: Some(core),
                 })
             }
-            Ok(Err(_)) | Err(_) => Err(self.refused(again)),
+            Ok(Err(_)) | Err(_) => Err(refused(LATE_S)),
         }
     }
 
-    fn refused(&self, retry_after_s: u32) -> HttpError {
-        metrics::counter!("trenza_server_sync_refused_total").increment(1);
-        HttpError::unavailable(
-            "busy",
-            "too many agents send at once; this one's turn comes",
-            retry_after_s,
-        )
+    fn now_ms(&self) -> u64 {
+        u64::try_from(self.opened.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
+}
+
+fn refused(retry_after_s: u32) -> HttpError {
+    metrics::counter!("trenza_server_sync_refused_total").increment(1);
+    HttpError::unavailable(
+        BUSY,
+        "too many agents send at once; this one's turn comes",
+        retry_after_s,
+    )
 }
 
 struct Line<'a>(&'a Doors);
 
 impl Drop for Line<'_> {
     fn drop(&mut self) {
-        self.0.load().waiting -= 1;
+        self.0.state().load.waiting -= 1;
     }
 }
 
 /// The right to be served, until it is dropped.
 pub struct Pass {
     doors: Arc<Doors>,
-    turn: Option<OwnedSemaphorePermit>,
+    core: Option<OwnedSemaphorePermit>,
 }
 
 impl Drop for Pass {
     fn drop(&mut self) {
-        let mut load = self.doors.load();
-        if self.turn.is_some() {
+        let load = &mut self.doors.state().load;
+        if self.core.is_some() {
             load.heavy -= 1;
         } else {
             load.light -= 1;
@@ -128,24 +151,24 @@ mod tests {
             heavy_max: 1,
             waiting_max: 1,
         });
-        let agent = AgentId([1; 16]);
-        let first = doors.enter(Weight::Heavy, &agent).await.ok().unwrap();
+        let (agent, other) = (AgentId([1; 16]), AgentId([2; 16]));
+        let first = doors.enter_heavy(&agent, || 1).await.ok().unwrap();
         let waits = tokio::spawn({
             let doors = doors.clone();
-            async move { doors.enter(Weight::Heavy, &agent).await.is_ok() }
+            async move { doors.enter_heavy(&agent, || 1).await.is_ok() }
         });
-        while doors.load().waiting == 0 {
+        while doors.state().load.waiting == 0 {
             tokio::task::yield_now().await;
         }
-        let refused = doors.enter(Weight::Heavy, &agent).await.err().unwrap();
+        let refused = doors.enter_heavy(&other, || 1).await.err().unwrap();
         assert_eq!(refused.status, 503);
-        let light = doors.enter(Weight::Light, &agent).await.ok().unwrap();
+        let light = doors.enter_light(&agent).ok().unwrap();
         drop(first);
         assert!(waits.await.unwrap());
-        // Nobody's turn comes: after a while it is told to come again, and the line is empty.
-        let kept = doors.enter(Weight::Heavy, &agent).await.ok().unwrap();
-        assert!(doors.enter(Weight::Heavy, &agent).await.is_err());
+        // The line stands still: after a while whoever waits is told to come again, and the line is empty.
+        let kept = doors.enter_heavy(&agent, || 1).await.ok().unwrap();
+        assert!(doors.enter_heavy(&agent, || 1).await.is_err());
         drop((kept, light));
-        assert_eq!(*doors.load(), Load::default());
+        assert_eq!(doors.state().load, Load::default());
     }
 }

@@ -6,7 +6,8 @@ pub mod admission; // which request is taken on now: pure
 pub mod audit; // the proof that nothing is missing
 pub mod chain; // the chain as it is stored, number by number
 pub mod copies; // two programs under one id: which of them keeps it
-pub mod doors; // where requests wait for their turn
+pub mod doors; // where requests wait
 pub mod fleet; // what every agent said last, against what is stored
 pub mod log; // the log as received
 pub mod place; // where a frame lies in its lane: pure
+pub mod turns; // when a backlog's turn comes: pure

@@ -31,7 +31,7 @@ use crate::{
         doors::Doors,
         log::{Arrival, Log, Placed},
     },
-    tables::{META, MetaRow, spaces},
+    tables::{META, MetaRow, POINT_LOOKUPS, spaces},
 };
 
 /// What an agent may have on the way at a time: 70,000 events a second over a round trip of 700 ms. Unit: bytes.
@@ -111,6 +111,7 @@ impl App {
             cache_bytes: config.store.cache_mib << 20,
             write_buffer_bytes: config.store.write_buffer_mib << 20,
             write_buffers_bytes_max: config.store.write_buffer_mib << 22,
+            point_lookups: POINT_LOOKUPS.to_vec(),
             ..RocksOptions::default()
         };
         let rocks = Arc::new(RocksStore::open(&dir, &spaces(), options)?);

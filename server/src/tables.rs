@@ -428,6 +428,16 @@ pub const DERIVED: [Space; 15] = [
     APPLIED.space(),
 ];
 
+/// Tables that are asked by exact key for what is mostly not there yet.
+pub const POINT_LOOKUPS: [Space; 6] = [
+    EVENTS.space(),
+    MESSAGES.space(),
+    FRAGMENTS.space(),
+    NODES.space(),
+    PROFILES.space(),
+    COMPONENT_OF.space(),
+];
+
 /// All of them, to open the store with.
 pub fn spaces() -> Vec<Space> {
     TRUTH.into_iter().chain(DERIVED).collect()

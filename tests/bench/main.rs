@@ -1,9 +1,10 @@
 //! `make bench`: figures per core and as ratios to a bare server, in one run; a table, and `target/bench/*.json`.
 //!
-//! `trenza-bench backlog [EVENTS]` is the long one: an agent that was 90 days alone.
+//! `trenza-bench backlog [EVENTS]` is the long one: an agent that was 90 days alone. `trenza-bench drain` drains a backlog alone.
 
 mod backlog; // many events waiting
 mod baseline; // a bare server to compare with
+mod drain; // a backlog of different events
 mod figures; // what the system says
 mod load; // a load generator
 
@@ -50,7 +51,10 @@ async fn main() -> anyhow::Result<()> {
             let report = backlog::run(home.path(), events).await?;
             write("backlog.json", &report)
         }
-        Some(other) => anyhow::bail!("unknown argument {other:?}; use none, or: backlog [EVENTS]"),
+        Some("drain") => write("drain.json", &drain::run(home.path()).await?),
+        Some(other) => {
+            anyhow::bail!("unknown argument {other:?}; use none, or: backlog [EVENTS], or: drain")
+        }
         None => short(home.path()).await,
     }
 }
@@ -131,11 +135,12 @@ async fn short(home: &Path) -> anyhow::Result<()> {
     drop(bare);
     let pace = pace(&agent, home).await?;
     let day = day_figures(home, &mut server, &mut agent, &cable).await?;
+    let drained = drain::run(&home.join("drain")).await?;
     let waiting = backlog::run(&home.join("backlog"), WAITING_EVENTS).await?;
     println!("\nidle agent: {idle_mib:.1} MiB resident");
     write(
         "first.json",
-        &json!({"capture": capture, "pace": pace, "day": day, "waiting": waiting, "idle_agent_mib": idle_mib}),
+        &json!({"capture": capture, "pace": pace, "day": day, "drained": drained, "waiting": waiting, "idle_agent_mib": idle_mib}),
     )?;
     agent.stop()?;
     server.stop()
@@ -209,8 +214,9 @@ async fn day_figures(
     let disk = settled_bytes(&carrier).await?;
     let before = wire.bytes();
     wire.plug(true);
-    let started = Instant::now();
     carrier.drained().await?;
+    // Not the wait until the agent tried again.
+    let started = wire.began().context("bytes passed")?;
     let drain_s = started.elapsed().as_secs_f64();
     let wired = wire.bytes() - before;
     let last = day

@@ -3,16 +3,19 @@
 use std::{
     net::SocketAddr,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::{TcpListener, TcpStream},
-    sync::watch,
+    net::{
+        TcpListener, TcpStream,
+        tcp::{OwnedReadHalf, OwnedWriteHalf},
+    },
+    sync::{mpsc, watch},
 };
 
 /// What a relay reads and does not pass on, while every connection stays open.
@@ -35,6 +38,10 @@ pub struct Relay {
     passed: Arc<AtomicU64>,
     /// Unit: bytes a second in each direction; 0 = without limit.
     limit: Arc<AtomicU64>,
+    /// What the target says arrives so much later. Unit: ms.
+    delay: Arc<AtomicU64>,
+    /// When the first byte passed since the cable was plugged in last.
+    began: Arc<Mutex<Option<Instant>>>,
     _task: tokio::task::JoinHandle<()>,
 }
 
@@ -50,7 +57,13 @@ impl Relay {
         let (swallows, swallow) = watch::channel(Swallow::Nothing);
         let passed = Arc::new(AtomicU64::new(0));
         let limit = Arc::new(AtomicU64::new(0));
-        let (count, slow) = (passed.clone(), limit.clone());
+        let (delay, began) = (Arc::new(AtomicU64::new(0)), Arc::default());
+        let line = Line {
+            passed: passed.clone(),
+            limit: limit.clone(),
+            delay: delay.clone(),
+            began: Arc::clone(&began),
+        };
         let task = tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
                 // An unplugged cable: the connection dies at once.
@@ -60,8 +73,7 @@ impl Relay {
                         target,
                         state.clone(),
                         swallow.clone(),
-                        count.clone(),
-                        slow.clone(),
+                        line.clone(),
                     ));
                 }
             }
@@ -72,12 +84,17 @@ impl Relay {
             swallows,
             passed,
             limit,
+            delay,
+            began,
             _task: task,
         })
     }
 
     /// Pulls or plugs the cable; pulling cuts what is open.
     pub fn plug(&self, plugged: bool) {
+        if plugged {
+            *self.began.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        }
         self.plugged.send_replace(plugged);
     }
 
@@ -91,19 +108,41 @@ impl Relay {
         self.limit.store(bytes_per_s, Ordering::Relaxed);
     }
 
+    /// From now on what the target says arrives so much later; how much it says at a time does not change.
+    pub fn delay(&self, answers: Duration) {
+        let ms = u64::try_from(answers.as_millis()).unwrap_or(u64::MAX);
+        self.delay.store(ms, Ordering::Relaxed);
+    }
+
+    /// When the first byte passed since the cable was plugged in last.
+    pub fn began(&self) -> Option<Instant> {
+        *self.began.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Bytes that passed in both directions.
     pub fn bytes(&self) -> u64 {
         self.passed.load(Ordering::Relaxed)
     }
 }
 
+/// What all connections share.
+#[derive(Clone)]
+struct Line {
+    passed: Arc<AtomicU64>,
+    limit: Arc<AtomicU64>,
+    delay: Arc<AtomicU64>,
+    began: Arc<Mutex<Option<Instant>>>,
+}
+
+/// Most chunks of one connection that are on their way back at a time.
+const DELAYED_MAX: usize = 256;
+
 async fn relay(
     client: TcpStream,
     target: SocketAddr,
     mut plugged: watch::Receiver<bool>,
     swallow: watch::Receiver<Swallow>,
-    passed: Arc<AtomicU64>,
-    limit: Arc<AtomicU64>,
+    line: Line,
 ) {
     let Ok(server) = TcpStream::connect(target).await else {
         return;
@@ -112,20 +151,27 @@ async fn relay(
     let (server_in, server_out) = server.into_split();
     let asking = || *swallow.borrow() == Swallow::All;
     let answering = || *swallow.borrow() != Swallow::Nothing;
+    let (later, due) = mpsc::channel(DELAYED_MAX);
+    // What the target said before it closed still arrives.
+    let answers = async {
+        tokio::join!(
+            pump(server_in, Way::Later(later), &line, answering),
+            deliver(due, client_out)
+        )
+    };
     tokio::select! {
-        () = pump(client_in, server_out, &passed, &limit, asking) => {}
-        () = pump(server_in, client_out, &passed, &limit, answering) => {}
+        () = pump(client_in, Way::Now(server_out), &line, asking) => {}
+        ((), ()) = answers => {}
         _ = plugged.wait_for(|plugged| !plugged) => {}
     }
 }
 
-async fn pump(
-    mut from: tokio::net::tcp::OwnedReadHalf,
-    mut to: tokio::net::tcp::OwnedWriteHalf,
-    passed: &AtomicU64,
-    limit: &AtomicU64,
-    swallows: impl Fn() -> bool,
-) {
+enum Way {
+    Now(OwnedWriteHalf),
+    Later(mpsc::Sender<(Instant, Vec<u8>)>),
+}
+
+async fn pump(mut from: OwnedReadHalf, mut to: Way, line: &Line, swallows: impl Fn() -> bool) {
     let mut buffer = vec![0; 64 * 1024];
     let mut silent = false;
     while let Ok(count) = from.read(&mut buffer).await {
@@ -133,13 +179,37 @@ async fn pump(
         if silent && count > 0 {
             continue;
         }
-        if count == 0 || to.write_all(&buffer[..count]).await.is_err() {
+        if count == 0 {
             return;
         }
-        passed.fetch_add(count as u64, Ordering::Relaxed);
-        let limit = limit.load(Ordering::Relaxed);
+        line.began
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get_or_insert_with(Instant::now);
+        let gone = match &mut to {
+            Way::Now(to) => to.write_all(&buffer[..count]).await.is_err(),
+            Way::Later(to) => {
+                let delay = Duration::from_millis(line.delay.load(Ordering::Relaxed));
+                let chunk = (Instant::now() + delay, buffer[..count].to_vec());
+                to.send(chunk).await.is_err()
+            }
+        };
+        if gone {
+            return;
+        }
+        line.passed.fetch_add(count as u64, Ordering::Relaxed);
+        let limit = line.limit.load(Ordering::Relaxed);
         if limit > 0 {
             tokio::time::sleep(Duration::from_secs_f64(count as f64 / limit as f64)).await;
+        }
+    }
+}
+
+async fn deliver(mut due: mpsc::Receiver<(Instant, Vec<u8>)>, mut to: OwnedWriteHalf) {
+    while let Some((at, chunk)) = due.recv().await {
+        tokio::time::sleep_until(at.into()).await;
+        if to.write_all(&chunk).await.is_err() {
+            return;
         }
     }
 }

@@ -6,6 +6,9 @@ use trenza_shared::event::Event;
 
 use crate::world::World;
 
+/// Hellos of each device after which there is nothing new.
+const IDLE_HELLOS: usize = 3;
+
 impl World<'_> {
     /// All texts that any disk of the world holds.
     ///
@@ -116,6 +119,29 @@ impl World<'_> {
             .collect();
         summary.sort_unstable();
         self.note(&summary.join("\n"));
+        Ok(())
+    }
+
+    /// Who has nothing new says only that.
+    pub(crate) fn idle(&mut self) -> anyhow::Result<()> {
+        let mut said = Vec::new();
+        // The first ones may still tell what the last frames changed.
+        for _ in 0..IDLE_HELLOS {
+            said.clear();
+            for edge in 0..self.edges.len() {
+                self.edges[edge].rest_is_over(true);
+                while let Some(at) = self.first_call() {
+                    said.push(self.net.calls()[at].request.uri().path().to_owned());
+                    if self.arrive(at)? {
+                        self.answer(at, false);
+                    }
+                }
+            }
+        }
+        anyhow::ensure!(
+            said.len() == self.edges.len() && said.iter().all(|path| path == "/sync/v1/pulse"),
+            "with nothing new the devices say {said:?}"
+        );
         Ok(())
     }
 }

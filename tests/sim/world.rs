@@ -373,7 +373,7 @@ impl<'a> World<'a> {
     }
 
     /// A request reaches the server; its answer is on the way back. False when the server is down, which breaks the connection.
-    fn arrive(&mut self, which: usize) -> anyhow::Result<bool> {
+    pub(crate) fn arrive(&mut self, which: usize) -> anyhow::Result<bool> {
         let (peer, owner, request, from) = {
             let calls = self.net.calls();
             let call = &calls[which];
@@ -406,7 +406,7 @@ impl<'a> World<'a> {
         Ok(answered)
     }
 
-    fn answer(&mut self, which: usize, keep: bool) {
+    pub(crate) fn answer(&mut self, which: usize, keep: bool) {
         let from = {
             let mut calls = self.net.calls();
             calls[which].answer();
@@ -476,7 +476,7 @@ impl<'a> World<'a> {
             let generation = self.hub.generation();
             if self.edges.iter().all(|edge| edge.is_quiet(generation)) {
                 self.note("all is quiet");
-                return Ok(());
+                return self.idle();
             }
             self.clock.advance_ms(1_000);
         }
@@ -484,7 +484,7 @@ impl<'a> World<'a> {
         anyhow::bail!("no rest after {ROUNDS_MAX} rounds: {links:#?}")
     }
 
-    fn first_call(&self) -> Option<usize> {
+    pub(crate) fn first_call(&self) -> Option<usize> {
         let calls = self.net.calls();
         (!calls.is_empty()).then_some(0)
     }

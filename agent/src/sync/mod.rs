@@ -6,6 +6,7 @@
 pub mod copies; // two programs under one id
 pub mod diverge; // lanes that the server cannot follow
 mod flow; // frames on their way
+mod hello; // the opening of a talk
 pub mod listener; // the certificate of the device's own listener
 mod measure; // what the clock is worth
 pub mod network; // whether it changed
@@ -13,6 +14,7 @@ pub mod plan; // what to send, how long to wait: pure
 #[cfg(test)]
 mod tests;
 pub mod uplink; // credentials and calls
+mod validity; // of the certificate
 pub mod window; // how many frames may be on their way: pure
 
 use std::{io, sync::Arc, time::Duration};
@@ -25,11 +27,9 @@ use tokio::{
 };
 use trenza_shared::{
     clock::Clock,
-    id::{BootId, Epoch, InstanceId, Nonce, Seq},
+    id::{BootId, Epoch, InstanceId, Seq},
     store::{Store, StoreError},
-    wire::sync::{
-        CERTIFICATE_EXPIRED, CopyWord, Hello, Introduction, LANES_MAX, LaneHead, Welcome,
-    },
+    wire::{pulse::Digest, sync::Introduction},
 };
 
 use crate::{
@@ -42,14 +42,12 @@ use crate::{
 };
 use flow::Stopped;
 use listener::ListenerCert;
-use plan::{BackOff, NOBODY_WAIT_MS_MAX, Offsets, Talk};
+use plan::{BackOff, NOBODY_WAIT_MS_MAX, Offsets};
 use uplink::{TalkError, Uplink};
 use window::Window;
 
 /// Most gaps and forks sorted out in one talk before it is broken off.
 const TURNS_MAX: usize = 16;
-/// Most hellos in a row: asked for a proof, told to become an own agent, asked who it is, and once more.
-const HELLO_TURNS_MAX: usize = 8;
 /// Most steps of deleting after one hello.
 const PRUNE_STEPS_MAX: usize = 256;
 const HOUR_MS: i64 = 3_600_000;
@@ -93,6 +91,8 @@ pub struct Sender {
     around: Around,
     offsets: Offsets,
     hello_boot_ms: Option<u64>,
+    /// Of the last hello that was welcomed.
+    said: Option<Digest>,
     failures: u32,
     window: Window,
     /// While a backlog waits: the ends of the log when its sending began. What comes after them is live.
@@ -127,6 +127,7 @@ impl Sender {
             around,
             offsets: Offsets::default(),
             hello_boot_ms: None,
+            said: None,
             failures: 0,
             window: Window::default(),
             live_after: None,
@@ -257,157 +258,11 @@ impl Sender {
         }
     }
 
-    async fn hello(&mut self) -> Result<(), TalkError> {
-        self.be_oneself().await?;
-        let (mut proof, mut introduction) = (None, None);
-        for _ in 0..HELLO_TURNS_MAX {
-            let again = introduction.take();
-            let introduced = again.is_some();
-            let (welcome, offset) = self.say_hello(proof, again).await?;
-            match welcome.copy {
-                None if welcome.introduce && !introduced => {
-                    tracing::warn!(
-                        "the server was restored from before this device enrolled: telling it again where it stands"
-                    );
-                    introduction = Some((*self.around.introduction).clone());
-                }
-                None => return self.welcomed(welcome, offset).await,
-                Some(CopyWord::Prove(nonce)) => proof = Some(nonce),
-                Some(CopyWord::BecomeOwn) => {
-                    proof = None;
-                    // What the server has of the log under the old id need not be sent under the new one.
-                    self.link
-                        .welcome(welcome, offset)
-                        .map_err(|error| TalkError::Local(error.to_string()))?;
-                    self.become_own().await?;
-                }
-            }
-        }
-        Err(TalkError::Disagreement(
-            "the server asks again and again who this is".into(),
-        ))
-    }
-
-    /// One hello; under a certificate that has expired, once more with a new one.
-    async fn say_hello(
-        &mut self,
-        proof: Option<Nonce>,
-        introduction: Option<Introduction>,
-    ) -> Result<(Welcome, Option<i64>), TalkError> {
-        let clock = self.around.clock.clone();
-        let mut hello = self.what_to_say().await?;
-        (hello.proof, hello.introduction) = (proof, introduction);
-        let mut sent_boot_ms = clock.boottime_ms();
-        let welcome = match self.uplink.hello(&hello).await {
-            Err(error) if error.is_refused_as(CERTIFICATE_EXPIRED) => {
-                self.uplink.renew().await?;
-                tracing::info!("the certificate had expired and was renewed");
-                sent_boot_ms = clock.boottime_ms();
-                self.uplink.hello(&hello).await?
-            }
-            welcome => welcome?,
-        };
-        let answered_boot_ms = clock.boottime_ms();
-        self.hello_boot_ms = Some(answered_boot_ms);
-        self.offsets.add(Talk {
-            sent_boot_ms,
-            answered_boot_ms,
-            received_ms: welcome.received_ms,
-            replied_ms: welcome.sent_ms,
-        });
-        let offset = self.offsets.offset_ms(clock.wall_ms(), clock.boottime_ms());
-        self.uplink.time().saw_server_time_ms(welcome.sent_ms);
-        Ok((welcome, offset))
-    }
-
-    async fn welcomed(&mut self, welcome: Welcome, offset: Option<i64>) -> Result<(), TalkError> {
-        let clock = self.around.clock.clone();
-        let server_ms = welcome.sent_ms;
-        let before = self.link.now().told.generation;
-        if before != 0 && before != welcome.generation {
-            tracing::info!(
-                server.generation = welcome.generation,
-                "the server has another history than last time: believing it"
-            );
-        }
-        self.link
-            .welcome(welcome, offset)
-            .map_err(|error| TalkError::Local(error.to_string()))?;
-        if let Some(fact) = self.offsets.best(clock.boottime_ms()) {
-            self.state_clock(fact).await?;
-        }
-        // Before anybody is told that all is well: what the server has under known numbers may be another copy's.
-        self.leave_what_diverged().await?;
-        self.link.up(self.now_ms());
-        if self
-            .uplink
-            .validity()
-            .is_some_and(|validity| validity.wants_renewal(server_ms))
-        {
-            // An agent whose renewal fails goes on with what it has.
-            match self.uplink.renew().await {
-                Ok(()) => tracing::info!("the certificate was renewed"),
-                Err(error) => {
-                    tracing::warn!(error = %error, "the certificate could not be renewed; trying again at the next hello")
-                }
-            }
-        }
-        self.keep_listener(server_ms).await;
-        self.tidy(server_ms).await
-    }
-
     /// What time it is, as far as is known. Unit: ms since 1970.
     fn now_ms(&self) -> i64 {
         let told = self.link.told();
         let clock = &*self.around.clock;
         KnownTime::new(self.around.boot.number(), &told, clock).now_ms(clock)
-    }
-
-    async fn what_to_say(&self) -> Result<Hello, TalkError> {
-        let told = self.link.now().told;
-        let (store, heads) = (self.log.store().clone(), self.log.ends());
-        let waiting = link::waiting(&heads, &told.lanes);
-        let (lanes, lineage) = blocking(move || {
-            let lineage = STATE.get(&*store, &())?.unwrap_or_default().lineage;
-            let told = lineage.len().saturating_sub(LANES_MAX);
-            let lanes = heads
-                .iter()
-                .rev()
-                .take(LANES_MAX)
-                .map(|((epoch, lane), head)| {
-                    let oldest = log::oldest(&*store, *epoch, *lane)?;
-                    Ok(LaneHead {
-                        epoch: *epoch,
-                        lane: *lane,
-                        seq: head.seq,
-                        hash: head.hash,
-                        oldest,
-                    })
-                })
-                .collect::<Result<Vec<_>, StoreError>>()?;
-            Ok::<_, StoreError>((lanes, lineage[told..].to_vec()))
-        })
-        .await?;
-        Ok(Hello {
-            agent: self.log.agent(),
-            program: env!("CARGO_PKG_VERSION").into(),
-            epoch: self.log.epoch(),
-            lanes,
-            waiting,
-            boot: self.around.boot,
-            boottime_ms: self.around.clock.boottime_ms(),
-            wall_ms: self.around.clock.wall_ms(),
-            // As it stands now: somebody may have set the clock since the last talk.
-            clock_offset_ms: self
-                .offsets
-                .offset_ms(self.around.clock.wall_ms(), self.around.clock.boottime_ms())
-                .or(told.clock_offset_ms),
-            disk_free_bytes: (self.around.disk_free)(),
-            lineage,
-            instance: Some(self.around.instance),
-            proof: None,
-            introduction: None,
-        })
     }
 
     fn acknowledged(&self, have: trenza_shared::wire::sync::LaneHave) -> Result<(), TalkError> {

@@ -35,7 +35,10 @@ use trenza_shared::{
         Shape,
         entry::{Entry, Open, What},
         frame::Frame,
-        sync::{Ack, Introduction, LaneHave, Lineage, Mark, RENEWABLE_MS, Segment, Welcome},
+        sync::{
+            Ack, CERTIFICATE_EXPIRED, Hello, Introduction, LaneHave, Lineage, Mark, RENEWABLE_MS,
+            Segment, Welcome,
+        },
     },
 };
 

@@ -22,10 +22,12 @@ use trenza_shared::{
     wire::{
         Shape, WireError,
         frame::Frame,
-        sync::{Ack, BUSY, CERTIFICATE_TOO_OLD, Hello, INSTANCE_HEADER, RENEWABLE_MS, Welcome},
+        pulse::{Heard, Pulse},
+        sync::{Ack, BUSY, CERTIFICATE_TOO_OLD, Hello, INSTANCE_HEADER, Welcome},
     },
 };
 
+pub use super::validity::Validity;
 use crate::config::files;
 
 /// Largest answer: a welcome with all lanes and write keys. Unit: bytes.
@@ -167,39 +169,6 @@ impl TalkError {
     }
 }
 
-/// The validity of the device's certificate.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Validity {
-    /// Unit: ms since 1970.
-    pub begins_ms: i64,
-    /// Unit: ms since 1970.
-    pub expires_ms: i64,
-}
-
-impl Validity {
-    /// Reads it from a certificate (DER).
-    pub fn of(der: &[u8]) -> Option<Self> {
-        Some(Self {
-            begins_ms: pki::cert_begins_ms(der)?,
-            expires_ms: pki::cert_expires_ms(der)?,
-        })
-    }
-
-    /// It ended so long ago that no server renews it.
-    pub fn is_too_old(self, now_ms: i64) -> bool {
-        let renewable_ms = i64::try_from(RENEWABLE_MS).unwrap_or(i64::MAX);
-        now_ms > self.expires_ms.saturating_add(renewable_ms)
-    }
-
-    /// Two thirds of it are over.
-    pub fn wants_renewal(self, now_ms: i64) -> bool {
-        now_ms
-            >= self
-                .begins_ms
-                .saturating_add(self.expires_ms.saturating_sub(self.begins_ms) / 3 * 2)
-    }
-}
-
 /// Makes the client from the credentials in a folder, and says how long they are valid.
 pub type Connect = dyn Fn(&Path, &Arc<TlsTime>, Duration) -> Result<(Client, Option<Validity>), CredentialsError>
     + Send
@@ -277,6 +246,16 @@ impl Uplink {
             .await
             .map_err(|error| self.explained(error))?;
         Ok(Welcome::from_bytes(&answer.body)?)
+    }
+
+    /// Says that nothing is new.
+    ///
+    /// # Errors
+    /// [`TalkError`].
+    pub async fn pulse(&mut self, pulse: &Pulse) -> Result<Heard, TalkError> {
+        let answer = self.post("pulse", pulse).await;
+        let answer = answer.map_err(|error| self.explained(error))?;
+        Ok(Heard::from_bytes(&answer.body)?)
     }
 
     /// A server breaks off the handshake of a certificate that is too old, or says so.
@@ -480,20 +459,5 @@ pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     match path.parent() {
         Some(dir) if !dir.as_os_str().is_empty() => std::fs::File::open(dir)?.sync_all(),
         _ => Ok(()),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_certificate_is_renewed_after_two_thirds_of_its_life() {
-        let validity = Validity {
-            begins_ms: 1_000,
-            expires_ms: 31_000,
-        };
-        assert!(!validity.wants_renewal(20_999));
-        assert!(validity.wants_renewal(21_000) && validity.wants_renewal(99_000));
     }
 }

@@ -8,6 +8,7 @@ mod collector; // capture on the server's own listeners
 mod copy; // a copy of an agent becomes an agent of its own
 mod enrol; // an agent's first call
 mod listener; // the certificate of an agent's own listener
+mod pulse; // an agent that has nothing new
 mod readmit; // agents that a restored server has forgotten
 mod sync; // an agent's talk
 #[cfg(test)]
@@ -58,6 +59,7 @@ pub fn public_routes(app: App, protocol: &'static str) -> Router {
 pub fn agent_routes(app: App) -> Router {
     let routes = Router::new()
         .route("/sync/v1/hello", post(sync::hello))
+        .route("/sync/v1/pulse", post(pulse::pulse))
         .route("/sync/v1/frame", post(sync::frame))
         .route("/sync/v1/carried/have", post(carried::have))
         .route("/sync/v1/carried/frame", post(carried::frame))

@@ -172,7 +172,10 @@ pub async fn hello(
 
 /// What is there of the lanes that an agent named, and the contradiction among them, if there is one. Where the histories differ,
 /// or the device knows less than the server, marks tell the agent up to where they are one.
-fn lanes(app: &App, hello: &Hello) -> Result<(Vec<LaneHave>, Option<String>), StoreError> {
+pub(super) fn lanes(
+    app: &App,
+    hello: &Hello,
+) -> Result<(Vec<LaneHave>, Option<String>), StoreError> {
     let view = &*app.store;
     let (mut haves, mut fork) = (Vec::with_capacity(hello.lanes.len()), None);
     for head in &hello.lanes {

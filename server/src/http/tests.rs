@@ -20,7 +20,7 @@ use trenza_shared::{
         entry::{CHAIN_START, Entry, SaltRoot},
         frame::Frame,
         sync::{
-            Ack, CERTIFICATE_EXPIRED, CopyWord, Hello, INSTANCE_HEADER, Introduction, NOT_CURRENT,
+            Ack, CERTIFICATE_EXPIRED, CopyWord, Hello, INSTANCE_HEADER, LaneHead, NOT_CURRENT,
             Welcome,
         },
     },
@@ -29,9 +29,12 @@ use trenza_shared::{
 use crate::{
     admin, app,
     app::random,
-    tables::{AgentRow, AgentState, CERTS, CertRow},
+    tables::{AgentRow, AgentState, CERTS, CONTACTS, CertRow},
     testing::{Server, WEB},
 };
+
+mod pulse;
+mod readmit;
 
 const DAY_MS: u64 = 24 * 3_600_000;
 
@@ -415,87 +418,5 @@ async fn one_enrolment_cannot_make_agents_without_end() {
     tokio::time::timeout(Duration::from_secs(60), work)
         .await
         .unwrap();
-    site.close().await;
-}
-
-/// A device whose certificate this server signed and has forgotten, as a restore from an older backup does.
-fn forgotten(site: &Site, byte: u8) -> Device {
-    let (app, agent) = (&site.server.app, AgentId([byte; 16]));
-    let key = DeviceKey::generate().unwrap();
-    let issued = super::enrol::sign(app, &key.csr_pem().unwrap(), agent, "Feria").unwrap();
-    site.with(agent, key, &issued.pem)
-}
-
-#[tokio::test]
-async fn a_restored_server_takes_an_agent_back_that_it_has_forgotten() {
-    let site = Site::start().await;
-    let device = forgotten(&site, 9);
-    let mut hello = device.hello_of(Some(1));
-    let welcome = async |hello: &Hello| {
-        let answer = device.say(hello).await.unwrap();
-        assert_eq!(answer.status, 200, "{:?}", answer.error());
-        Welcome::from_bytes(&answer.body).unwrap()
-    };
-    assert!(welcome(&hello).await.introduce);
-    let row = |site: &Site| site.server.app.registry.agent(&device.agent).unwrap();
-    assert_eq!(row(&site).venue, "Feria");
-    // What no admin could have written is not taken over.
-    let said = Introduction {
-        touchpoint: "Puesto B".into(),
-        country: "MX".into(),
-        zone: "America/Nowhere".into(),
-        write_key: "wk_b".into(),
-    };
-    hello.introduction = Some(said.clone());
-    assert!(welcome(&hello).await.introduce);
-    hello.introduction = Some(Introduction {
-        zone: "America/Mexico_City".into(),
-        ..said
-    });
-    assert!(!welcome(&hello).await.introduce);
-    let row = row(&site);
-    assert_eq!(
-        (
-            row.touchpoint.as_str(),
-            row.country.as_str(),
-            row.write_key.as_str()
-        ),
-        ("Puesto B", "MX", "wk_b")
-    );
-    let source = site.server.app.registry.source("wk_b").unwrap();
-    assert_eq!((source.name.as_str(), source.revoked), ("Puesto B", false));
-    // Once: who is known does not change by saying so.
-    hello.introduction = Some(Introduction {
-        touchpoint: "Elsewhere".into(),
-        country: "ES".into(),
-        zone: "Europe/Madrid".into(),
-        write_key: WEB.into(),
-    });
-    assert!(!welcome(&hello).await.introduce);
-    let touchpoint = |site: &Site| {
-        site.server
-            .app
-            .registry
-            .agent(&device.agent)
-            .unwrap()
-            .touchpoint
-    };
-    assert_eq!(touchpoint(&site), "Puesto B");
-    site.close().await;
-}
-
-#[tokio::test]
-async fn a_forgotten_certificate_of_a_revoked_agent_opens_nothing() {
-    let site = Site::start().await;
-    let device = site.device(1);
-    admin::fleet::revoke(&site.server.app, device.agent).unwrap();
-    let renewed = forgotten(&site, 1);
-    for _ in 0..2 {
-        let answer = renewed.say(&renewed.hello_of(Some(1))).await.unwrap();
-        assert_eq!(
-            (answer.status, code(&answer).as_str()),
-            (StatusCode::FORBIDDEN, "revoked")
-        );
-    }
     site.close().await;
 }

@@ -206,6 +206,8 @@ fn stopped_status(config: &Config, dir: &Path) -> anyhow::Result<Status> {
         store_bytes: room::folder_bytes(&folder).unwrap_or(0),
         room_problem: String::new(),
         server: "down".into(),
+        kept: 0,
+        kept_reason: String::new(),
         refused: false,
         problem: "the agent does not run".into(),
         salvage: Progress::default(),
@@ -256,6 +258,12 @@ fn print_status(status: &Status, json: bool) -> anyhow::Result<ExitCode> {
             status.server,
             status.disk_free_bytes / (1024 * 1024),
         ))?;
+        if status.kept > 0 {
+            print(&format!(
+                "kept      {} that cannot be delivered: {}",
+                status.kept, status.kept_reason
+            ))?;
+        }
         if status.salvage != Progress::default() {
             print(&format!(
                 "salvage   {} found, {} appended again, {} places unreadable, {} files to go",

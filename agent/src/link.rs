@@ -117,6 +117,7 @@ impl LinkCell {
             generation: welcome.generation,
             lanes: welcome.lanes,
             write_keys: welcome.write_keys,
+            program: welcome.program,
             clock_offset_ms,
             server_ms: welcome.sent_ms,
             measured: self.state.borrow().told.measured,

@@ -18,6 +18,7 @@ use crate::{
     room::Room,
     salvage::Progress,
     state::App,
+    sync::kept,
     time::KnownTime,
 };
 
@@ -51,6 +52,12 @@ pub struct Status {
     pub room_problem: String,
     /// "up" when the server answered last time, else "down".
     pub server: String,
+    /// Events that the server refuses, or that cannot be read any more: kept on this device and not delivered.
+    #[serde(default)]
+    pub kept: u64,
+    /// Why, for the last of them; empty where there is none.
+    #[serde(default)]
+    pub kept_reason: String,
     /// The server refuses this agent: it was revoked, or is not known there. Capture goes on.
     pub refused: bool,
     /// What went wrong last between agent and server; empty when nothing did.
@@ -118,6 +125,34 @@ pub fn figures(
     Ok(sums)
 }
 
+/// Events that cannot be delivered.
+#[derive(Default)]
+struct Keeping {
+    /// Of them, those behind the acknowledgement.
+    passed: u64,
+    /// The others.
+    missing: u64,
+    reason: String,
+}
+
+fn keeping(view: &dyn View, told: &[LaneHave]) -> Result<Keeping, StoreError> {
+    let mut kept = Keeping::default();
+    let mut last_ms = i64::MIN;
+    for ((epoch, lane, first), row) in kept::all(view)? {
+        if !lane.has_events() {
+            continue;
+        }
+        let missing = have(told, epoch, lane).missing(first, row.last);
+        let missing: u64 = missing.iter().map(|run| run.end() - run.start() + 1).sum();
+        kept.missing += missing;
+        kept.passed += (row.last - first + 1).saturating_sub(missing);
+        if row.at_ms >= last_ms {
+            (last_ms, kept.reason) = (row.at_ms, row.reason);
+        }
+    }
+    Ok(kept)
+}
+
 /// How a running agent stands. Reads the disk: call it where blocking is allowed.
 ///
 /// # Errors
@@ -133,6 +168,7 @@ pub fn of(app: &App) -> Result<Status, StoreError> {
         }
         figures => figures?,
     };
+    let kept = keeping(&*app.store, &link.told.lanes)?;
     Ok(Status {
         room: seen.room,
         store_bytes: seen.facts.used_bytes,
@@ -140,8 +176,10 @@ pub fn of(app: &App) -> Result<Status, StoreError> {
         agent: app.log.agent(),
         epoch: app.log.epoch(),
         head_seq: sums.head,
-        acked_seq: sums.acked,
-        waiting: sums.waiting,
+        acked_seq: sums.acked.saturating_sub(kept.passed),
+        waiting: sums.waiting.saturating_sub(kept.missing),
+        kept: kept.missing + kept.passed,
+        kept_reason: kept.reason,
         oldest_waiting_ms: age_ms(sums.oldest_ms, app.now_ms()),
         clock_offset_ms: link.told.clock_offset_ms,
         disk_free_bytes: disk_free_bytes(&app.dir),

@@ -36,6 +36,24 @@ pub struct StateRow {
 }
 impl Row for StateRow {}
 
+/// What cannot be delivered: from the number in the key on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeptRow {
+    /// The last number.
+    pub last: Seq,
+    /// Short, stable name of the reason.
+    pub code: String,
+    /// Sentence.
+    pub reason: String,
+    /// When it was found out. Unit: ms since 1970.
+    pub at_ms: i64,
+    /// Version of this program then.
+    pub program: String,
+    /// Version of the server then; empty where it is not known.
+    pub server: String,
+}
+impl Row for KeptRow {}
+
 /// What the server told last.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ServerRow {
@@ -45,6 +63,9 @@ pub struct ServerRow {
     pub lanes: Vec<LaneHave>,
     /// Write keys of the organisation.
     pub write_keys: Vec<String>,
+    /// Version of its program; empty where it did not tell.
+    #[serde(default)]
+    pub program: String,
     /// Its clock less ours, best of the last talks. Unit: ms.
     pub clock_offset_ms: Option<i64>,
     /// Its wall clock at the last talk. Unit: ms since 1970.
@@ -133,8 +154,13 @@ pub const PEER_LANES: Table<(AgentId, Epoch, Lane), PeerLaneRow> = Table::new(Sp
 /// Other agents of the venue.
 pub const PEERS: Table<AgentId, PeerRow> = Table::new(Space("peer"));
 
+/// (epoch, lane, first sequence number) -> what is kept aside, since it cannot be delivered.
+pub const KEPT: Table<(Epoch, Lane, Seq), KeptRow> = Table::new(Space("kept"));
+/// The same key -> the frame that was refused, or the chunk as it was found.
+pub const KEPT_BYTES: Table<(Epoch, Lane, Seq), Vec<u8>> = Table::new(Space("kept_bytes"));
+
 /// All of them, to open the store with.
-pub const SPACES: [Space; 10] = [
+pub const SPACES: [Space; 12] = [
     LOG.space(),
     KNOWN.space(),
     SETTLED.space(),
@@ -142,6 +168,8 @@ pub const SPACES: [Space; 10] = [
     SERVER.space(),
     MARKS.space(),
     SALVAGED.space(),
+    KEPT.space(),
+    KEPT_BYTES.space(),
     PEER_FRAMES.space(),
     PEER_LANES.space(),
     PEERS.space(),

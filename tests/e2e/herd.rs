@@ -139,6 +139,7 @@ async fn hello(device: &Device, base: &str, now_ms: i64) -> anyhow::Result<()> {
         instance: None,
         proof: None,
         introduction: None,
+        kept: vec![],
     };
     let answer = post(
         &device.client,

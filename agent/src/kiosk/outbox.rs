@@ -14,6 +14,7 @@ use crate::{
     link::have,
     state::App,
     status::{self, Status},
+    sync::kept,
 };
 
 /// How often the page is read again. Unit: seconds.
@@ -26,6 +27,7 @@ const CLOCK_FINE_MS: i64 = 5_000;
 struct Outbox {
     frame: Frame,
     warning: &'static str,
+    kept: String,
     state_title: String,
     state_text: String,
     counts: Vec<(&'static str, u64)>,
@@ -61,9 +63,10 @@ pub async fn show(State(app): State<App>, lang: Lang) -> Result<Response, HttpEr
             reading.time(),
             reading.now_ms(),
         )?;
-        status::of(&reading).map(|status| (day, status))
+        let kept = kept::all(&*reading.store)?;
+        status::of(&reading).map(|status| (day, status, kept))
     });
-    let (day, status) = read
+    let (day, status, kept) = read
         .await
         .map_err(HttpError::internal)?
         .map_err(HttpError::internal)?;
@@ -76,11 +79,18 @@ pub async fn show(State(app): State<App>, lang: Lang) -> Result<Response, HttpEr
         label: w.name_of(row.kind),
         sent: have(&lanes, row.epoch, row.lane)
             .missing(row.seq, row.seq)
-            .is_empty(),
+            .is_empty()
+            && !kept.iter().any(|((epoch, lane, first), one)| {
+                (*epoch, *lane) == (row.epoch, row.lane) && (*first..=one.last).contains(&row.seq)
+            }),
     });
     let (visit, token) = form::new_visit(&app);
     let outbox = Outbox {
         warning: if status.refused { w.refused } else { "" },
+        kept: match status.kept {
+            0 => String::new(),
+            count => w.kept(count, &status.kept_reason),
+        },
         state_title: w.to_send(status.waiting),
         state_text: oldest(&app, &frame, &status, now_ms),
         counts: day

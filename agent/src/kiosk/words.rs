@@ -256,6 +256,18 @@ impl Words {
         }
     }
 
+    /// What cannot be delivered.
+    pub fn kept(&self, count: u64, reason: &str) -> String {
+        match self.lang {
+            Lang::Es => format!(
+                "{count} guardadas aquí y no entregadas: el servidor no las acepta, o ya no se pueden leer ({reason}). No se pierde lo demás; avise a quien lo administra."
+            ),
+            Lang::En => format!(
+                "{count} kept here and not delivered: the server does not accept them, or they can no longer be read ({reason}). Nothing else is lost; tell your admin."
+            ),
+        }
+    }
+
     /// Since when the oldest waits.
     pub fn oldest(&self, since: &str) -> String {
         match self.lang {

@@ -98,13 +98,6 @@ impl Sender {
         pushed
     }
 
-    /// The server will never take these entries: they stay on the device, the others go on.
-    fn isolated(&self, what: &Stretch, error: &TalkError) {
-        metrics::counter!("trenza_agent_refused_entries_total")
-            .increment(what.last - what.first + 1);
-        tracing::error!(log.epoch = what.epoch, log.lane = ?what.lane, log.first = what.first, log.last = what.last, error = %error, "the server refuses an entry of the log; it stays on this device, the others are sent");
-    }
-
     async fn flow(
         &self,
         heads: &mut watch::Receiver<Arc<Heads>>,
@@ -115,7 +108,10 @@ impl Sender {
         let mut on_the_way = FuturesUnordered::new();
         // What cannot be sent now: the first part is on the way, the second no longer on the device.
         let mut sending: Vec<(Stretch, bool)> = Vec::new();
-        let mut gone: Vec<Stretch> = Vec::new();
+        let (mut gone, _) = self.kept().await?;
+        let gone_max = gone.len() + GONE_MAX;
+        // Something was kept aside that the server has not been told of.
+        let mut untold = false;
         // Halves of frames that the server refused.
         let mut halves: Vec<(Flight, Frame)> = Vec::new();
         let mut stopped = None;
@@ -160,7 +156,7 @@ impl Sender {
                 }
                 let begins = frame.as_ref().map_or(Seq::MAX, |frame| frame.first);
                 if begins > push.first {
-                    if gone.len() == GONE_MAX {
+                    if gone.len() >= gone_max {
                         break;
                     }
                     gone.push(Stretch {
@@ -192,16 +188,18 @@ impl Sender {
                 Ok(()) = heads.changed(), if stopped.is_none() => continue,
             };
             let Some((flight, frame, answer)) = answered else {
-                let rests = window.rests(clock.boottime_ms());
-                return Ok(stopped.unwrap_or(if rests {
+                let end = if untold {
+                    Stopped::Ask { due: false }
+                } else if window.rests(clock.boottime_ms()) {
                     Stopped::Resting
                 } else {
                     Stopped::Done
-                }));
+                };
+                return Ok(stopped.unwrap_or(end));
             };
             sending.retain(|(what, _)| *what != flight.what);
             let answer = match answer {
-                Err(error) if error.refuses_content() && gone.len() < GONE_MAX => {
+                Err(error) if error.refuses_content() && gone.len() < gone_max => {
                     // One bad entry holds nobody up: the search for it goes on in halves.
                     match frame.halves() {
                         Ok(Some((left, right))) => {
@@ -212,7 +210,7 @@ impl Sender {
                             }
                         }
                         Ok(None) | Err(_) => {
-                            self.isolated(&flight.what, &error);
+                            untold |= self.keep(&frame, &error).await?;
                             gone.push(flight.what);
                         }
                     }

@@ -125,6 +125,7 @@ impl Sender {
                 write_keys: told.write_keys.clone(),
                 copy: None,
                 introduce: false,
+                program: told.program.clone(),
             })),
             // Whatever the server has against it, the hello hears it too: one of before pulses knows none.
             Ok(Heard::Hello) | Err(TalkError::Refused { .. } | TalkError::Wire(_)) => Ok(None),
@@ -151,6 +152,7 @@ impl Sender {
         // Before anybody is told that all is well: what the server has under known numbers may be another copy's.
         self.leave_what_diverged().await?;
         self.link.up(self.now_ms());
+        self.try_kept_again().await?;
         if self
             .uplink
             .validity()
@@ -172,6 +174,7 @@ impl Sender {
         let told = self.link.now().told;
         let (store, heads) = (self.log.store().clone(), self.log.ends());
         let waiting = link::waiting(&heads, &told.lanes);
+        let (_, kept) = self.kept().await?;
         let (lanes, lineage) = blocking(move || {
             let lineage = STATE.get(&*store, &())?.unwrap_or_default().lineage;
             let told = lineage.len().saturating_sub(LANES_MAX);
@@ -212,6 +215,7 @@ impl Sender {
             instance: Some(self.around.instance),
             proof: None,
             introduction: None,
+            kept,
         })
     }
 }

@@ -7,6 +7,7 @@ pub mod copies; // two programs under one id
 pub mod diverge; // lanes that the server cannot follow
 mod flow; // frames on their way
 mod hello; // the opening of a talk
+pub mod kept; // what cannot be delivered
 pub mod listener; // the certificate of the device's own listener
 mod measure; // what the clock is worth
 pub mod network; // whether it changed
@@ -17,7 +18,7 @@ pub mod uplink; // credentials and calls
 mod validity; // of the certificate
 pub mod window; // how many frames may be on their way: pure
 
-use std::{io, sync::Arc, time::Duration};
+use std::{any::Any, io, sync::Arc, time::Duration};
 
 use tokio::{
     runtime::{Handle, RuntimeFlavor},
@@ -93,6 +94,8 @@ pub struct Sender {
     hello_boot_ms: Option<u64>,
     /// Of the last hello that was welcomed.
     said: Option<Digest>,
+    /// A person asked to send now.
+    asked: bool,
     failures: u32,
     window: Window,
     /// While a backlog waits: the ends of the log when its sending began. What comes after them is live.
@@ -128,6 +131,7 @@ impl Sender {
             offsets: Offsets::default(),
             hello_boot_ms: None,
             said: None,
+            asked: false,
             failures: 0,
             window: Window::default(),
             live_after: None,
@@ -153,7 +157,7 @@ impl Sender {
                 _ = stop.wait_for(|stop| *stop) => return,
                 Ok(()) = heads.changed(), if pause.until_more => {}
                 () = wake.notified() => self.woken(),
-                () = network.notified(), if pause.until_network => self.woken(),
+                () = network.notified(), if pause.until_network => self.try_soon(),
                 () = sleep(pause.longest) => {}
             }
         }
@@ -172,7 +176,8 @@ impl Sender {
             }
             Err(error) => {
                 self.failures = self.failures.saturating_add(1);
-                self.hello_boot_ms = None;
+                // Whoever answers next time may be another version.
+                (self.hello_boot_ms, self.said) = (None, None);
                 Pause {
                     longest: Duration::from_millis(self.failed(&error, self.failures)),
                     until_more: false,
@@ -184,6 +189,11 @@ impl Sender {
 
     /// Somebody wants to hear from the server now.
     pub fn woken(&mut self) {
+        self.try_soon();
+        self.asked = true;
+    }
+
+    fn try_soon(&mut self) {
         self.hello_boot_ms = None;
         self.failures = 0;
     }
@@ -236,6 +246,24 @@ impl Sender {
     /// # Errors
     /// [`TalkError`]; what was acknowledged until then is remembered.
     pub async fn talk(&mut self) -> Result<(), TalkError> {
+        match self.talk_once().await {
+            // One part of the log that cannot be read holds nobody up.
+            Err(TalkError::Damaged(damage)) => {
+                let (store, now_ms) = (self.log.store().clone(), self.now_ms());
+                match blocking(move || kept::set_aside(&*store, now_ms)).await {
+                    Ok(1..) => {
+                        // The server is to know what will not come.
+                        self.hello_boot_ms = None;
+                        self.talk_once().await
+                    }
+                    Ok(0) | Err(_) => Err(TalkError::Damaged(damage)),
+                }
+            }
+            talked => talked,
+        }
+    }
+
+    async fn talk_once(&mut self) -> Result<(), TalkError> {
         let mut turns = 0;
         loop {
             if self.until_hello().is_zero() {
@@ -350,5 +378,11 @@ pub(crate) async fn blocking<T: Send + 'static, E: std::fmt::Display + Send + 's
     } else {
         job()
     };
-    done.map_err(|error| TalkError::Local(error.to_string()))
+    done.map_err(|error| {
+        let text = error.to_string();
+        match (&error as &dyn Any).downcast_ref() {
+            Some(StoreError::Corrupt { .. }) => TalkError::Damaged(text),
+            _ => TalkError::Local(text),
+        }
+    })
 }

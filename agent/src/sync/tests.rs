@@ -36,12 +36,13 @@ use trenza_shared::{
         entry::{Entry, Open, What},
         frame::Frame,
         sync::{
-            Ack, CERTIFICATE_EXPIRED, Hello, Introduction, LaneHave, Lineage, Mark, RENEWABLE_MS,
-            Segment, Welcome,
+            Ack, CERTIFICATE_EXPIRED, Hello, Introduction, Kept, LaneHave, Lineage, Mark,
+            RENEWABLE_MS, Segment, Welcome,
         },
     },
 };
 
+mod kept;
 mod server;
 
 use server::Fake;
@@ -109,6 +110,9 @@ impl World {
             lanes: Mutex::default(),
             oldest: Mutex::default(),
             lineage: Mutex::default(),
+            kept: Mutex::default(),
+            poisoned: AtomicU64::new(0),
+            program: Mutex::new("1.0.0".into()),
             calls: AtomicU64::new(1),
             lose_every: AtomicU64::new(0),
             revoked: AtomicBool::new(false),

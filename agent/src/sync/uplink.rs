@@ -103,6 +103,9 @@ pub enum TalkError {
     /// The device's own store, or a thread that died.
     #[error("this device cannot read or write its log: {0}")]
     Local(String),
+    /// A part of the device's own store cannot be read.
+    #[error("this device cannot read a part of its log: {0}")]
+    Damaged(String),
     /// Nothing can be renewed any more.
     #[error(
         "the certificate expired at {} and is too old to be renewed; enrol the device again, its visits are kept", format_ms(*.expired_ms)

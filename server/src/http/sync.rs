@@ -21,7 +21,8 @@ use trenza_shared::{
         frame::{FRAME_BYTES_MAX, FRAME_EVENTS_MAX, Frame},
         sync::{
             Ack, CERTIFICATE_EXPIRED, CERTIFICATE_TOO_OLD, CopyWord, Hello, INSTANCE_HEADER,
-            LANES_MAX, LaneHave, Lineage, NOT_CURRENT, RENEWABLE_MS, Segment, Welcome,
+            KEPT_MAX, Kept, LANES_MAX, LaneHave, Lineage, NOT_CURRENT, RENEWABLE_MS, Segment,
+            Welcome,
         },
     },
 };
@@ -135,6 +136,12 @@ pub async fn hello(
             format!("a hello names at most {LANES_MAX} lanes"),
         ));
     }
+    if hello.kept.len() > KEPT_MAX {
+        return Err(HttpError::bad_request(
+            "too_many_kept",
+            format!("a hello names at most {KEPT_MAX} runs that are kept"),
+        ));
+    }
     let mut introduce = readmit::is_stranger(&app, &agent);
     if introduce && let Some(said) = &hello.introduction {
         introduce = !readmit::introduced(&app, &agent, said).map_err(HttpError::internal)?;
@@ -166,6 +173,7 @@ pub async fn hello(
         write_keys: app.registry.write_keys(),
         copy,
         introduce,
+        program: env!("CARGO_PKG_VERSION").into(),
     };
     Ok(msgpack(&welcome))
 }
@@ -181,7 +189,7 @@ pub(super) fn lanes(
     for head in &hello.lanes {
         let key = (hello.agent, head.epoch, head.lane);
         let row = lane_row(view, &key)?;
-        let mut have = told(app, key, &row, head.oldest)?;
+        let mut have = told(app, key, &row, head.oldest, &hello.kept)?;
         // It ended this lane where the histories part: more of the other one is no news.
         let left = |one: &Lineage| (one.from, one.lane) == (head.epoch, head.lane);
         let left = hello.lineage.iter().any(left);
@@ -203,13 +211,20 @@ pub(super) fn lanes(
 }
 
 /// What is told of a lane.
-fn told(app: &App, key: LaneKey, row: &LaneRow, oldest: Seq) -> Result<LaneHave, StoreError> {
+fn told(
+    app: &App,
+    key: LaneKey,
+    row: &LaneRow,
+    oldest: Seq,
+    kept: &[Kept],
+) -> Result<LaneHave, StoreError> {
+    let never = place::never(key.1, key.2, oldest, kept);
     if !app.config.backup.required {
-        return Ok(place::have(key.1, key.2, &row.segments, oldest));
+        return Ok(place::have_but(key.1, key.2, &row.segments, &never));
     }
     let archived = ARCHIVED.get(&*app.store, &key)?.unwrap_or_default();
     let (row, archived) = (&row.segments, &archived.segments);
-    Ok(place::have_archived(key.1, key.2, row, archived, oldest))
+    Ok(place::have_archived(key.1, key.2, row, archived, &never))
 }
 
 /// What was known of left lanes, and what is said now.
@@ -346,9 +361,11 @@ pub(super) async fn take(app: &App, received_ms: i64, frame: Frame) -> Result<Ac
         .filter(|head| head.epoch == epoch && head.lane == lane)
         .map(|head| head.oldest)
         .next();
+    let kept = contact.as_ref().map_or(&[][..], |row| &row.hello.kept);
+    let told = told(app, (agent, epoch, lane), &row, oldest.unwrap_or(0), kept);
     let have = LaneHave {
         marks,
-        ..told(app, (agent, epoch, lane), &row, oldest.unwrap_or(0)).map_err(HttpError::internal)?
+        ..told.map_err(HttpError::internal)?
     };
     let (name, ack) = match outcome {
         Outcome::Stored => ("stored", Ack::Stored(have)),

@@ -33,6 +33,7 @@ use crate::{
     testing::{Server, WEB},
 };
 
+mod kept;
 mod pulse;
 mod readmit;
 
@@ -169,6 +170,7 @@ impl Device {
             instance: instance.map(|byte| InstanceId([byte; 16])),
             proof: None,
             introduction: None,
+            kept: vec![],
         }
     }
 

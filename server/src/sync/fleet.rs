@@ -9,7 +9,7 @@ use trenza_shared::{
     clock::format_ms,
     id::{AgentId, Epoch, Lane, Seq},
     store::{Direction, StoreError, View},
-    wire::sync::{LANES_MAX, LaneHead, Lineage},
+    wire::sync::{Kept, LANES_MAX, LaneHead, Lineage},
 };
 
 use crate::{
@@ -87,6 +87,8 @@ pub struct AgentStatus {
     pub copy_of: Option<CopyOf>,
     /// Agents that are copies of it.
     pub copies: Vec<AgentId>,
+    /// Numbers that it keeps and cannot deliver, and why: refused here for good, or no longer readable there.
+    pub kept: Vec<Kept>,
     /// A contradiction under known numbers: another copy of it exists.
     pub fork: Option<String>,
     /// Lanes that it left because of one, and where they go on.
@@ -269,6 +271,7 @@ fn status(
         disk_free_bytes: hello.map(|hello| hello.disk_free_bytes),
         copy_of: CopyOf::of(row),
         copies: Vec::new(),
+        kept: hello.map_or_else(Vec::new, |hello| hello.kept.clone()),
         fork: contact.and_then(|contact| contact.fork.clone()),
         lineage: contact.map_or_else(Vec::new, |contact| contact.lineage.clone()),
     }

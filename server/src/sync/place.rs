@@ -3,11 +3,13 @@
 //! A lane is kept as segments: runs without a gap, every link of which was checked. Two that touch are one, because what is put
 //! beside a segment has to lead from its head or to its beginning; where it does not, another copy of the agent wrote it.
 
+use std::ops::RangeInclusive;
+
 use trenza_shared::{
     id::{ChainHash, Epoch, Lane, Seq},
     wire::{
         entry::CHAIN_START,
-        sync::{LaneHave, SEGMENTS_MAX, Segment},
+        sync::{Kept, LaneHave, SEGMENTS_MAX, Segment},
     },
 };
 
@@ -132,12 +134,43 @@ fn join(lane: &[Segment], parts: &[Segment]) -> Vec<Segment> {
     out
 }
 
-/// What is told to the agent. What lies before `oldest`, the first number that the device still holds (0: it holds nothing), can
-/// never come: a gap there does not hold the acknowledgement up. It still is a gap for whoever asks what is missing.
+/// Runs of a lane's numbers that will not come, ascending: what lies before `oldest`, the first number that the device still
+/// holds (0: it holds nothing), and what it keeps and cannot deliver.
+pub fn never(epoch: Epoch, lane: Lane, oldest: Seq, kept: &[Kept]) -> Vec<RangeInclusive<Seq>> {
+    let kept = kept
+        .iter()
+        .filter(|one| (one.epoch, one.lane) == (epoch, lane) && one.first <= one.last)
+        .map(|one| one.first..=one.last);
+    let gone = (oldest > 1).then(|| 1..=oldest - 1);
+    let mut runs: Vec<_> = gone.into_iter().chain(kept).collect();
+    runs.sort_by_key(|run| *run.start());
+    runs
+}
+
+/// What is told to the agent, where every number may still come but those before `oldest`.
 pub fn have(epoch: Epoch, lane: Lane, segments: &[Segment], oldest: Seq) -> LaneHave {
+    have_but(epoch, lane, segments, &never(epoch, lane, oldest, &[]))
+}
+
+/// What is told to the agent. A gap of numbers that will `never` come does not hold the acknowledgement up. It still is a gap for
+/// whoever asks what is missing.
+pub fn have_but(
+    epoch: Epoch,
+    lane: Lane,
+    segments: &[Segment],
+    never: &[RangeInclusive<Seq>],
+) -> LaneHave {
     let mut have = LaneHave::nothing(epoch, lane);
     for segment in segments {
-        if segment.first == have.acked + 1 || segment.first <= oldest {
+        // The last number up to which all is there or never comes.
+        let reached = never.iter().fold(have.acked, |reached, run| {
+            if *run.start() <= reached.saturating_add(1) {
+                reached.max(*run.end())
+            } else {
+                reached
+            }
+        });
+        if segment.first <= reached.saturating_add(1) {
             (have.acked, have.hash) = (segment.last, segment.head);
         } else {
             have.beyond.push(*segment);
@@ -154,10 +187,10 @@ pub fn have_archived(
     lane: Lane,
     segments: &[Segment],
     archived: &[Segment],
-    oldest: Seq,
+    never: &[RangeInclusive<Seq>],
 ) -> LaneHave {
-    let have_now = have(epoch, lane, segments, oldest);
-    let safe = have(epoch, lane, archived, oldest).acked;
+    let have_now = have_but(epoch, lane, segments, never);
+    let safe = have_but(epoch, lane, archived, never).acked;
     LaneHave {
         archived: safe.min(have_now.acked),
         ..have_now
@@ -201,6 +234,32 @@ mod tests {
             |seq| Ok(hash(branch, fork, seq)),
         )
         .unwrap_or(Place::Fork)
+    }
+
+    #[test]
+    fn what_an_agent_keeps_and_cannot_deliver_holds_no_acknowledgement_up() {
+        let own = |first, last| segment(0, 9_999, first, last);
+        let lane = [own(1, 10), own(12, 20), own(31, 40)];
+        let kept = |epoch, first, last| Kept {
+            epoch,
+            lane: Lane::Visits,
+            first,
+            last,
+            code: "bad_frame".into(),
+        };
+        let acked = |oldest, kept: &[Kept]| {
+            let never = never(1, Lane::Visits, oldest, kept);
+            have_but(1, Lane::Visits, &lane, &never).acked
+        };
+        assert_eq!(acked(1, &[]), 10);
+        assert_eq!(acked(1, &[kept(2, 11, 11)]), 10, "of another life");
+        assert_eq!(acked(1, &[kept(1, 11, 11)]), 20);
+        assert_eq!(acked(1, &[kept(1, 11, 11), kept(1, 21, 29)]), 20);
+        assert_eq!(acked(1, &[kept(1, 21, 30), kept(1, 11, 11)]), 40);
+        // Some of the gap is gone, the rest is kept.
+        assert_eq!(acked(25, &[kept(1, 25, 30)]), 40);
+        assert_eq!(acked(25, &[kept(1, 26, 30)]), 20);
+        assert_eq!(acked(1, &[kept(1, 0, u64::MAX)]), 40);
     }
 
     #[test]
@@ -279,7 +338,8 @@ mod tests {
         assert_eq!(told(60), (50, lane[2].head, 0));
         assert_eq!(have(1, Lane::Visits, &[], 5).acked, 0);
         let archived = |archived: &[Segment]| {
-            let have = have_archived(1, Lane::Visits, &lane, archived, 21);
+            let never = never(1, Lane::Visits, 21, &[]);
+            let have = have_archived(1, Lane::Visits, &lane, archived, &never);
             (have.acked, have.archived)
         };
         assert_eq!(archived(&[]), (30, 0));

@@ -52,6 +52,7 @@ struct Listed {
     /// Lives of its log, where copies of it parted, of which agent it is a copy, and which are copies of it.
     lineage: Vec<String>,
     fork: bool,
+    kept: String,
 }
 
 #[derive(Template)]
@@ -121,7 +122,29 @@ fn shown(t: Lang, times: &Times, agent: &AgentStatus) -> Listed {
         disk: agent.disk_free_bytes.map(gigabytes),
         lineage: lineage(t, times, agent),
         fork: agent.fork.is_some(),
+        kept: kept(t, agent),
         last,
+    }
+}
+
+/// What it keeps and cannot deliver, as a sentence; empty where there is nothing.
+fn kept(t: Lang, agent: &AgentStatus) -> String {
+    let count: u64 = agent
+        .kept
+        .iter()
+        .map(|one| one.last.saturating_sub(one.first).saturating_add(1))
+        .sum();
+    let codes: std::collections::BTreeSet<&str> =
+        agent.kept.iter().map(|one| one.code.as_str()).collect();
+    let codes = codes.into_iter().collect::<Vec<_>>().join(", ");
+    match (t, count) {
+        (_, 0) => String::new(),
+        (Lang::Es, _) => format!(
+            "{count} eventos guardados en el dispositivo y no entregados ({codes}). Se intentan de nuevo con otra versión del servidor o del agente, o con «Enviar ahora»."
+        ),
+        (Lang::En, _) => format!(
+            "{count} events kept on the device and not delivered ({codes}). They are tried again by another version of server or agent, or by “Send now”."
+        ),
     }
 }
 

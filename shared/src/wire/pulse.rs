@@ -127,6 +127,7 @@ mod tests {
             instance: Some(InstanceId([8; 16])),
             proof: None,
             introduction: None,
+            kept: vec![],
         }
     }
 

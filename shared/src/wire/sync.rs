@@ -14,6 +14,8 @@ use crate::{
 pub const LANES_MAX: usize = 256;
 /// Most segments of a lane that a server keeps: what comes beyond has to wait until a gap is filled.
 pub const SEGMENTS_MAX: usize = 64;
+/// Most runs of numbers that an agent tells of as kept and not delivered.
+pub const KEPT_MAX: usize = 64;
 /// Most marks in one answer: at distances of 0, 1, 2, 4, 8... numbers they span any lane.
 pub const MARKS_MAX: usize = 66;
 
@@ -81,6 +83,21 @@ pub struct LaneHead {
     pub oldest: Seq,
 }
 
+/// Numbers that an agent holds and cannot deliver: the server refuses them for good, or they cannot be read any more.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Kept {
+    /// Life of the log.
+    pub epoch: Epoch,
+    /// Which of its logs.
+    pub lane: Lane,
+    /// The first.
+    pub first: Seq,
+    /// The last.
+    pub last: Seq,
+    /// Short, stable name of the reason.
+    pub code: String,
+}
+
 /// How an agent was enrolled, as it tells a server that has forgotten it.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Introduction {
@@ -129,6 +146,9 @@ pub struct Hello {
     /// Answers [`Welcome::introduce`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub introduction: Option<Introduction>,
+    /// What it keeps and cannot deliver: holds back no acknowledgement of what follows. At most [`KEPT_MAX`], by lane and number.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub kept: Vec<Kept>,
 }
 
 impl Shape for Hello {
@@ -226,6 +246,9 @@ pub struct Welcome {
     /// at once, with its introduction.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub introduce: bool,
+    /// Version of the server's program: another one may take what this one refused.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub program: String,
 }
 
 /// What the server says to an agent whose id another running program uses too.
@@ -307,7 +330,7 @@ mod tests {
         bytes.extend(rmp_serde::to_vec_named(&before).unwrap());
         let hello = Hello::from_bytes(&bytes).unwrap();
         assert_eq!((hello.instance, hello.proof), (None, None));
-        assert_eq!(hello.introduction, None);
+        assert_eq!((hello.introduction, hello.kept), (None, vec![]));
         #[derive(Serialize)]
         struct WelcomeBefore {
             generation: u64,
@@ -344,6 +367,7 @@ mod tests {
                 write_keys: vec![],
                 copy: word,
                 introduce: false,
+                program: "0.1.0".into(),
             };
             assert_eq!(Welcome::from_bytes(&welcome.to_bytes()).unwrap(), welcome);
         }

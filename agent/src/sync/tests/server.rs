@@ -21,6 +21,12 @@ pub struct Fake {
     pub oldest: Mutex<BTreeMap<(Epoch, Lane), Seq>>,
     /// As the last hello told it.
     pub lineage: Mutex<Vec<Lineage>>,
+    /// As the last hello told it.
+    pub kept: Mutex<Vec<Kept>>,
+    /// Frames with nothing but an entry that is refused.
+    pub poisoned: AtomicU64,
+    /// Its version; the later one refuses nothing.
+    pub program: Mutex<String>,
     pub calls: AtomicU64,
     /// Every n-th answer is lost on the way; 0: none.
     pub lose_every: AtomicU64,
@@ -52,10 +58,17 @@ impl Fake {
             .get(&(epoch, lane))
             .copied()
             .unwrap_or(0);
+        let kept = self.kept.lock().unwrap();
+        let never = |seq| {
+            let mut runs = kept
+                .iter()
+                .filter(|run| (run.epoch, run.lane) == (epoch, lane));
+            runs.any(|run| (run.first..=run.last).contains(&seq))
+        };
         for (&last, held) in lanes.get(&(epoch, lane)).into_iter().flatten() {
             match have.beyond.last_mut() {
                 Some(open) if open.last + 1 == last => (open.last, open.head) = (last, held.hash),
-                None if have.acked + 1 == last || last <= oldest => {
+                None if (have.acked + 1..last).all(never) || last <= oldest => {
                     (have.acked, have.hash) = (last, held.hash)
                 }
                 _ => have.beyond.push(Segment {
@@ -130,6 +143,7 @@ pub async fn hello(
     fake.hellos.fetch_add(1, Ordering::SeqCst);
     let hello = Hello::from_bytes(&body).unwrap();
     assert_eq!(hello.agent, AGENT);
+    fake.kept.lock().unwrap().clone_from(&hello.kept);
     *fake.oldest.lock().unwrap() = hello
         .lanes
         .iter()
@@ -157,6 +171,7 @@ pub async fn hello(
         write_keys: vec!["wk_web".into()],
         copy: None,
         introduce: false,
+        program: fake.program.lock().unwrap().clone(),
     }))
 }
 
@@ -168,10 +183,14 @@ pub async fn frame(
     fake.admit(&peer)?;
     let frame = Frame::from_bytes(&body).unwrap();
     let entries = frame.open().unwrap();
-    if entries
-        .iter()
-        .any(|entry| entry.personal.ends_with(b"poison"))
+    let refuses = *fake.program.lock().unwrap() == "1.0.0";
+    if refuses
+        && entries
+            .iter()
+            .any(|entry| entry.personal.ends_with(b"poison"))
     {
+        fake.poisoned
+            .fetch_add(u64::from(entries.len() == 1), Ordering::SeqCst);
         return Err(HttpError::bad_request("bad_frame", "an entry is poisonous"));
     }
     let no_time = fake.no_time_for.lock().unwrap().clone();

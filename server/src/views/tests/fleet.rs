@@ -45,6 +45,7 @@ fn tablet(server: &Server, oldest: u64, state: AgentState) -> AgentId {
         instance: None,
         proof: None,
         introduction: None,
+        kept: vec![],
     };
     let contact = ContactRow {
         at_ms: now_ms - 180_000,

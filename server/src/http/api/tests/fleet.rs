@@ -48,6 +48,7 @@ async fn the_fleet_shows_what_was_said_against_what_is_stored() {
         instance: None,
         proof: None,
         introduction: None,
+        kept: vec![],
     };
     let mut batch = Batch::new();
     CONTACTS

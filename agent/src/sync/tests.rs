@@ -1,5 +1,6 @@
 mod certificates; // the life of a device's certificate
 mod clocks;
+mod waits; // and what ends them
 
 use std::{
     collections::BTreeMap,
@@ -73,6 +74,7 @@ struct Edge {
     log: Log,
     link: Arc<LinkCell>,
     wake: Arc<Notify>,
+    network: Arc<Notify>,
     stop: watch::Sender<bool>,
     task: JoinHandle<()>,
 }
@@ -145,6 +147,11 @@ impl World {
     }
 
     fn edge(&self, store: MemStore) -> Edge {
+        self.patient_edge(store, 2)
+    }
+
+    /// One that waits at most so long between tries.
+    fn patient_edge(&self, store: MemStore, retry_wait_ms_max: u64) -> Edge {
         let store = Arc::new(store);
         let (log, _thread) = Log::open(
             store.clone(),
@@ -157,7 +164,7 @@ impl World {
         )
         .unwrap();
         let link = Arc::new(LinkCell::open(store.clone(), NOW).unwrap());
-        let wake = Arc::new(Notify::new());
+        let (wake, network) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
         let epochs = Mutex::new(log.epoch());
         let around = Around {
             clock: self.clock.clone(),
@@ -179,13 +186,13 @@ impl World {
             }),
             listener: None,
             wake: wake.clone(),
-            network: Arc::default(),
+            network: network.clone(),
         };
         let time = TlsTime::new(self.clock.clone(), 0);
         let uplink = Uplink::open(self.dir.path(), &self.url, time, Duration::from_secs(20));
         let limits = SyncSection {
-            retry_wait_ms_min: 1,
-            retry_wait_ms_max: 2,
+            retry_wait_ms_min: retry_wait_ms_max,
+            retry_wait_ms_max,
             refused_wait_ms_max: 600_000,
             hello_every_ms: u64::from(u32::MAX),
             ..SyncSection::default()
@@ -199,6 +206,7 @@ impl World {
             log,
             link,
             wake,
+            network,
             stop,
             task,
         }
@@ -294,29 +302,6 @@ async fn an_entry_that_the_server_refuses_holds_no_other_up() {
     all.extend(texts(600..610));
     all.retain(|text| !text.ends_with("poison"));
     assert_eq!(world.fake.texts(), all);
-    edge.stop().await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_backlog_waits_for_its_turn_and_a_live_visit_does_not_wait_with_it() {
-    let world = World::new().await;
-    *world.fake.no_time_for.lock().unwrap() = Some(("visit 0".into(), 1));
-    let edge = world.edge(MemStore::new());
-    edge.capture(&texts(0..1_000)).await;
-    let refused = timeout(PATIENCE, world.fake.refused.notified()).await;
-    assert!(refused.is_ok(), "the backlog was not refused");
-    edge.capture(&["live".into()]).await;
-    let fake = world.fake.clone();
-    edge.until("the live visit is there", move |link| {
-        link.up && fake.texts() == ["live"]
-    })
-    .await;
-    // The turn has come: the boot clock stands still until somebody moves it.
-    *world.fake.no_time_for.lock().unwrap() = None;
-    world.clock.advance_ms(2_000);
-    edge.until_all_sent().await;
-    assert_eq!(world.fake.texts().len(), 1_001);
-    assert_eq!(world.fake.hellos.load(Ordering::SeqCst), 1);
     edge.stop().await;
 }
 

@@ -55,6 +55,8 @@ pub struct AgentStatus {
     pub country: String,
     /// IANA name of its zone.
     pub zone: String,
+    /// The venue whose agents exchange with each other; empty for one that stands alone.
+    pub venue: String,
     /// Whether it may speak.
     pub state: AgentState,
     /// Version of its program; none before its first word.
@@ -248,6 +250,7 @@ fn status(
         touchpoint: row.touchpoint.clone(),
         country: row.country.clone(),
         zone: row.zone.clone(),
+        venue: row.venue.clone(),
         state: row.state,
         version: hello.map(|hello| hello.program.clone()),
         enrolled_at: format_ms(row.enrolled_ms),

@@ -35,6 +35,7 @@ const CLOCK_OFF_MS: i64 = 120_000;
 struct Listed {
     id: String,
     touchpoint: String,
+    venue: String,
     place: String,
     active: bool,
     head: u64,
@@ -107,6 +108,7 @@ fn shown(t: Lang, times: &Times, agent: &AgentStatus) -> Listed {
     Listed {
         id: agent.id.to_string(),
         touchpoint: agent.touchpoint.clone(),
+        venue: agent.venue.clone(),
         place: format!("{} · {}", agent.country, agent.zone),
         active: agent.state == AgentState::Active,
         head: agent.head_seq,

@@ -293,6 +293,7 @@ phrases! {
     country: "País (dos letras)", "Country (two letters)";
     zone: "Zona horaria", "Time zone";
     venue: "Recinto (sus equipos se ven entre sí sin red; puede quedar vacío)", "Venue (its devices see each other without the server; may stay empty)";
+    at_venue: "Recinto", "Venue";
     invite_code: "Código", "Code";
     invite_type: "Escriba esta orden en el dispositivo:", "Type this command on the device:";
     invite_qr: "Código QR con la misma orden", "QR code with the same command";

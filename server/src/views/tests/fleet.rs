@@ -17,7 +17,7 @@ fn tablet(server: &Server, oldest: u64, state: AgentState) -> AgentId {
         touchpoint: "Tablet-4".into(),
         country: "ES".into(),
         zone: "Europe/Madrid".into(),
-        venue: String::new(),
+        venue: "Feria Norte".into(),
         write_key: "wk_4".into(),
         enrolled_ms: 0,
         state,
@@ -85,6 +85,7 @@ async fn the_fleet_says_which_numbers_are_missing_and_whether_they_can_still_com
         "Su disco se restauró o se copió",
         "Vida 2 de su registro",
         "Huecos: 12",
+        "Recinto: Feria Norte",
     ] {
         assert!(page.contains(text), "{text} not in {page}");
     }

@@ -14,11 +14,11 @@ use crate::{
 async fn the_fleet_shows_what_was_said_against_what_is_stored() {
     let server = Server::start().await;
     let (known, silent) = (AgentId([1; 16]), AgentId([2; 16]));
-    let row = |touchpoint: &str| AgentRow {
+    let row = |touchpoint: &str, venue: &str| AgentRow {
         touchpoint: touchpoint.into(),
         country: "ES".into(),
         zone: "Europe/Madrid".into(),
-        venue: String::new(),
+        venue: venue.into(),
         write_key: "wk".into(),
         enrolled_ms: 0,
         state: AgentState::Active,
@@ -88,12 +88,12 @@ async fn the_fleet_shows_what_was_said_against_what_is_stored() {
     server
         .app
         .registry
-        .put_agent(&known, &row("Stand B"), Batch::new())
+        .put_agent(&known, &row("Stand B", "Feria Norte"), Batch::new())
         .unwrap();
     server
         .app
         .registry
-        .put_agent(&silent, &row("Door"), Batch::new())
+        .put_agent(&silent, &row("Door", ""), Batch::new())
         .unwrap();
     server.clock.advance_ms(1500);
 
@@ -127,6 +127,10 @@ async fn the_fleet_shows_what_was_said_against_what_is_stored() {
     assert_eq!(
         (stand["version"].as_str(), stand["state"].as_str()),
         (Some("0.1.0"), Some("active"))
+    );
+    assert_eq!(
+        (stand["venue"].as_str(), agents[0]["venue"].as_str()),
+        (Some("Feria Norte"), Some(""))
     );
     assert_eq!(
         fleet["sums"],

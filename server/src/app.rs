@@ -387,16 +387,18 @@ impl Running {
     }
 }
 
-/// The `agents` listener's certificate is made anew at every start: only the CA is pinned.
+/// The `agents` listener's certificate is made anew at every start and in time while it runs: only the CA is pinned.
 pub(crate) fn agents_tls(app: &App) -> anyhow::Result<Arc<tls::ServerConfig>> {
-    let (names, ips) = names_of(app);
-    let issued = app
-        .ca
-        .issue_server(&names, &ips, app.clock.wall_ms(), pki::WEB_CERT_DAYS)?;
-    let chain = pki::read_chain(&issued.chain_pem)?;
+    let ((names, ips), ca) = (names_of(app), app.ca.clone());
+    let make = move |now_ms| {
+        let made = ca.issue_server(&names, &ips, now_ms, pki::WEB_CERT_DAYS)?;
+        Ok((
+            pki::read_chain(&made.chain_pem)?,
+            pki::read_key(&made.key_pem)?,
+        ))
+    };
     Ok(tls::agents_server_config(
-        chain,
-        pki::read_key(&issued.key_pem)?,
+        Arc::new(tls::MadeCert::new(Box::new(make), app.clock.clone())?),
         app.ca.cert_der(),
         RENEWABLE_MS,
         app.clock.clone(),

@@ -29,7 +29,7 @@ use trenza_shared::{
         error::HttpError,
         pki::{self, Ca, DeviceKey},
         serve::{Limits, Listener, Peer, serve},
-        tls::{TlsTime, agents_server_config},
+        tls::{CertCell, TlsTime, agents_server_config},
     },
     store::MemStore,
     wire::{
@@ -96,14 +96,11 @@ impl World {
             )
             .unwrap();
         let key = pki::read_key(&cert.key_pem).unwrap();
-        let tls = agents_server_config(
-            pki::read_chain(&cert.chain_pem).unwrap(),
-            key,
-            ca.cert_der(),
-            RENEWABLE_MS,
-            right.clone(),
-        )
-        .unwrap();
+        let cell = CertCell::default();
+        cell.set(pki::read_chain(&cert.chain_pem).unwrap(), key)
+            .unwrap();
+        let (cell, grace_ms) = (Arc::new(cell), RENEWABLE_MS);
+        let tls = agents_server_config(cell, ca.cert_der(), grace_ms, right.clone()).unwrap();
         let dir = tempfile::tempdir().unwrap();
         credentials(&ca, dir.path(), days);
         let fake = Arc::new(Fake {

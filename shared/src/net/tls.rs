@@ -15,7 +15,7 @@ use std::{
     time::Duration,
 };
 
-pub use cell::{CertCell, device_server_config};
+pub use cell::{CertCell, MadeCert, device_server_config};
 pub use rustls::ServerConfig;
 use rustls::{
     CertificateError, ClientConfig, DigitallySignedStruct, DistinguishedName, Error, RootCertStore,
@@ -26,7 +26,7 @@ use rustls::{
     },
     crypto::{CryptoProvider, ring},
     server::{
-        WebPkiClientVerifier,
+        ResolvesServerCert, WebPkiClientVerifier,
         danger::{ClientCertVerified, ClientCertVerifier},
     },
     time_provider::TimeProvider,
@@ -180,10 +180,9 @@ pub fn web_server_config(
 /// itself; the handlers see the expiry in [`super::serve::Peer`] and let such a peer do nothing else. 0 accepts none.
 ///
 /// # Errors
-/// [`TlsError`] when key and chain do not fit or the CA is unreadable.
+/// [`TlsError`] when the CA is unreadable.
 pub fn agents_server_config(
-    chain: Vec<CertificateDer<'static>>,
-    key: PrivateKeyDer<'static>,
+    cert: Arc<dyn ResolvesServerCert>,
     ca: &CertificateDer<'static>,
     expired_grace_ms: u64,
     clock: Arc<dyn Clock>,
@@ -198,7 +197,7 @@ pub fn agents_server_config(
     let mut config = ServerConfig::builder_with_details(provider(), Arc::new(WallTime(clock)))
         .with_protocol_versions(&[&TLS13])?
         .with_client_cert_verifier(Arc::new(verifier))
-        .with_single_cert(chain, key)?;
+        .with_cert_resolver(cert);
     config.alpn_protocols = vec![b"h2".to_vec()];
     config.ticketer = ring::Ticketer::new()?;
     Ok(Arc::new(config))

@@ -31,7 +31,9 @@ use super::{
     error::{HttpError, with_error_form},
     pki::{Ca, DeviceKey, IssuedCert, cert_fingerprint, parse_fingerprint, read_chain, read_key},
     serve::{Limits, ListenError, Listener, Peer, serve},
-    tls::{Identity, TlsTime, Trust, agents_server_config, client_config, web_server_config},
+    tls::{
+        CertCell, Identity, TlsTime, Trust, agents_server_config, client_config, web_server_config,
+    },
 };
 use crate::{
     clock::{Clock, TestClock},
@@ -117,9 +119,10 @@ impl Site {
 
     async fn agents(&self, grace_ms: u64) -> Served {
         let (chain, key) = self.chain();
-        let config =
-            agents_server_config(chain, key, self.ca.cert_der(), grace_ms, self.clock.clone())
-                .unwrap();
+        let cell = CertCell::default();
+        cell.set(chain, key).unwrap();
+        let (cert, ca) = (Arc::new(cell), self.ca.cert_der());
+        let config = agents_server_config(cert, ca, grace_ms, self.clock.clone()).unwrap();
         Served::start(Some(config), whoami(), Limits::default()).await
     }
 

@@ -36,11 +36,13 @@ impl Joined {
         }
     }
 
-    fn into_frame(mut self) -> Frame {
-        if !self.entries.is_empty() {
-            self.frame.run = Packer::new(LEVEL_WIRE).pack(&self.entries);
-        }
-        self.frame
+    fn into_frame(mut self) -> Result<Frame, StoreError> {
+        self.frame.run = if self.entries.is_empty() {
+            self.frame.run.bare().map_err(|error| corrupt(&error))?
+        } else {
+            Packer::new(LEVEL_WIRE).pack(&self.entries)
+        };
+        Ok(self.frame)
     }
 }
 
@@ -59,7 +61,9 @@ pub fn next_frame(
     upto: Seq,
     head: Seq,
 ) -> Result<Option<Frame>, StoreError> {
-    Ok(join(view, epoch, lane, acked + 1, upto, head)?.map(Joined::into_frame))
+    join(view, epoch, lane, acked + 1, upto, head)?
+        .map(Joined::into_frame)
+        .transpose()
 }
 
 /// Joins chunks from entry `from` on, as long as they begin up to `upto` and end up to `head`. Chunks may be replaced by joined ones meanwhile: each read stands for itself.

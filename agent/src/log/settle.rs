@@ -101,7 +101,7 @@ fn replace(
     {
         return Ok(());
     }
-    let run = packer.pack(entries);
+    let run = packer.pack(entries).guarded();
     if joined.chunks.len() == 1 && run.0.len() >= joined.stored_bytes {
         return Ok(());
     }

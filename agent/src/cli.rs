@@ -214,6 +214,7 @@ fn stopped_status(config: &Config, dir: &Path) -> anyhow::Result<Status> {
         program: env!("CARGO_PKG_VERSION").into(),
         venue: String::new(),
         neighbours: Vec::new(),
+        delivered: Vec::new(),
     };
     if !folder.exists() {
         return Ok(status);
@@ -271,6 +272,12 @@ fn print_status(status: &Status, json: bool) -> anyhow::Result<ExitCode> {
                 status.salvage.appended,
                 status.salvage.unreadable,
                 status.salvage.files,
+            ))?;
+        }
+        for one in &status.delivered {
+            print(&format!(
+                "delivered {} of those that wait, by {} ({})",
+                one.events, one.touchpoint, one.agent
             ))?;
         }
         for one in &status.neighbours {

@@ -68,6 +68,13 @@ impl App {
         KnownTime::new(self.boot.number(), &self.link.told(), &*self.clock)
     }
 
+    /// The same as the venue's agents agree, where there are any: what a day is, for people. Nothing is decided by it.
+    pub fn shared_time(&self) -> KnownTime {
+        self.lan
+            .as_ref()
+            .map_or_else(|| self.time(), |lan| lan.time())
+    }
+
     /// What time it is, as far as is known. Unit: ms since 1970.
     pub fn now_ms(&self) -> i64 {
         self.time().now_ms(&*self.clock)

@@ -12,7 +12,7 @@ use trenza_shared::{
 };
 
 use crate::{
-    lan::members::Neighbour,
+    lan::{delivered::Brought, members::Neighbour},
     link::{self, have},
     log::{self, Heads},
     room::Room,
@@ -73,6 +73,22 @@ pub struct Status {
     /// Other agents of the venue.
     #[serde(default)]
     pub neighbours: Vec<Neighbour>,
+    /// Of the events that wait, those that neighbours say they brought to the server: they wait for its own word alone.
+    #[serde(default)]
+    pub delivered: Vec<Brought>,
+}
+
+impl Status {
+    /// Events that nobody brought to the server yet, as far as is known here.
+    pub fn to_send(&self) -> u64 {
+        without(self.waiting, &self.delivered)
+    }
+}
+
+/// What is left of what waits without what was brought.
+pub fn without(waiting: u64, brought: &[Brought]) -> u64 {
+    let brought = brought.iter().map(|one| one.events);
+    brought.fold(waiting, u64::saturating_sub)
 }
 
 /// Events taken in, acknowledged and waiting.
@@ -190,6 +206,7 @@ pub fn of(app: &App) -> Result<Status, StoreError> {
         program: env!("CARGO_PKG_VERSION").into(),
         venue: lan.map(|lan| lan.credentials.venue()).unwrap_or_default(),
         neighbours: lan.map(|lan| lan.neighbours()).unwrap_or_default(),
+        delivered: lan.map(|lan| lan.brought()).unwrap_or_default(),
     })
 }
 

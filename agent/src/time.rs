@@ -26,8 +26,16 @@ impl KnownTime {
             || clock.wall_ms(),
             |measured| measured.fact.at(now_boot_ms).at_ms,
         );
-        let boot_at_ms = now_ms.saturating_sub(i64::try_from(now_boot_ms).unwrap_or(i64::MAX));
-        Self { boot, boot_at_ms }
+        Self::agreed(boot, now_ms, now_boot_ms)
+    }
+
+    /// In the boot `boot`, where it is `now_ms` by whoever knows best.
+    pub fn agreed(boot: u64, now_ms: i64, now_boot_ms: u64) -> Self {
+        let ran = i64::try_from(now_boot_ms).unwrap_or(i64::MAX);
+        Self {
+            boot,
+            boot_at_ms: now_ms.saturating_sub(ran),
+        }
     }
 
     /// Now. Unit: ms since 1970.

@@ -43,12 +43,10 @@ pub async fn add_slash(lang: Lang) -> Response {
 pub async fn show(State(app): State<App>, lang: Lang) -> Result<Response, HttpError> {
     let reading = app.clone();
     let counts = tokio::task::spawn_blocking(move || {
-        let (ends, time) = (reading.log.ends(), reading.time());
+        let (ends, time) = (reading.log.ends(), reading.shared_time());
+        let now_ms = time.now_ms(&*reading.clock);
         // A count that cannot be read must not keep the buttons from the staff.
-        let visits = match reading
-            .today
-            .read(&*reading.store, &ends, time, reading.now_ms())
-        {
+        let visits = match reading.today.read(&*reading.store, &ends, time, now_ms) {
             Ok(day) => day.visits,
             Err(error) => {
                 tracing::warn!(error = %error, "the day's count cannot be read");

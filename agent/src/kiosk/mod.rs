@@ -23,7 +23,7 @@ use axum::{
 };
 use trenza_shared::net::{error::HttpError, extract::Path};
 
-use crate::{link, room::Room, state::App};
+use crate::{link, room::Room, state::App, status};
 use words::Words;
 
 /// No page loads anything from elsewhere, runs inline code, or is framed.
@@ -134,8 +134,10 @@ impl Frame {
     /// The frame of the page at `here`, as things stand now.
     pub fn new(app: &App, lang: Lang, here: &'static str) -> Self {
         let link = app.link.now();
-        let waiting = link::waiting(&app.log.ends(), &link.told.lanes);
         let w = Words::of(lang);
+        let brought = app.lan.as_ref().map_or_else(Vec::new, |lan| lan.brought());
+        let waiting = link::waiting(&app.log.ends(), &link.told.lanes);
+        let waiting = status::without(waiting, &brought);
         let since = moment(app, link.since_ms, app.now_ms());
         Self {
             lang,
@@ -146,7 +148,14 @@ impl Frame {
             js: statics::url("kiosk.js"),
             icon: statics::url("icon.svg"),
             up: link.up,
-            line: w.line(link.up, waiting, &since),
+            line: std::iter::once(w.line(link.up, waiting, &since))
+                .chain(
+                    brought
+                        .iter()
+                        .map(|one| w.brought_by(one.events, &one.touchpoint)),
+                )
+                .collect::<Vec<_>>()
+                .join(" · "),
             trouble: match app.room.now().room {
                 Room::Plenty | Room::Short => None,
                 Room::Full => Some(w.disk_full),

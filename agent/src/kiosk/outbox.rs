@@ -11,6 +11,7 @@ use trenza_shared::net::error::HttpError;
 
 use super::{Frame, Lang, form, moment, page, then_open};
 use crate::{
+    lan::delivered::brought_by,
     link::have,
     state::App,
     status::{self, Status},
@@ -30,6 +31,7 @@ struct Outbox {
     kept: String,
     state_title: String,
     state_text: String,
+    brought: Vec<String>,
     counts: Vec<(&'static str, u64)>,
     free_space: String,
     clock: String,
@@ -42,6 +44,8 @@ struct SealedRow {
     time: String,
     label: &'static str,
     sent: bool,
+    /// Where it stands while it is not known to be sent.
+    state: String,
 }
 
 /// What the form sends.
@@ -57,12 +61,10 @@ pub struct Sent {
 pub async fn show(State(app): State<App>, lang: Lang) -> Result<Response, HttpError> {
     let reading = app.clone();
     let read = tokio::task::spawn_blocking(move || {
-        let day = reading.today.read(
-            &*reading.store,
-            &reading.log.ends(),
-            reading.time(),
-            reading.now_ms(),
-        )?;
+        let time = reading.shared_time();
+        let now_ms = time.now_ms(&*reading.clock);
+        let ends = reading.log.ends();
+        let day = reading.today.read(&*reading.store, &ends, time, now_ms)?;
         let kept = kept::all(&*reading.store)?;
         status::of(&reading).map(|status| (day, status, kept))
     });
@@ -74,6 +76,15 @@ pub async fn show(State(app): State<App>, lang: Lang) -> Result<Response, HttpEr
     let w = frame.w;
     let now_ms = app.now_ms();
     let lanes = app.link.now().told.lanes.clone();
+    let said = app
+        .lan
+        .as_ref()
+        .map_or_else(Vec::new, |lan| lan.delivered_mine());
+    let state = |row: &crate::merge::Row| {
+        let by = brought_by(&said, row.epoch, row.lane, row.seq);
+        let place = by.and_then(|by| Some(app.lan.as_ref()?.place_of(&by)));
+        place.map_or_else(|| w.waits.into(), |place| w.brought(&place))
+    };
     let rows = day.rows().map(|row| SealedRow {
         time: moment(&app, row.at_ms, now_ms),
         label: w.name_of(row.kind),
@@ -83,7 +94,9 @@ pub async fn show(State(app): State<App>, lang: Lang) -> Result<Response, HttpEr
             && !kept.iter().any(|((epoch, lane, first), one)| {
                 (*epoch, *lane) == (row.epoch, row.lane) && (*first..=one.last).contains(&row.seq)
             }),
+        state: state(row),
     });
+    let waiting = status.to_send();
     let (visit, token) = form::new_visit(&app);
     let outbox = Outbox {
         warning: if status.refused { w.refused } else { "" },
@@ -91,7 +104,12 @@ pub async fn show(State(app): State<App>, lang: Lang) -> Result<Response, HttpEr
             0 => String::new(),
             count => w.kept(count, &status.kept_reason),
         },
-        state_title: w.to_send(status.waiting),
+        state_title: w.to_send(waiting),
+        brought: status
+            .delivered
+            .iter()
+            .map(|one| w.brought_by(one.events, &one.touchpoint))
+            .collect(),
         state_text: oldest(&app, &frame, &status, now_ms),
         counts: day
             .counts
@@ -117,7 +135,7 @@ pub async fn show(State(app): State<App>, lang: Lang) -> Result<Response, HttpEr
 }
 
 fn oldest(app: &App, frame: &Frame, status: &Status, now_ms: i64) -> String {
-    if status.waiting == 0 {
+    if status.to_send() == 0 {
         return String::new();
     }
     let at_ms = now_ms - i64::try_from(status.oldest_waiting_ms).unwrap_or(0);

@@ -268,6 +268,23 @@ impl Words {
         }
     }
 
+    /// Another device brought it to the server.
+    pub fn brought(&self, place: &str) -> String {
+        match self.lang {
+            Lang::Es => format!("Entregado por {place}"),
+            Lang::En => format!("Delivered by {place}"),
+        }
+    }
+
+    /// How many another device brought to the server.
+    pub fn brought_by(&self, events: u64, place: &str) -> String {
+        match (self.lang, events) {
+            (Lang::Es, 1) => format!("1 entregada por {place}"),
+            (Lang::Es, _) => format!("{events} entregadas por {place}"),
+            (Lang::En, _) => format!("{events} delivered by {place}"),
+        }
+    }
+
     /// Since when the oldest waits.
     pub fn oldest(&self, since: &str) -> String {
         match self.lang {

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use tokio::{sync::watch, task::spawn_blocking, time::sleep};
 use trenza_shared::wire::{
     Shape,
-    carried::{BAD_SIGNED, CarriedAsk, CarriedHave, LaneName, ORIGIN_REVOKED, Signed},
+    carried::{BAD_SIGNED, CarriedAsk, CarriedHave, CarriedLane, LaneName, ORIGIN_REVOKED, Signed},
     sync::{Ack, LaneHave},
 };
 
@@ -141,6 +141,9 @@ impl Carrier {
         let answer = uplink.post("carried/have", &ask).await?;
         for lane in CarriedHave::from_bytes(&answer.body)?.lanes {
             self.lan.carried.heard_of_server(&lane);
+            if !lane.refused {
+                self.lan.note_delivered(&name_of(&lane), &lane.have);
+            }
             self.lan
                 .note_revoked(&lane.agent, lane.refused)
                 .map_err(|error| TalkError::Local(error.to_string()))?;
@@ -192,15 +195,24 @@ fn settled(lan: &Lan, name: &LaneName, signed: &Signed, ack: Ack) -> LaneHave {
         metrics::counter!("trenza_agent_delivered_entries_total")
             .increment(u64::from(signed.frame.count));
     }
-    let said = trenza_shared::wire::carried::CarriedLane {
+    let said = CarriedLane {
         agent: name.agent,
         have: have.clone(),
         refused: false,
     };
     if stored {
         lan.carried.heard_of_server(&said);
+        lan.note_delivered(name, &have);
     }
     have
+}
+
+fn name_of(lane: &CarriedLane) -> LaneName {
+    LaneName {
+        agent: lane.agent,
+        epoch: lane.have.epoch,
+        lane: lane.have.lane,
+    }
 }
 
 async fn next(lan: &Arc<Lan>, name: LaneName, after: u64) -> Result<Option<Signed>, TalkError> {

@@ -11,6 +11,7 @@ use trenza_shared::{
 
 use super::{
     Known, Lan,
+    clocks::Anchor,
     plan::{self, Heard},
 };
 use crate::tables::{PEERS, PeerRow};
@@ -66,9 +67,18 @@ impl Lan {
                 }
                 PEERS.put(&mut batch, &member.agent, &row)?;
             }
-            let heard = Some(heard);
-            known.insert(member.agent, Known { row, heard });
+            let one = known
+                .entry(member.agent)
+                .or_insert_with(|| Known::new(row.clone()));
+            (one.row, one.heard) = (row, Some(heard));
+            if let Some(clocks) = member.clocks {
+                one.note(Anchor {
+                    at_boot_ms: heard.at_boot_ms,
+                    clocks,
+                });
+            }
         }
+        self.hear_delivered(meet)?;
         let near = self.neighbours().iter().filter(|one| one.near).count();
         metrics::gauge!("trenza_agent_neighbours").set(near as f64);
         if batch.is_empty() {
@@ -144,13 +154,17 @@ impl Lan {
     /// # Errors
     /// The store cannot be read.
     pub fn visits_today(&self) -> Result<BTreeMap<AgentId, u64>, StoreError> {
-        let keys = self
-            .known()
-            .iter()
-            .map(|(agent, known)| (*agent, known.row.key.clone()))
-            .collect();
-        let (held, now_ms) = (self.carried.held(), self.now_ms());
-        self.today.visits(&**self.log.store(), &held, &keys, now_ms)
+        let (now_ms, now_boot_ms) = (self.now_ms(), self.clock.boottime_ms());
+        let (mut keys, mut boots) = (BTreeMap::new(), BTreeMap::new());
+        for (agent, known) in self.known().iter() {
+            keys.insert(*agent, known.row.key.clone());
+            for (boot, anchor) in &known.boots {
+                boots.insert((*agent, *boot), anchor.began_ms(now_ms, now_boot_ms));
+            }
+        }
+        let held = self.carried.held();
+        self.today
+            .visits(&**self.log.store(), &held, &keys, &boots, now_ms)
     }
 
     /// What went wrong last at each address that is called; empty when nothing did.

@@ -6,8 +6,10 @@
 //! alone.
 
 pub mod carried; // what is kept of others
+pub mod clocks; // what time it is for the venue: pure
 pub mod credentials; // who this device is to its neighbours
 pub mod deliver; // from here to the server
+pub mod delivered; // what others brought there for this device
 pub mod find; // who is near
 pub mod members; // who they are, and how they stand
 pub mod plan; // what to give, what to bring: pure
@@ -30,7 +32,7 @@ use trenza_shared::{
     net::pki::PkiError,
     store::StoreError,
     wire::carried::{
-        BadSigned, CARRIED_LANES_MAX, Held, LaneName, MEMBERS_MAX, Meet, Member, Signed,
+        BadSigned, CARRIED_LANES_MAX, Clocks, Held, LaneName, MEMBERS_MAX, Meet, Member, Signed,
     },
     wire::sync::LaneHave,
 };
@@ -46,6 +48,7 @@ use crate::{
     time::KnownTime,
 };
 use carried::{Carried, CarryError, Taken};
+use clocks::{Anchor, BOOTS_PER_AGENT_MAX, Voice};
 use credentials::Credentials;
 use plan::Heard;
 
@@ -85,6 +88,34 @@ pub enum LanError {
 struct Known {
     row: PeerRow,
     heard: Option<Heard>,
+    /// What it said of its clocks, by boot: the last word of each.
+    boots: BTreeMap<u64, Anchor>,
+}
+
+impl Known {
+    fn new(row: PeerRow) -> Self {
+        Self {
+            row,
+            heard: None,
+            boots: BTreeMap::new(),
+        }
+    }
+
+    /// The last word of its clocks.
+    fn anchor(&self) -> Option<&Anchor> {
+        self.boots.values().max_by_key(|anchor| anchor.at_boot_ms)
+    }
+
+    /// Takes a word of its clocks.
+    fn note(&mut self, anchor: Anchor) {
+        self.boots.insert(anchor.clocks.boot, anchor);
+        if self.boots.len() > BOOTS_PER_AGENT_MAX {
+            let oldest = self.boots.iter().min_by_key(|(_, one)| one.at_boot_ms);
+            if let Some(boot) = oldest.map(|(boot, _)| *boot) {
+                self.boots.remove(&boot);
+            }
+        }
+    }
 }
 
 /// What the parts of the agent share about its neighbours.
@@ -104,6 +135,7 @@ pub struct Lan {
     key: String,
     room: Arc<RoomCell>,
     known: Mutex<BTreeMap<AgentId, Known>>,
+    delivered: Mutex<delivered::Said>,
     /// By address: what went wrong last; empty when nothing did.
     problems: Mutex<BTreeMap<String, String>>,
     /// Where today begins in each of the own lanes: the day, and the number.
@@ -145,7 +177,7 @@ impl Lan {
         let store = parts.log.store().clone();
         let known = PEERS
             .rows(&*store)
-            .map(|row| row.map(|(agent, row)| (agent, Known { row, heard: None })))
+            .map(|row| row.map(|(agent, row)| (agent, Known::new(row))))
             .collect::<Result<_, _>>()?;
         Ok(Self {
             carried: Carried::open(store, parts.settings.carry_bytes_max)?,
@@ -161,6 +193,7 @@ impl Lan {
             key: parts.key,
             room: parts.room,
             known: Mutex::new(known),
+            delivered: Mutex::default(),
             problems: Mutex::default(),
             begins: Mutex::default(),
             taken: watch::channel(0).0,
@@ -172,11 +205,35 @@ impl Lan {
         self.log.agent()
     }
 
-    fn time(&self) -> KnownTime {
-        KnownTime::new(self.boot.number(), &self.link.told(), &*self.clock)
+    /// How this device's own clocks stand.
+    fn own_clocks(&self) -> Clocks {
+        let (told, boot) = (self.link.told(), self.boot.number());
+        Clocks {
+            boot,
+            boottime_ms: self.clock.boottime_ms(),
+            now_ms: KnownTime::new(boot, &told, &*self.clock).now_ms(&*self.clock),
+            measured: told.measured.is_some_and(|measured| measured.boot == boot),
+        }
     }
 
-    /// What time it is, as far as is known. Unit: ms since 1970.
+    /// How the clock of this boot runs, as all that are near agree: a device that woke in 1970 counts the same day as the others.
+    pub fn time(&self) -> KnownTime {
+        let own = self.own_clocks();
+        let others: Vec<Voice> = self
+            .known()
+            .values()
+            .filter_map(Known::anchor)
+            .map(|anchor| anchor.voice(own.boottime_ms))
+            .collect();
+        let voice = Voice {
+            now_ms: own.now_ms,
+            measured: own.measured,
+        };
+        let now_ms = clocks::agreed_ms(voice, &others, self.link.passed_ms());
+        KnownTime::agreed(own.boot, now_ms, own.boottime_ms)
+    }
+
+    /// What time it is, as all that are near agree. Unit: ms since 1970.
     pub fn now_ms(&self) -> i64 {
         self.time().now_ms(&*self.clock)
     }
@@ -215,6 +272,7 @@ impl Lan {
             key: self.key.clone(),
             uplink: self.link.now().up,
             age_ms: 0,
+            clocks: Some(self.own_clocks()),
         }];
         members.extend(self.known().iter().filter_map(|(agent, known)| {
             let heard = known.heard?;
@@ -224,6 +282,7 @@ impl Lan {
                 key: known.row.key.clone(),
                 uplink: heard.uplink,
                 age_ms: now_boot_ms.saturating_sub(heard.at_boot_ms),
+                clocks: known.anchor().map(|anchor| anchor.clocks),
             })
         }));
         members.truncate(MEMBERS_MAX);
@@ -231,6 +290,7 @@ impl Lan {
             program: env!("CARGO_PKG_VERSION").into(),
             members,
             held: self.held()?,
+            delivered: self.delivered(),
         })
     }
 

@@ -16,7 +16,7 @@ use trenza_shared::{
 
 use super::{
     carried::{Carried, CarryError, Taken},
-    today::VenueToday,
+    today::{Boots, VenueToday},
 };
 
 const NOW: i64 = 1_773_480_000_000;
@@ -175,7 +175,9 @@ fn each_entry_counts_once_in_the_venues_day_however_it_came() {
     let today = VenueToday::new(jiff::tz::TimeZone::UTC);
     let keys = [(ORIGIN, "wk_staff".to_owned())].into_iter().collect();
     let visits = |carried: &Carried| {
-        let counted = today.visits(&*store, &carried.held(), &keys, NOW).unwrap();
+        let counted = today
+            .visits(&*store, &carried.held(), &keys, &Boots::new(), NOW)
+            .unwrap();
         counted[&ORIGIN]
     };
     assert_eq!(visits(&carried), 0);
@@ -195,13 +197,76 @@ fn each_entry_counts_once_in_the_venues_day_however_it_came() {
     carried.take(&signed, &all, NOW).unwrap();
     assert_eq!(visits(&carried), 8);
     let fresh = VenueToday::new(jiff::tz::TimeZone::UTC);
-    let counted = fresh.visits(&*store, &carried.held(), &keys, NOW).unwrap();
+    let counted = fresh
+        .visits(&*store, &carried.held(), &keys, &Boots::new(), NOW)
+        .unwrap();
     assert_eq!(counted[&ORIGIN], 8);
     let tomorrow = NOW + 24 * 3_600_000;
     let counted = fresh
-        .visits(&*store, &carried.held(), &keys, tomorrow)
+        .visits(&*store, &carried.held(), &keys, &Boots::new(), tomorrow)
         .unwrap();
     assert_eq!(counted[&ORIGIN], 0);
+}
+
+/// A frame of a lane whose entries came in at such times of the boot clock, in boot 5, on a device whose wall clock says 1970.
+fn of_1970(lane: Lane, epoch: u32, what: &[(What, u64)]) -> (Signed, Vec<Entry>) {
+    let entries: Vec<Entry> = what
+        .iter()
+        .map(|(what, boottime_ms)| {
+            let open = Open {
+                what: what.clone(),
+                captured_ms: i64::try_from(*boottime_ms).unwrap(),
+                boottime_ms: *boottime_ms,
+                boot: 5,
+                offset_min: 0,
+                key: "wk_staff".into(),
+                unverified: false,
+            };
+            Entry::clear(&open, &format!("{lane:?}-{boottime_ms}"))
+        })
+        .collect();
+    let key = SaltRoot([7; 32]).block_key(epoch, lane, 1);
+    let signed = Signed {
+        frame: Frame::seal(ORIGIN, epoch, lane, 1, CHAIN_START, key, &entries),
+        certificate: Vec::new(),
+        signature: Vec::new(),
+    };
+    (signed, entries)
+}
+
+#[test]
+fn a_neighbour_whose_clock_says_1970_counts_by_its_boot_clock() {
+    const HOUR: u64 = 3_600_000;
+    let visit = What::Event(trenza_shared::event::EventType::Track);
+    let (store, carried) = open(1 << 20);
+    let today = VenueToday::new(jiff::tz::TimeZone::UTC);
+    let keys = [(ORIGIN, "wk_staff".to_owned())].into_iter().collect();
+    let visits = |boots: &Boots| {
+        let counted = today.visits(&*store, &carried.held(), &keys, boots, NOW);
+        counted.unwrap()[&ORIGIN]
+    };
+    // NOW is 09:20: an hour after the boot is today, and so is eight hours after one that began at midnight.
+    let at = [HOUR, 2 * HOUR, 8 * HOUR].map(|at| (visit.clone(), at));
+    let (signed, entries) = of_1970(Lane::Visits, 1, &at);
+    carried.take(&signed, &entries, NOW).unwrap();
+    assert_eq!(visits(&Boots::new()), 0, "by its wall clock it was 1970");
+    let midnight = NOW - 9 * i64::try_from(HOUR).unwrap() - 20 * 60_000;
+    let heard = |began_ms| Boots::from([((ORIGIN, 5), began_ms)]);
+    assert_eq!(visits(&heard(midnight)), 3, "heard of it, it counts");
+    assert_eq!(visits(&Boots::new()), 3, "and goes on counting");
+    assert_eq!(visits(&heard(midnight + 900)), 3);
+    assert_eq!(
+        visits(&heard(midnight - i64::try_from(2 * HOUR).unwrap())),
+        2
+    );
+    // What the server measured is better than what was heard.
+    let measured = What::Clock {
+        server_ms: midnight + 60_000,
+        round_trip_ms: 10,
+    };
+    let (signed, entries) = of_1970(Lane::Clock, 1, &[(measured, 60_000)]);
+    carried.take(&signed, &entries, NOW).unwrap();
+    assert_eq!(visits(&heard(0)), 3);
 }
 
 #[test]

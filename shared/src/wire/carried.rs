@@ -134,6 +134,35 @@ pub struct Member {
     pub uplink: bool,
     /// How long ago it said so; 0 of itself. Unit: ms.
     pub age_ms: u64,
+    /// How its clocks stood then; none of a program that does not tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clocks: Option<Clocks>,
+}
+
+/// How the clocks of an agent stood when it spoke.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Clocks {
+    /// Which boot of the device.
+    pub boot: u64,
+    /// Time since that. Unit: ms.
+    pub boottime_ms: u64,
+    /// What time it is, as far as the device itself knows. Unit: ms since 1970.
+    pub now_ms: i64,
+    /// Whether it knows that by a measurement against the server in this boot.
+    pub measured: bool,
+}
+
+/// What an agent heard that the server has of a lane, from itself or from another.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Delivered {
+    /// The lane.
+    pub name: LaneName,
+    /// Everything up to here is there.
+    pub acked: Seq,
+    /// Chain after that.
+    pub hash: ChainHash,
+    /// Who brought it there, or was told so first.
+    pub by: AgentId,
 }
 
 /// What an agent holds of one lane, its own or another's.
@@ -158,6 +187,9 @@ pub struct Meet {
     pub members: Vec<Member>,
     /// What it holds: at most [`CARRIED_LANES_MAX`].
     pub held: Vec<Held>,
+    /// What is on the server of lanes that were carried: at most [`CARRIED_LANES_MAX`]. Told to people, never acted on.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub delivered: Vec<Delivered>,
 }
 
 impl Shape for Meet {
@@ -307,7 +339,7 @@ mod tests {
         assert!(Signed::from_bytes(&good.to_bytes()).unwrap() == good);
         let ask = Ask { name, after: 7 };
         assert_eq!(Ask::from_bytes(&ask.to_bytes()).unwrap(), ask);
-        let meet = Meet {
+        let plain = Meet {
             program: "1".into(),
             members: vec![Member {
                 agent: AGENT,
@@ -315,6 +347,7 @@ mod tests {
                 key: "wk".into(),
                 uplink: true,
                 age_ms: 3,
+                clocks: None,
             }],
             held: vec![Held {
                 name,
@@ -322,8 +355,27 @@ mod tests {
                 last: 2,
                 head: good.frame.head,
             }],
+            delivered: Vec::new(),
         };
+        assert_eq!(Meet::from_bytes(&plain.to_bytes()).unwrap(), plain);
+        let mut meet = plain.clone();
+        meet.members[0].clocks = Some(Clocks {
+            boot: 7,
+            boottime_ms: 60_000,
+            now_ms: NOW,
+            measured: true,
+        });
+        meet.delivered = vec![Delivered {
+            name,
+            acked: 2,
+            hash: good.frame.head,
+            by: AgentId([2; 16]),
+        }];
         assert_eq!(Meet::from_bytes(&meet.to_bytes()).unwrap(), meet);
+        // What an older program says has neither, and an older one reads past them.
+        let bytes = plain.to_bytes();
+        let names = |text: &[u8]| bytes.windows(text.len()).any(|part| part == text);
+        assert!(!names(b"clocks") && !names(b"delivered") && names(b"members"));
     }
 
     proptest! {

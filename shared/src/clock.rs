@@ -86,9 +86,16 @@ pub struct SystemClock;
 
 #[cfg(feature = "runtime")]
 impl Clock for SystemClock {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the one place; through the C library, so that a test can set it"
+    )]
     fn wall_ms(&self) -> i64 {
-        let at = rustix::time::clock_gettime(rustix::time::ClockId::Realtime);
-        at.tv_sec * 1000 + at.tv_nsec / 1_000_000
+        let ms = |span: std::time::Duration| i64::try_from(span.as_millis()).unwrap_or(i64::MAX);
+        match std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH) {
+            Ok(since) => ms(since),
+            Err(before) => ms(before.duration()).saturating_neg(),
+        }
     }
 
     fn boottime_ms(&self) -> u64 {

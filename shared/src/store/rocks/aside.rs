@@ -45,6 +45,16 @@ pub struct Kept {
 /// # Errors
 /// The folder that holds `path` cannot be read.
 pub fn kept(path: &Path) -> io::Result<Vec<Kept>> {
+    let mut found = numbered(path)?;
+    found.retain(|(_, rest)| rest.is_empty());
+    let mut found: Vec<Kept> = found.into_iter().map(|(kept, _)| kept).collect();
+    found.sort();
+    Ok(found)
+}
+
+/// Everything beside `path` whose name begins as that of something put aside, with the rest of its name: none for what was put
+/// aside itself, `.salvaged` for what was written about it.
+fn numbered(path: &Path) -> io::Result<Vec<(Kept, String)>> {
     let name = name_of(path);
     let dir = match path.parent() {
         Some(dir) if !dir.as_os_str().is_empty() => dir,
@@ -58,16 +68,19 @@ pub fn kept(path: &Path) -> io::Result<Vec<Kept>> {
             continue;
         };
         for kind in [Kind::Damaged, Kind::Before] {
-            let number = rest
-                .strip_prefix(&format!("{}-", kind.word()))
-                .and_then(|number| number.parse().ok());
-            if let Some(number) = number {
+            let Some(rest) = rest.strip_prefix(&format!("{}-", kind.word())) else {
+                continue;
+            };
+            let (number, rest) = match rest.split_once('.') {
+                Some((number, _)) => rest.split_at(number.len()),
+                None => (rest, ""),
+            };
+            if let Ok(number) = number.parse() {
                 let path = entry.path();
-                found.push(Kept { number, kind, path });
+                found.push((Kept { number, kind, path }, rest.to_owned()));
             }
         }
     }
-    found.sort();
     Ok(found)
 }
 
@@ -166,7 +179,9 @@ pub(super) fn table_or_manifest(path: &Path) -> io::Result<Option<String>> {
 }
 
 fn free_name(path: &Path, kind: Kind) -> io::Result<PathBuf> {
-    let last = kept(path)?.last().map_or(0, |kept| kept.number);
+    // A report whose folder is gone already, since the program ended in between, is not to pass for that of the next folder.
+    let taken = numbered(path)?;
+    let last = taken.iter().map(|(kept, _)| kept.number).max().unwrap_or(0);
     let beside =
         |number| path.with_file_name(format!("{}.{}-{number}", name_of(path), kind.word()));
     if last >= KEPT_MAX {

@@ -467,3 +467,17 @@ fn a_killed_process_loses_nothing_that_it_reported_as_saved() {
         );
     }
 }
+
+/// A salvage that ended between the removal of a folder and that of its report leaves the report behind.
+#[test]
+fn what_is_put_aside_never_takes_the_name_of_something_that_a_report_is_left_of() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("store");
+    fs::write(dir.path().join("store.damaged-1.salvaged"), "{}").unwrap();
+    fs::create_dir(&path).unwrap();
+    let aside = super::aside::move_aside(&path).unwrap();
+    assert_eq!(aside, dir.path().join("store.damaged-2"));
+    let kept = super::kept(&path).unwrap();
+    assert_eq!(kept.len(), 1);
+    assert_eq!((kept[0].number, &kept[0].path), (2, &aside));
+}

@@ -27,15 +27,20 @@ use trenza_tests::{
 };
 
 /// An agent of a venue with a cable of its own to the server.
-struct Stand {
-    agent: Agent,
-    cable: Relay,
+pub(crate) struct Stand {
+    pub(crate) agent: Agent,
+    pub(crate) cable: Relay,
     key: String,
-    id: String,
+    pub(crate) id: String,
 }
 
 impl Stand {
-    async fn new(server: &Server, home: &Path, place: &str, venue: &str) -> anyhow::Result<Self> {
+    pub(crate) async fn new(
+        server: &Server,
+        home: &Path,
+        place: &str,
+        venue: &str,
+    ) -> anyhow::Result<Self> {
         let mut agent = server.enrol_at(place, Some(venue), &home.join(place))?;
         let target: SocketAddr = server.env["TRENZA_LISTEN__AGENTS"].parse()?;
         let cable = Relay::to(target).await?;
@@ -62,19 +67,23 @@ impl Stand {
         })
     }
 
-    fn lan(&self) -> String {
+    pub(crate) fn lan(&self) -> String {
         format!("https://{}", self.agent.env["TRENZA_LAN__LISTEN"])
     }
 
     /// Starts it again with these neighbours.
-    fn know(&mut self, peers: &[String]) -> anyhow::Result<()> {
+    pub(crate) fn know(&mut self, peers: &[String]) -> anyhow::Result<()> {
         self.agent.stop()?;
         let peers = serde_json::to_string(peers)?;
         self.agent.env.insert("TRENZA_LAN__PEERS".into(), peers);
         self.agent.start()
     }
 
-    async fn visit(&self, http: &Http, numbers: std::ops::Range<u32>) -> anyhow::Result<()> {
+    pub(crate) async fn visit(
+        &self,
+        http: &Http,
+        numbers: std::ops::Range<u32>,
+    ) -> anyhow::Result<()> {
         let events: Vec<Value> = numbers
             .map(|number| {
                 json!({"type": "track", "event": "Visit Registered", "messageId": format!("{}-{number}", self.id),
@@ -103,7 +112,7 @@ impl Stand {
 }
 
 /// Everything that the server holds of a stand: its stored numbers, and none twice.
-async fn stored(server: &Server, http: &Http, stand: &Stand) -> anyhow::Result<u64> {
+pub(crate) async fn stored(server: &Server, http: &Http, stand: &Stand) -> anyhow::Result<u64> {
     let fleet = http
         .get(&format!("{}/v1/agents", server.up().url("http")))
         .await?;
@@ -210,6 +219,28 @@ async fn neighbours_share_while_the_server_is_away_and_one_cable_serves_all_once
     for (stand, number) in [(&a, 0), (&a, 59), (&b, 24), (&c, 9)] {
         named(&server, &admin, stand, number).await?;
     }
+    // A knows only B, and hears of it all the same; nothing of it counts as sent before the server says so.
+    until("those without a cable hear who brought it", || async {
+        for (stand, count) in [(&a, 60), (&b, 25)] {
+            let status = stand.status(&plain).await?;
+            let brought = &status["delivered"][0];
+            ensure!(
+                brought["events"] == count
+                    && brought["touchpoint"] == "Sala"
+                    && status["waiting"] == count,
+                "{status}"
+            );
+        }
+        Ok(())
+    })
+    .await?;
+    let page = plain
+        .text(&format!("{}/en/outbox", a.agent.up().url("http")))
+        .await?;
+    ensure!(
+        page.contains("60 delivered by Sala") && !page.contains("To send"),
+        "{page}"
+    );
     // Their own cables come back: nothing is doubled.
     a.cable.plug(true);
     b.cable.plug(true);

@@ -8,10 +8,12 @@ mod full; // full, failing and hanging disks
 mod herd; // many agents at once
 mod hostile; // bad input on every listener
 mod lan; // neighbours of one venue
+mod lan_found; // neighbours that find each other on a network of their own
 mod network; // connections that say nothing any more
 mod poison; // bad events among good ones, from the device to the customer
 mod power; // power cuts under load
-mod power_store; // a power cut at every fsync of the store
+mod power_server; // a power cut at every fsync of the server's own tables
+mod power_store; // the same of a plain store
 mod reconcile; // the figures of both programs
-mod sync;
-mod tablets; // the agent's own TLS listener // restored servers, live visits before a backlog
+mod sync; // restored servers, live visits before a backlog
+mod tablets; // the agent's own TLS listener

@@ -3,6 +3,7 @@
 pub mod day; // a seeded day with its truth kept aside
 pub mod disk; // a disk that loses its power, is full, fails or hangs
 pub mod http; // a plain client
+pub mod net; // several machines on one
 pub mod pour; // a stream of events, each counted at the end
 pub mod process; // the real programs as child processes
 pub mod relay; // a network cable that can be pulled

@@ -5,8 +5,8 @@
 pub mod carried; // what agents of a venue tell each other, and what one brings for another
 pub mod entry; // one event in a log: an open part and a personal part
 pub mod frame; // a run of entries of one lane
-pub mod pulse; // nothing new
 pub mod guard; // packed bytes that outlive a lost sector
+pub mod pulse; // nothing new
 pub mod sync; // hello, welcome, acknowledgement
 
 use serde::{Serialize, de::DeserializeOwned};

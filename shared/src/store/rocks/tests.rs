@@ -475,9 +475,9 @@ fn what_is_put_aside_never_takes_the_name_of_something_that_a_report_is_left_of(
     let path = dir.path().join("store");
     fs::write(dir.path().join("store.damaged-1.salvaged"), "{}").unwrap();
     fs::create_dir(&path).unwrap();
-    let aside = super::aside::move_aside(&path).unwrap();
+    let aside = move_aside(&path).unwrap();
     assert_eq!(aside, dir.path().join("store.damaged-2"));
-    let kept = super::kept(&path).unwrap();
+    let kept = kept(&path).unwrap();
     assert_eq!(kept.len(), 1);
     assert_eq!((kept[0].number, &kept[0].path), (2, &aside));
 }

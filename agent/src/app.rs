@@ -3,6 +3,7 @@
 //! Owns the order: settings, store, ports, ready line; then sending; SIGTERM drains. Always starts: a damaged store is moved
 //! aside, an absent server is waited for, an expired certificate or a wrong clock stops nothing.
 
+mod make_room;
 mod mend;
 mod start;
 
@@ -22,7 +23,7 @@ use trenza_shared::{
         serve::{Limits, ListenError, Listener, serve},
         tls::{TlsError, TlsTime, device_server_config},
     },
-    probe::WriteProbe,
+    probe::{WriteProbe, disk_free_bytes},
     store::{Batch, RocksStore, Space, Store, StoreError, rocks::RocksOptions},
     wire::sync::Introduction,
 };
@@ -37,7 +38,6 @@ use crate::{
     salvage::Salvager,
     settle,
     state::{App, Parts, random, random_unit},
-    status,
     sync::{Around, Sender, copies, listener::ListenerCert, network, uplink::Uplink},
     tables::{KNOWN, LOG, STATE},
 };
@@ -46,8 +46,6 @@ use crate::{
 const DRAIN_MAX: Duration = Duration::from_secs(7);
 /// Longest wait for the log's thread at the stop.
 const FLUSH_MAX: Duration = Duration::from_secs(2);
-/// Write-ahead log before tables are written: what a start reads again, and what the disk holds twice. Unit: bytes.
-const WAL_BYTES_MAX: u64 = 16 * 1024 * 1024;
 /// The readiness probe's row.
 const PROBE: Space = Space("probe");
 
@@ -102,13 +100,17 @@ pub struct Started {
     log_thread: std::thread::JoinHandle<()>,
 }
 
-/// The options of the store.
+/// The options of the store. The write-ahead log is what a start reads again, and what the disk holds twice.
 pub fn store_options(config: &Config) -> RocksOptions {
+    let sizes = config.store.sizes();
+    let write_buffer_bytes = usize::try_from(sizes.write_buffer).unwrap_or(usize::MAX);
     RocksOptions {
         cache_bytes: config.store.cache_bytes,
-        write_buffer_bytes: config.store.write_buffer_bytes,
-        write_buffers_bytes_max: 2 * config.store.write_buffer_bytes,
-        wal_bytes_max: WAL_BYTES_MAX,
+        write_buffer_bytes,
+        write_buffers_bytes_max: 2 * write_buffer_bytes,
+        wal_bytes_max: sizes.wal,
+        file_bytes: sizes.file,
+        level_bytes: sizes.level,
         point_lookups: vec![KNOWN.space()],
         plain: vec![LOG.space()],
         ..RocksOptions::default()
@@ -329,7 +331,7 @@ fn around(app: &App, marker: Arc<Marker>, listener: Option<ListenerCert>) -> Aro
         boot: app.boot,
         instance: InstanceId(random()),
         random: random_unit,
-        disk_free: Arc::new(move || status::disk_free_bytes(&dir)),
+        disk_free: Arc::new(move || disk_free_bytes(&dir)),
         room: app.room.clone(),
         next_epoch: Arc::new(move |used| Ok((marker.next(used), random()))),
         introduction: Arc::new(Introduction {
@@ -376,7 +378,8 @@ fn salvager(app: &App, rocks: &RocksStore) -> Salvager {
     }
 }
 
-/// Keeps the gauges up to date. In one life of the process produced = stored + duplicates + dropped, and stored = acknowledged + waiting.
+/// Keeps the gauges up to date. In one life of the process produced = stored + duplicates + refused, and stored = acknowledged +
+/// waiting + dropped.
 async fn gauges(app: App, mut stop: watch::Receiver<bool>) {
     let (mut heads_change, mut link_change) = (app.log.heads(), app.link.watch());
     loop {
@@ -384,13 +387,15 @@ async fn gauges(app: App, mut stop: watch::Receiver<bool>) {
             heads_change.borrow_and_update().clone(),
             link_change.borrow_and_update().clone(),
         );
-        let waiting = link::waiting(&heads, &link.told.lanes);
+        let drops = app.log.drops();
+        let waiting = link::waiting(&heads, &link.told.lanes, &drops);
         let events = heads.iter().filter(|((_, lane), _)| lane.has_events());
         let held: u64 = events.map(|(_, head)| head.seq).sum();
         metrics::gauge!("trenza_agent_waiting_events").set(waiting as f64);
         metrics::gauge!("trenza_agent_log_events").set(held as f64);
         metrics::gauge!("trenza_agent_acknowledged_events")
-            .set(held.saturating_sub(waiting) as f64);
+            .set(held.saturating_sub(waiting + drops.count()) as f64);
+        metrics::gauge!("trenza_agent_dropped_events").set(drops.count() as f64);
         metrics::gauge!("trenza_agent_server_up").set(f64::from(u8::from(link.up)));
         tokio::select! {
             _ = stop.wait_for(|stop| *stop) => return,

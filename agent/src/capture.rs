@@ -16,6 +16,8 @@ use trenza_shared::{
 
 use crate::{
     log::{Append, AppendError, NewEntry},
+    priority::{Priority, priority},
+    room::Refusal,
     state::{self, App},
 };
 
@@ -42,7 +44,7 @@ impl Collector for App {
     }
 
     async fn store(&self, taken: Taken) -> Result<Stored, CannotStore> {
-        let duplicates = take_in(self, Lane::Visits, entries(self, taken)).await?;
+        let duplicates = take_in(self, entries(self, taken)).await?;
         Ok(Stored {
             duplicates,
             resolved: None,
@@ -58,18 +60,22 @@ impl Collector for App {
     }
 }
 
-/// Appends to the log and counts what became of it: produced = stored + duplicates + dropped. Gives how many were there already.
+/// Appends to the log, a request in one batch whatever lanes it goes to, and counts what became of it: produced is the sum of stored,
+/// duplicates and refused. Gives how many were there already.
 ///
 /// # Errors
 /// Nothing was stored, and nothing is lost: the client is told to send all of it again.
-pub async fn take_in(app: &App, lane: Lane, entries: Vec<NewEntry>) -> Result<usize, CannotStore> {
-    let produced = entries.len() as u64;
-    let bytes: usize = entries.iter().map(|new| new.entry.bytes()).sum();
+pub async fn take_in(app: &App, appends: Vec<Append>) -> Result<usize, CannotStore> {
+    let entries = || appends.iter().flat_map(|append| &append.entries);
+    let produced = entries().count() as u64;
+    let bytes: usize = entries().map(|new| new.entry.bytes()).sum();
+    // One visit among them, and they are taken in as visits are: it must not wait for the others.
+    let yields = appends.iter().all(|append| append.lane.yields());
     metrics::counter!("trenza_agent_produced_total").increment(produced);
-    let appended = match app.room.admit(bytes as u64) {
+    let appended = match app.room.admit(bytes as u64, yields) {
         Ok(()) => app
             .log
-            .append(Append { lane, entries })
+            .append_all(appends)
             .await
             .map_err(|error| {
                 // The store's own trouble is told once, where it is mended: a line for each request would fill a full disk.
@@ -77,7 +83,10 @@ pub async fn take_in(app: &App, lane: Lane, entries: Vec<NewEntry>) -> Result<us
                 app.mend.notify_one();
                 cannot_store(&error)
             }),
-        Err(_) => Err(CannotStore::Full {
+        Err(Refusal::Full) => Err(CannotStore::Full {
+            retry_after_s: FULL_RETRY_S,
+        }),
+        Err(Refusal::KeptForVisits) => Err(CannotStore::KeptForOthers {
             retry_after_s: FULL_RETRY_S,
         }),
     };
@@ -87,13 +96,13 @@ pub async fn take_in(app: &App, lane: Lane, entries: Vec<NewEntry>) -> Result<us
             metrics::counter!("trenza_agent_duplicates_total").increment(duplicates);
             metrics::counter!("trenza_agent_stored_total").increment(produced - duplicates);
         }
-        Err(_) => metrics::counter!("trenza_agent_dropped_total").increment(produced),
+        Err(_) => metrics::counter!("trenza_agent_refused_total").increment(produced),
     }
     appended
 }
 
-/// Events in the client's order, then what was refused.
-fn entries(app: &App, taken: Taken) -> Vec<NewEntry> {
+/// Events in the client's order, then what was refused; those of low priority in a lane of their own.
+fn entries(app: &App, taken: Taken) -> Vec<Append> {
     let Taken {
         key,
         verdict,
@@ -114,6 +123,7 @@ fn entries(app: &App, taken: Taken) -> Vec<NewEntry> {
     // Events of one request and kind have one open part.
     let mut encoded: Option<(EventType, Vec<u8>)> = None;
     let mut entries = Vec::with_capacity(events.len() + rejected.len());
+    let mut low = Vec::new();
     for event in events {
         let bytes = match &encoded {
             Some((kind, bytes)) if *kind == event.kind => bytes.clone(),
@@ -124,10 +134,14 @@ fn entries(app: &App, taken: Taken) -> Vec<NewEntry> {
                 bytes
             }
         };
-        entries.push(NewEntry {
+        let entry = NewEntry {
             identity: Some(app.log.fingerprint(&event)),
             entry: Entry::with_open(bytes, &event.text),
-        });
+        };
+        match priority(&event, &app.config.capture.low_priority) {
+            Priority::Low => low.push(entry),
+            Priority::Normal => entries.push(entry),
+        }
     }
     let rejected = rejected.into_iter().map(|rejected| {
         let reason = rejected.reason.chars().take(REASON_CHARS_MAX).collect();
@@ -146,11 +160,15 @@ fn entries(app: &App, taken: Taken) -> Vec<NewEntry> {
         }
     });
     entries.extend(rejected);
-    entries
+    let lanes = [(Lane::Visits, entries), (Lane::Low, low)].into_iter();
+    lanes
+        .filter(|(_, entries)| !entries.is_empty())
+        .map(|(lane, entries)| Append { lane, entries })
+        .collect()
 }
 
 /// The entries of a visit that staff registered; none when a text is no event, which the pages never make.
-pub fn entry_of_staff(app: &App, drafts: Vec<Draft>) -> Option<(Lane, Vec<NewEntry>)> {
+pub fn entry_of_staff(app: &App, drafts: Vec<Draft>) -> Option<Vec<Append>> {
     let events = drafts
         .iter()
         .map(|Draft(text)| Event::take(text, Taking::default()).map(Captured::from));
@@ -170,7 +188,7 @@ pub fn entry_of_staff(app: &App, drafts: Vec<Draft>) -> Option<(Lane, Vec<NewEnt
         rejected: Vec::new(),
         wait_resolved: false,
     };
-    Some((Lane::Visits, entries(app, taken)))
+    Some(entries(app, taken))
 }
 
 /// The place's offset from UTC at an instant. Unit: minutes.

@@ -15,6 +15,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use trenza_shared::{
     clock::{Clock, SystemClock, boot_id},
     net::{client, descriptors::make_room, serve::Limits},
+    probe::disk_free_bytes,
     store::RocksStore,
     telemetry,
 };
@@ -201,9 +202,11 @@ fn stopped_status(config: &Config, dir: &Path) -> anyhow::Result<Status> {
         waiting: 0,
         oldest_waiting_ms: 0,
         clock_offset_ms: None,
-        disk_free_bytes: status::disk_free_bytes(dir),
+        disk_free_bytes: disk_free_bytes(dir),
         room: Room::default(),
         store_bytes: room::folder_bytes(&folder).unwrap_or(0),
+        dropped: 0,
+        dropped_ranges: Vec::new(),
         room_problem: String::new(),
         server: "down".into(),
         kept: 0,
@@ -227,13 +230,22 @@ fn stopped_status(config: &Config, dir: &Path) -> anyhow::Result<Status> {
         &told,
         &SystemClock,
     );
-    let sums = status::figures(&store, &log::heads(&store, &state)?, &told.lanes, time)?;
+    let (heads, drops) = (log::heads(&store, &state)?, log::Drops::read(&store)?);
+    let sums = status::figures(&store, &heads, &told.lanes, &drops, time)?;
     (
         status.epoch,
         status.head_seq,
         status.acked_seq,
         status.waiting,
-    ) = (state.epoch, sums.head, sums.acked, sums.waiting);
+        status.dropped,
+    ) = (
+        state.epoch,
+        sums.head,
+        sums.acked,
+        sums.waiting,
+        sums.dropped,
+    );
+    status.dropped_ranges = status::dropped_ranges(&drops);
     status.oldest_waiting_ms = status::age_ms(sums.oldest_ms, time.now_ms(&SystemClock));
     status.clock_offset_ms = told.clock_offset_ms;
     Ok(status)
@@ -263,6 +275,12 @@ fn print_status(status: &Status, json: bool) -> anyhow::Result<ExitCode> {
             print(&format!(
                 "kept      {} that cannot be delivered: {}",
                 status.kept, status.kept_reason
+            ))?;
+        }
+        if status.dropped > 0 {
+            print(&format!(
+                "dropped   {} low-priority events, for want of room; trenza-agent doctor says which",
+                status.dropped
             ))?;
         }
         if status.salvage != Progress::default() {
@@ -296,7 +314,7 @@ fn print_status(status: &Status, json: bool) -> anyhow::Result<ExitCode> {
 }
 
 async fn doctor_command(config: &Config, dir: &Path, json: bool) -> anyhow::Result<ExitCode> {
-    // The clock offset is known to the running agent alone, or to the store of a stopped one, which opening would change.
+    // How far the clock is off now is known to the running agent alone: somebody may have set it since.
     let running = match client::unix(dir.join(files::SOCKET))
         .get("/v1/status")
         .await
@@ -306,10 +324,17 @@ async fn doctor_command(config: &Config, dir: &Path, json: bool) -> anyhow::Resu
         }
         Err(_) => None,
     };
-    let offset_ms = running.and_then(|status| status.clock_offset_ms);
     let clock = Arc::new(SystemClock);
+    let offset_ms = running.as_ref().and_then(|status| status.clock_offset_ms);
     let server_ms = offset_ms.map(|offset| clock.wall_ms() + offset);
-    let checks = doctor::examine(config, dir, clock, server_ms, offset_ms).await;
+    let status = running.or_else(|| {
+        let stopped = stopped_status(config, dir).ok()?;
+        Some(Status {
+            clock_offset_ms: None,
+            ..stopped
+        })
+    });
+    let checks = doctor::examine(config, dir, clock, server_ms, status.as_ref()).await;
     if json {
         print(
             &serde_json::json!({ "ok": checks.iter().all(|check| check.ok), "checks": checks })

@@ -3,12 +3,9 @@
 //! Owns the defaults: the shipped file is tested to be equal to them. Never reads the network or the store.
 
 mod lan; // the venue's other agents
+mod store; // what may be used of the disk
 
-use std::{
-    net::SocketAddr,
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::{net::SocketAddr, path::Path, time::Duration};
 
 use serde::{Deserialize, Serialize};
 use trenza_shared::{
@@ -17,8 +14,7 @@ use trenza_shared::{
 };
 
 pub use lan::{LAN_PEERS_MAX, LanSection};
-
-use crate::room::Limits;
+pub use store::{QUOTA_BYTES_MIN, Sizes, StoreSection};
 
 /// Names of the files of an enrolment, beside `agent.toml`.
 pub mod files {
@@ -49,8 +45,8 @@ pub mod files {
 /// Most topics and reasons on the kiosk: more do not fit a screen.
 pub const CHIPS_MAX: usize = 12;
 
-/// Smallest quota of the store: its own files need some room before any event. Unit: bytes.
-pub const QUOTA_BYTES_MIN: u64 = 16 * 1024 * 1024;
+/// Most names of events with a low priority.
+pub const LOW_PRIORITY_MAX: usize = 64;
 
 /// All settings.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -108,6 +104,8 @@ impl Default for AgentSection {
 pub struct CaptureSection {
     /// The kiosk's own write key.
     pub write_key: String,
+    /// Names of events that have a low priority, as those that say so themselves (`context.trenza.priority`).
+    pub low_priority: Vec<String>,
 }
 
 /// `[server]`
@@ -151,45 +149,6 @@ impl Default for ListenSection {
             https_names: Vec::new(),
             ops: SocketAddr::from(([127, 0, 0, 1], 9465)),
             names: Vec::new(),
-        }
-    }
-}
-
-/// `[store]`
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct StoreSection {
-    /// Its folder, relative to the settings file.
-    pub dir: PathBuf,
-    /// Block cache. Unit: bytes.
-    pub cache_bytes: usize,
-    /// New rows of one table in memory. Unit: bytes.
-    pub write_buffer_bytes: usize,
-    /// Most that the store may take of the disk. Unit: bytes.
-    pub quota_bytes: u64,
-    /// Free space, the reserve of 32 MiB counted in, below which no further events are taken in: once the reserve was needed, it
-    /// is for acknowledgements and deletions. Unit: bytes.
-    pub free_bytes_min: u64,
-}
-
-impl StoreSection {
-    /// What may be used of the disk.
-    pub fn room(&self) -> Limits {
-        Limits {
-            quota_bytes: self.quota_bytes,
-            free_bytes_min: self.free_bytes_min,
-        }
-    }
-}
-
-impl Default for StoreSection {
-    fn default() -> Self {
-        Self {
-            dir: "store".into(),
-            cache_bytes: 8 * 1024 * 1024,
-            write_buffer_bytes: 4 * 1024 * 1024,
-            quota_bytes: 4 * 1024 * 1024 * 1024,
-            free_bytes_min: 40 * 1024 * 1024,
         }
     }
 }
@@ -359,6 +318,15 @@ impl Config {
             return bad(
                 "agent.country",
                 "must be two letters (ISO 3166-1), such as ES".into(),
+            );
+        }
+        if self.capture.low_priority.len() > LOW_PRIORITY_MAX {
+            return bad(
+                "capture.low_priority",
+                format!(
+                    "has {} names, at most {LOW_PRIORITY_MAX} are looked for in every event",
+                    self.capture.low_priority.len()
+                ),
             );
         }
         if self.store.quota_bytes < QUOTA_BYTES_MIN {

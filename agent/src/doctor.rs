@@ -10,16 +10,22 @@ use trenza_shared::{
         pki::{self, DeviceKey},
         tls::{self, TlsTime, Trust},
     },
+    probe::disk_free_bytes,
+    wire::dropped::Reason,
 };
 
 use crate::{
     config::{Config, files},
     lan::credentials::Credentials,
+    reserve::{RESERVE_BYTES, Reserve},
+    room::{Facts, Limits, Room, excess, folder_bytes, judge},
     salvage,
-    status::disk_free_bytes,
+    status::Status,
     sync::uplink::Validity,
 };
 
+/// Ranges of dropped events written out.
+const DROPPED_SHOWN_MAX: usize = 5;
 /// Below this a disk is short. Unit: bytes.
 const DISK_FREE_BYTES_MIN: u64 = 256 * 1024 * 1024;
 /// A clock that differs by more is worth a word. Unit: ms.
@@ -30,7 +36,7 @@ const REACH_MAX: Duration = Duration::from_secs(10);
 /// One thing that was looked at.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Check {
-    /// disk, store, clock, certificate, server or neighbour.
+    /// disk, store, room, dropped, clock, certificate, server or neighbour.
     pub name: &'static str,
     /// Nothing to do.
     pub ok: bool,
@@ -48,17 +54,28 @@ impl Check {
     }
 }
 
-/// Looks at everything. `server_ms` is the last time that the server told, where it is known.
+/// Looks at everything. `server_ms` is the last time that the server told, where it is known; `status` is the agent's, where it runs or
+/// its store can be read.
 pub async fn examine(
     config: &Config,
     dir: &Path,
     clock: Arc<dyn Clock>,
     server_ms: Option<i64>,
-    offset_ms: Option<i64>,
+    status: Option<&Status>,
 ) -> Vec<Check> {
+    let folder = dir.join(&config.store.dir);
+    let offset_ms = status.and_then(|status| status.clock_offset_ms);
+    let facts = Facts {
+        used_bytes: folder_bytes(&folder).unwrap_or(0),
+        free_bytes: disk_free_bytes(dir) + Reserve::in_folder(dir).bytes(),
+        failure: None,
+    };
+    let room = (facts, config.store.room());
     let mut checks = vec![
         disk(dir),
-        store(&dir.join(&config.store.dir)),
+        store(&folder),
+        room_check(&room.0, &room.1, Reserve::in_folder(dir).bytes()),
+        dropped(status, excess(&room.0, &room.1).is_some()),
         clock_check(clock.wall_ms(), server_ms, offset_ms),
         certificate(dir, server_ms.unwrap_or_else(|| clock.wall_ms())),
         server(config, dir, clock.clone(), server_ms.unwrap_or(0)).await,
@@ -118,6 +135,81 @@ fn disk(dir: &Path) -> Check {
             format!("only {megabytes} MiB free; free some space, visits need it"),
         )
     }
+}
+
+/// The quota, the floor of free space, and the reserve.
+fn room_check(facts: &Facts, limits: &Limits, reserve_bytes: u64) -> Check {
+    let mib = |bytes: u64| bytes >> 20;
+    let stands = format!(
+        "the store has {} of {} MiB (store.quota_bytes); {} MiB are free with the reserve of {} MiB, {} must be (store.free_bytes_min)",
+        mib(facts.used_bytes),
+        mib(limits.quota_bytes),
+        mib(facts.free_bytes),
+        mib(reserve_bytes),
+        mib(limits.free_bytes_min),
+    );
+    let given_back = if reserve_bytes < RESERVE_BYTES {
+        "; the reserve was given back, or never found room, and is made again by itself"
+    } else {
+        ""
+    };
+    let (ok, what) = match (judge(facts, limits), excess(facts, limits)) {
+        (Room::Full | Room::Failed, _) => (
+            false,
+            "; no visit can be taken in: free some space or raise the quota",
+        ),
+        (_, Some(_)) => (
+            false,
+            "; what is left is for visits, and low-priority events give way: free some space, raise the quota, or give it a network",
+        ),
+        (Room::Short, None) => (
+            true,
+            "; short: what the server has archived goes before its time",
+        ),
+        (Room::Plenty, None) => (true, ""),
+    };
+    Check::new("room", ok, format!("{stands}{given_back}{what}"))
+}
+
+/// What was given up for want of room; `now` says that it still goes on.
+fn dropped(status: Option<&Status>, now: bool) -> Check {
+    let Some(status) = status else {
+        return Check::new(
+            "dropped",
+            true,
+            "not known: the agent does not run, and its store cannot be read",
+        );
+    };
+    if status.dropped == 0 {
+        return Check::new("dropped", true, "nothing was ever dropped");
+    }
+    let last = status.dropped_ranges.iter().rev().take(DROPPED_SHOWN_MAX);
+    let ranges: Vec<String> = last
+        .map(|one| {
+            let what = match one.reason {
+                Reason::Quota => "quota",
+                Reason::Disk => "disk",
+            };
+            format!(
+                "{} until {} (epoch {}, no. {} to {}, {what})",
+                one.count, one.at, one.epoch, one.first, one.last
+            )
+        })
+        .collect();
+    let advice = if now {
+        "it goes on: see room"
+    } else {
+        "there is room now; if it happens often, raise store.quota_bytes or take fewer names into capture.low_priority"
+    };
+    Check::new(
+        "dropped",
+        !now,
+        format!(
+            "{} low-priority events, no visit, and the server is told: {}; {advice}",
+            status.dropped,
+            ranges.join(", ")
+        ),
+    )
 }
 
 fn store(store_dir: &Path) -> Check {
@@ -275,6 +367,35 @@ mod tests {
         assert!(clock_check(1_773_480_000_000, Some(1_773_479_000_000), Some(40)).ok);
         assert!(!clock_check(1_773_480_000_000, Some(1_773_479_000_000), Some(-3_600_000)).ok);
         assert!(clock_check(5, None, None).ok);
+    }
+
+    #[test]
+    fn what_room_there_is_is_told_with_what_to_do() {
+        let limits = Limits {
+            quota_bytes: 1_000 << 20,
+            free_bytes_min: 40 << 20,
+        };
+        let told = |used: u64, free: u64| {
+            let facts = Facts {
+                used_bytes: used << 20,
+                free_bytes: free << 20,
+                failure: None,
+            };
+            let check = room_check(&facts, &limits, RESERVE_BYTES);
+            (check.ok, check.message)
+        };
+        let (ok, message) = told(10, 500);
+        assert!(ok && message.contains("10 of 1000 MiB"), "{message}");
+        for (used, free, ok, text) in [
+            (920, 500, true, "goes before its time"),
+            (960, 500, false, "low-priority events give way"),
+            (10, 50, false, "low-priority events give way"),
+            (1_000, 500, false, "no visit can be taken in"),
+            (10, 39, false, "no visit can be taken in"),
+        ] {
+            let found = told(used, free);
+            assert!(found.0 == ok && found.1.contains(text), "{found:?}");
+        }
     }
 
     #[test]

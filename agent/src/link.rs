@@ -9,11 +9,14 @@ use trenza_shared::{
     clock::BUILT_MS,
     id::{Epoch, Lane},
     store::{Batch, Durable, Store, StoreError},
-    wire::sync::{LaneHave, Welcome},
+    wire::{
+        dropped,
+        sync::{LaneHave, Welcome},
+    },
 };
 
 use crate::{
-    log::Heads,
+    log::{Drops, Heads},
     tables::{Measured, SERVER, ServerRow},
 };
 
@@ -199,12 +202,14 @@ pub fn have(lanes: &[LaneHave], epoch: Epoch, lane: Lane) -> LaneHave {
         .unwrap_or_else(|| LaneHave::nothing(epoch, lane))
 }
 
-/// Events that the server does not have yet.
-pub fn waiting(heads: &Heads, lanes: &[LaneHave]) -> u64 {
+/// Events that the server does not have yet and that can still come.
+pub fn waiting(heads: &Heads, lanes: &[LaneHave], drops: &Drops) -> u64 {
     heads
         .iter()
         .filter(|((_, lane), _)| lane.has_events())
-        .flat_map(|((epoch, lane), head)| have(lanes, *epoch, *lane).missing(1, head.seq))
-        .map(|run| run.end() - run.start() + 1)
+        .map(|((epoch, lane), head)| {
+            let missing = have(lanes, *epoch, *lane).missing(1, head.seq);
+            dropped::count(&drops.still(*epoch, *lane, missing))
+        })
         .sum()
 }

@@ -10,10 +10,16 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
-use trenza_shared::store::StoreError;
+use trenza_shared::{store::StoreError, wire::dropped::Reason};
 
 /// Share of the quota from which on archived events go before their retention ends. Unit: percent.
 const SHORT_PERCENT: u64 = 90;
+/// Share of the quota from which on low-priority events yield: what is left is for visits. Unit: percent.
+const YIELD_PERCENT: u64 = 95;
+/// Share of the quota that is made free at a time beside what is needed, so that it is not done for every event. Unit: percent.
+const STEP_PERCENT: u64 = 1;
+/// The same of the floor of free space.
+const STEP_FLOOR: u64 = 8;
 /// So many times the floor free, and archived events still stay for their retention.
 const SHORT_FLOORS: u64 = 2;
 
@@ -63,6 +69,48 @@ pub fn judge(facts: &Facts, limits: &Limits) -> Room {
         None if facts.free_bytes < floor * SHORT_FLOORS || facts.used_bytes >= short => Room::Short,
         None => Room::Plenty,
     }
+}
+
+/// What low-priority events have to make room for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Excess {
+    /// How much. Unit: bytes.
+    pub bytes: u64,
+    /// What is short.
+    pub reason: Reason,
+}
+
+/// By how much low-priority events have to give way so that visits find room; none while all have theirs, and where the disk fails.
+pub fn excess(facts: &Facts, limits: &Limits) -> Option<Excess> {
+    if facts.failure.is_some() {
+        return None;
+    }
+    let quota = limits.quota_bytes / 100;
+    let floor = limits.free_bytes_min + limits.free_bytes_min / 2;
+    let (over, under) = (
+        facts.used_bytes.saturating_sub(quota * YIELD_PERCENT),
+        floor.saturating_sub(facts.free_bytes),
+    );
+    match (over, under) {
+        (0, 0) => None,
+        (over, under) if over >= under => Some(Excess {
+            bytes: over.saturating_add(quota * STEP_PERCENT),
+            reason: Reason::Quota,
+        }),
+        (_, under) => Some(Excess {
+            bytes: under.saturating_add(limits.free_bytes_min / STEP_FLOOR),
+            reason: Reason::Disk,
+        }),
+    }
+}
+
+/// Why something is not taken in.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Refusal {
+    /// There is no room.
+    Full,
+    /// It has a low priority, and what room is left is for visits.
+    KeptForVisits,
 }
 
 /// The last judgement, with its facts.
@@ -134,27 +182,33 @@ impl RoomCell {
         self.pruned.fetch_add(chunks, Ordering::Relaxed);
     }
 
+    /// What may be used.
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
     /// Whether packing the store now would make room: room is short, and something was deleted since the last time it was asked.
     pub fn wants_packing(&self) -> bool {
         self.now().room != Room::Plenty && self.pruned.swap(0, Ordering::Relaxed) > 0
     }
 
-    /// Whether `bytes` more may be appended. Those that may count at once, before the next look measures them.
+    /// Whether `bytes` more may be appended, of what `yields` or not. Those that may count at once, before the next look measures them.
     ///
     /// # Errors
-    /// How it stands, when they may not.
-    pub fn admit(&self, bytes: u64) -> Result<(), Seen> {
+    /// Why they may not.
+    pub fn admit(&self, bytes: u64, yields: bool) -> Result<(), Refusal> {
         let seen = self.now();
+        // Older ones give way now, or there are none left that could.
+        if yields && excess(&seen.facts, &self.limits).is_some() {
+            return Err(Refusal::KeptForVisits);
+        }
         let since = self.since.load(Ordering::Relaxed).saturating_add(bytes);
         let soon = Facts {
             used_bytes: seen.facts.used_bytes.saturating_add(since),
-            ..seen.facts.clone()
+            ..seen.facts
         };
         if seen.room == Room::Full || judge(&soon, &self.limits) == Room::Full {
-            return Err(Seen {
-                room: Room::Full,
-                facts: soon,
-            });
+            return Err(Refusal::Full);
         }
         self.since.fetch_add(bytes, Ordering::Relaxed);
         Ok(())
@@ -221,14 +275,35 @@ mod tests {
     #[test]
     fn what_was_admitted_counts_before_it_is_measured() {
         let cell = RoomCell::new(LIMITS);
-        assert!(cell.admit(60).is_ok(), "nothing was measured yet");
+        let visit = |bytes| cell.admit(bytes, false);
+        assert_eq!(visit(60), Ok(()), "nothing was measured yet");
         cell.measured(facts(900, 500, None));
-        assert!(cell.admit(60).is_ok());
-        let refused = cell.admit(60).unwrap_err();
-        assert!(refused.problem().unwrap().contains("the disk is full"));
-        assert!(cell.admit(10).is_ok(), "a smaller one still fits");
+        assert_eq!(visit(60), Ok(()));
+        assert_eq!(visit(60), Err(Refusal::Full));
+        assert_eq!(visit(10), Ok(()), "a smaller one still fits");
         cell.measured(facts(800, 500, None));
-        assert!(cell.admit(60).is_ok());
+        assert_eq!(visit(60), Ok(()));
+    }
+
+    #[test]
+    fn what_has_a_low_priority_gives_way_before_a_visit_is_refused() {
+        let cell = RoomCell::new(LIMITS);
+        cell.measured(facts(950, 500, None));
+        assert_eq!(cell.admit(10, true), Ok(()));
+        cell.measured(facts(960, 500, None));
+        assert_eq!(cell.admit(10, true), Err(Refusal::KeptForVisits));
+        assert_eq!(cell.admit(10, false), Ok(()));
+        for (used, free, failure, bytes, reason) in [
+            (950, 150, None, 0, Reason::Quota),
+            (951, 150, None, 11, Reason::Quota),
+            (0, 149, None, 13, Reason::Disk),
+            (960, 140, None, 20, Reason::Quota),
+            (960, 10, None, 152, Reason::Disk),
+            (999, 10, Some(StoreError::Closed), 0, Reason::Quota),
+        ] {
+            let expected = (bytes > 0).then_some(Excess { bytes, reason });
+            assert_eq!(excess(&facts(used, free, failure), &LIMITS), expected);
+        }
     }
 
     proptest::proptest! {
@@ -238,6 +313,10 @@ mod tests {
             let worse = facts(used, free, None);
             let better = facts(used.saturating_sub(less), free + more, None);
             proptest::prop_assert!(rank(&better) <= rank(&worse));
+            let excess = |facts: &Facts| excess(facts, &LIMITS);
+            proptest::prop_assert!(excess(&worse).is_some() || excess(&better).is_none());
+            // Low-priority events give way before a visit is refused.
+            proptest::prop_assert!(judge(&worse, &LIMITS) != Room::Full || excess(&worse).is_some());
         }
     }
 }

@@ -2,19 +2,19 @@
 //!
 //! Owns the sums over lanes. Computed from the data at every question: there is no second source of truth.
 
-use std::path::Path;
-
 use serde::{Deserialize, Serialize};
 use trenza_shared::{
-    id::{AgentId, Epoch},
+    clock::format_ms,
+    id::{AgentId, Epoch, Lane, Seq},
+    probe::disk_free_bytes,
     store::{StoreError, View},
-    wire::sync::LaneHave,
+    wire::{dropped::Reason, sync::LaneHave},
 };
 
 use crate::{
     lan::{delivered::Brought, members::Neighbour},
     link::{self, have},
-    log::{self, Heads},
+    log::{self, Drops, Heads},
     room::Room,
     salvage::Progress,
     state::App,
@@ -47,6 +47,12 @@ pub struct Status {
     /// Size of the store's files. Unit: bytes.
     #[serde(default)]
     pub store_bytes: u64,
+    /// Low-priority events that were given up for want of room before the server had them.
+    #[serde(default)]
+    pub dropped: u64,
+    /// Which, the latest last; at most [`RANGES_MAX`].
+    #[serde(default)]
+    pub dropped_ranges: Vec<DroppedRange>,
     /// Why no visits can be taken in; empty when they can.
     #[serde(default)]
     pub room_problem: String,
@@ -91,7 +97,47 @@ pub fn without(waiting: u64, brought: &[Brought]) -> u64 {
     brought.fold(waiting, u64::saturating_sub)
 }
 
-/// Events taken in, acknowledged and waiting.
+/// Ranges told in a status.
+pub const RANGES_MAX: usize = 32;
+
+/// Entries that were given up.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DroppedRange {
+    /// Life of the log.
+    pub epoch: Epoch,
+    /// Which of its logs.
+    pub lane: Lane,
+    /// The first number.
+    pub first: Seq,
+    /// The last.
+    pub last: Seq,
+    /// How many of them the server did not have.
+    pub count: u64,
+    /// Why.
+    pub reason: Reason,
+    /// When the last of them was given up, by the device's clock. RFC 3339.
+    pub at: String,
+}
+
+/// The last ranges.
+pub fn dropped_ranges(drops: &Drops) -> Vec<DroppedRange> {
+    let all = drops
+        .ranges()
+        .map(|(epoch, lane, first, row)| DroppedRange {
+            epoch,
+            lane,
+            first,
+            last: row.last,
+            count: row.lost,
+            reason: row.reason,
+            at: format_ms(row.at_ms),
+        });
+    let mut last: Vec<_> = all.rev().take(RANGES_MAX).collect();
+    last.reverse();
+    last
+}
+
+/// Events taken in, acknowledged, waiting and dropped.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Figures {
     /// Events taken in.
@@ -100,23 +146,24 @@ pub struct Figures {
     pub acked: u64,
     /// Events that it does not have yet.
     pub waiting: u64,
-    /// When the oldest of them was taken in. Unit: ms since 1970.
+    /// Events that were given up.
+    pub dropped: u64,
+    /// When the oldest that waits was taken in. Unit: ms since 1970.
     pub oldest_ms: Option<i64>,
 }
 
-/// Sums the lanes up, all but the age of the oldest event.
-fn counted(heads: &Heads, told: &[LaneHave]) -> Figures {
-    let mut sums = Figures {
-        waiting: link::waiting(heads, told),
-        ..Figures::default()
-    };
-    for ((epoch, lane), head) in heads.iter().filter(|((_, lane), _)| lane.has_events()) {
-        let missing = have(told, *epoch, *lane).missing(1, head.seq);
-        let count: u64 = missing.iter().map(|run| run.end() - run.start() + 1).sum();
-        sums.head += head.seq;
-        sums.acked += head.seq - count;
+/// Sums the lanes up, all but the age of the oldest event. head = acked + waiting + dropped.
+fn counted(heads: &Heads, told: &[LaneHave], drops: &Drops) -> Figures {
+    let events = heads.iter().filter(|((_, lane), _)| lane.has_events());
+    let head = events.map(|(_, head)| head.seq).sum::<u64>();
+    let (waiting, dropped) = (link::waiting(heads, told, drops), drops.count());
+    Figures {
+        head,
+        waiting,
+        dropped,
+        acked: head.saturating_sub(waiting + dropped),
+        oldest_ms: None,
     }
-    sums
 }
 
 /// Sums the lanes up.
@@ -127,11 +174,13 @@ pub fn figures(
     view: &dyn View,
     heads: &Heads,
     told: &[LaneHave],
+    drops: &Drops,
     time: KnownTime,
 ) -> Result<Figures, StoreError> {
-    let mut sums = counted(heads, told);
+    let mut sums = counted(heads, told, drops);
     for ((epoch, lane), head) in heads.iter().filter(|((_, lane), _)| lane.has_events()) {
         let missing = have(told, *epoch, *lane).missing(1, head.seq);
+        let missing = drops.still(*epoch, *lane, missing);
         if let Some(oldest) = missing.first() {
             let open = log::open_at(view, *epoch, *lane, *oldest.start())?;
             let at_ms = open.map(|open| time.taken_ms(&open));
@@ -176,11 +225,11 @@ fn keeping(view: &dyn View, told: &[LaneHave]) -> Result<Keeping, StoreError> {
 /// never needed more.
 pub fn of(app: &App) -> Result<Status, StoreError> {
     let (link, seen, lan) = (app.link.now(), app.room.now(), app.lan.as_ref());
-    let heads = app.log.ends();
-    let sums = match figures(&*app.store, &heads, &link.told.lanes, app.time()) {
+    let (heads, drops) = (app.log.ends(), app.log.drops());
+    let sums = match figures(&*app.store, &heads, &link.told.lanes, &drops, app.time()) {
         Err(error) if error.may_pass() => {
             tracing::debug!(error = %error, "the status goes without the age of the oldest event");
-            counted(&heads, &link.told.lanes)
+            counted(&heads, &link.told.lanes, &drops)
         }
         figures => figures?,
     };
@@ -196,6 +245,8 @@ pub fn of(app: &App) -> Result<Status, StoreError> {
         waiting: sums.waiting.saturating_sub(kept.missing),
         kept: kept.missing + kept.passed,
         kept_reason: kept.reason,
+        dropped: sums.dropped,
+        dropped_ranges: dropped_ranges(&drops),
         oldest_waiting_ms: age_ms(sums.oldest_ms, app.now_ms()),
         clock_offset_ms: link.told.clock_offset_ms,
         disk_free_bytes: disk_free_bytes(&app.dir),
@@ -215,9 +266,4 @@ pub fn age_ms(at_ms: Option<i64>, now_ms: i64) -> u64 {
     at_ms
         .and_then(|at| u64::try_from(now_ms.saturating_sub(at)).ok())
         .unwrap_or(0)
-}
-
-/// Space that the agent may still use; 0 where the system does not say. Unit: bytes.
-pub fn disk_free_bytes(dir: &Path) -> u64 {
-    rustix::fs::statvfs(dir).map_or(0, |fs| fs.f_bavail.saturating_mul(fs.f_frsize))
 }

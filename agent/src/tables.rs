@@ -7,6 +7,7 @@ use trenza_shared::{
     store::{Row, Space, Table},
     wire::{
         carried::Signed,
+        dropped::Reason,
         frame::Frame,
         sync::{LaneHave, Lineage},
     },
@@ -94,6 +95,21 @@ pub struct MarkRow {
     pub ends: Vec<(Epoch, Lane, Seq)>,
 }
 impl Row for MarkRow {}
+
+/// Entries that were given up for want of room, from the number in the key on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DroppedRow {
+    /// The last number.
+    pub last: Seq,
+    /// How many of them the server did not have.
+    pub lost: u64,
+    /// Why.
+    pub reason: Reason,
+    /// When the last of them was, by the device's clock. Unit: ms since 1970.
+    pub at_ms: i64,
+}
+impl Row for DroppedRow {}
+
 /// A frame of another agent of the venue, as its origin signed it.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct PeerFrameRow {
@@ -146,6 +162,9 @@ pub const MARKS: Table<i64, MarkRow> = Table::new(Space("mark"));
 /// While damaged stores are salvaged: the entries appended out of them, by a hash of their bytes.
 pub const SALVAGED: Table<[u8; 16], ()> = Table::new(Space("salvaged"));
 
+/// (epoch, lane, first sequence number) -> what was given up.
+pub const DROPPED: Table<(Epoch, Lane, Seq), DroppedRow> = Table::new(Space("dropped"));
+
 /// (agent, epoch, lane, first sequence number) -> frame of another agent.
 pub const PEER_FRAMES: Table<(AgentId, Epoch, Lane, Seq), PeerFrameRow> =
     Table::new(Space("peer_frame"));
@@ -160,7 +179,7 @@ pub const KEPT: Table<(Epoch, Lane, Seq), KeptRow> = Table::new(Space("kept"));
 pub const KEPT_BYTES: Table<(Epoch, Lane, Seq), Vec<u8>> = Table::new(Space("kept_bytes"));
 
 /// All of them, to open the store with.
-pub const SPACES: [Space; 12] = [
+pub const SPACES: [Space; 13] = [
     LOG.space(),
     KNOWN.space(),
     SETTLED.space(),
@@ -170,6 +189,7 @@ pub const SPACES: [Space; 12] = [
     SALVAGED.space(),
     KEPT.space(),
     KEPT_BYTES.space(),
+    DROPPED.space(),
     PEER_FRAMES.space(),
     PEER_LANES.space(),
     PEERS.space(),

@@ -15,13 +15,13 @@ use trenza_shared::{
         serve::{Limits, Listener, serve, serve_unix},
         tls,
     },
-    probe::WriteProbe,
     store::{Batch, Durable, RocksStore, Store, StoreError, rocks::RocksOptions},
     wire::sync::RENEWABLE_MS,
 };
 
 use crate::{
     config::Config,
+    disk::{self, Room},
     evidence::{self, Applier, Resolver},
     http,
     registry::Registry,
@@ -70,6 +70,8 @@ pub struct App {
     pub doors: Arc<Doors>,
     /// Held while an invitation is being used; what is left of the guesses of its code.
     pub enrolling: Arc<tokio::sync::Mutex<http::Guesses>>,
+    /// How much room the disk has.
+    pub room: Arc<Room>,
     /// Becomes true when the program begins to stop: what waits for something answers then.
     pub draining: Arc<watch::Sender<bool>>,
     /// Where it really listens, once it does.
@@ -116,7 +118,8 @@ impl App {
         };
         let rocks = Arc::new(RocksStore::open(&dir, &spaces(), options)?);
         let running = Self::over(config, rocks.clone(), Arc::new(SystemClock))?;
-        tokio::spawn(mend(rocks, running.stop.subscribe()));
+        let looking = disk::look_after(running.app.room.clone(), rocks, running.stop.subscribe());
+        tokio::spawn(looking);
         Ok(running)
     }
 
@@ -189,6 +192,7 @@ impl App {
             stopped,
         )?;
         let app = Self {
+            room: Arc::new(Room::new(config.store.free_mib_min << 20)),
             config: Arc::new(config),
             copies: Arc::new(Copies::new(store.clone())),
             store,
@@ -218,8 +222,9 @@ impl App {
     /// Appends to the log and returns the record's number, on stable storage.
     ///
     /// # Errors
-    /// Nothing was acknowledged.
+    /// Nothing was acknowledged; [`StoreError::Full`] already where less than the floor is free.
     pub async fn append(&self, arrival: Arrival) -> Result<Placed, GroupError<StoreError>> {
+        self.room.check().map_err(GroupError::Refused)?;
         self.log.append(arrival).await
     }
 
@@ -447,42 +452,4 @@ pub fn random<const N: usize>() -> [u8; N] {
     let mut out = [0; N];
     getrandom::fill(&mut out).expect("the operating system gives random bytes");
     out
-}
-
-/// How often the store's health is looked at.
-const MEND_EVERY: Duration = Duration::from_secs(1);
-
-/// Opens the store again after an error of the disk, for as long as the program runs.
-async fn mend(rocks: Arc<RocksStore>, mut stop: watch::Receiver<bool>) {
-    loop {
-        tokio::select! {
-            _ = stop.wait_for(|stop| *stop) => return,
-            () = tokio::time::sleep(MEND_EVERY) => {}
-        }
-        let rocks = rocks.clone();
-        let mended = tokio::task::spawn_blocking(move || {
-            let error = rocks.health().err()?;
-            Some((error, rocks.reopen()))
-        });
-        match mended.await {
-            Ok(None) => {}
-            Ok(Some((error, Ok(())))) => warn!(%error, "the store had failed and was opened again"),
-            Ok(Some((error, Err(again)))) => {
-                warn!(%error, error.again = %again, "the store failed and cannot be opened yet")
-            }
-            Err(error) => warn!(%error, "looking after the store ended badly"),
-        }
-    }
-}
-
-/// Readiness: a write and an fsync.
-///
-/// # Errors
-/// What the store said, or that it said nothing in time.
-pub async fn write_probe(app: &App, probe: &WriteProbe) -> Result<(), String> {
-    let mut batch = Batch::new();
-    let generation = app.generation;
-    META.put(&mut batch, &(), &MetaRow { generation })
-        .map_err(|error| error.to_string())?;
-    probe.ask(app.store.clone(), batch).await
 }

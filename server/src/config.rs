@@ -100,6 +100,8 @@ pub struct StoreConfig {
     pub cache_mib: usize,
     /// Memory of each table's write buffer. Unit: MiB.
     pub write_buffer_mib: usize,
+    /// Free space of the disk below which nothing more is taken in; reading goes on. Unit: MiB.
+    pub free_mib_min: u64,
 }
 
 impl Default for StoreConfig {
@@ -108,6 +110,7 @@ impl Default for StoreConfig {
             dir: "store".into(),
             cache_mib: 64,
             write_buffer_mib: 16,
+            free_mib_min: 256,
         }
     }
 }

@@ -8,11 +8,14 @@ mod lane;
 
 use serde::{Deserialize, Serialize};
 use trenza_shared::{
-    id::{AgentId, CustomerId, DecisionId, Epoch, EventId, Fingerprint, Lane, Seq},
+    id::{AgentId, ChainHash, CustomerId, DecisionId, Epoch, EventId, Fingerprint, Lane, Seq},
     identity::{Component, Decision, KeyProfile, Node},
     skew::Facts,
     store::{Row, Space, Table},
-    wire::sync::{Hello, Lineage},
+    wire::{
+        dropped::Reason,
+        sync::{Hello, Lineage},
+    },
 };
 
 pub use copies::{CopyKeyRow, CopyOfRow, InstanceRow, InstancesRow, Standing};
@@ -357,12 +360,27 @@ impl Row for ComponentRow {}
 pub struct ClockRow(pub Facts);
 impl Row for ClockRow {}
 
+/// Entries that an agent gave up for want of room.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+pub struct DroppedRow {
+    /// Chain before the first of them.
+    pub previous: ChainHash,
+    /// Chain after the last.
+    pub head: ChainHash,
+    /// Why.
+    pub reason: Reason,
+}
+impl Row for DroppedRow {}
+
 /// Every event.
 pub const EVENTS: Table<EventId, EventRow> = Table::new(Space("event"));
 /// (agent, boot) -> its measurements.
 pub const CLOCKS: Table<(AgentId, u64), ClockRow> = Table::new(Space("clock"));
 /// (agent, boot, boot clock, event): what was taken in when, by clocks that may yet be measured.
 pub const TAKEN: Table<(AgentId, u64, u64, EventId), ()> = Table::new(Space("taken"));
+/// (agent, epoch, lane, first and last sequence number): what it gave up, as it told.
+pub const DROPPED: Table<(AgentId, Epoch, Lane, Seq, Seq), DroppedRow> =
+    Table::new(Space("dropped"));
 /// BLAKE3 of a messageId, truncated -> what came with it.
 pub const MESSAGES: Table<[u8; 16], MessageRow> = Table::new(Space("message"));
 /// Position of a refused entry -> why.
@@ -410,10 +428,11 @@ pub const TRUTH: [Space; 18] = [
     FED.space(),
 ];
 /// Tables that `replay` rebuilds, byte for byte.
-pub const DERIVED: [Space; 15] = [
+pub const DERIVED: [Space; 16] = [
     EVENTS.space(),
     CLOCKS.space(),
     TAKEN.space(),
+    DROPPED.space(),
     MESSAGES.space(),
     REJECTED.space(),
     TIMELINE.space(),

@@ -161,19 +161,30 @@ pub enum Lane {
     Urgent = 0,
     /// Visits and everything else.
     Visits = 1,
-    /// What the agent measured of its own clock; no events, so the plain figures leave it out.
+    /// What the agent says of itself: its measured clock, what it dropped. No events, so the plain figures leave it out.
     Clock = 2,
+    /// Low-priority events, as an application's measurements: the last on the wire, and the only ones that a device without room gives
+    /// up before the server has them.
+    Low = 3,
 }
 
 impl Lane {
     /// Every lane, in the order in which they are sent: a measured clock goes before the visits that it times.
-    pub const ALL: [Self; 3] = [Self::Urgent, Self::Clock, Self::Visits];
+    pub const ALL: [Self; 4] = [Self::Urgent, Self::Clock, Self::Visits, Self::Low];
 
     /// Whether its entries are what people and programs did.
     pub fn has_events(self) -> bool {
         match self {
-            Self::Urgent | Self::Visits => true,
+            Self::Urgent | Self::Visits | Self::Low => true,
             Self::Clock => false,
+        }
+    }
+
+    /// Whether its entries may be dropped for want of room, which is told; those of all other lanes stay until they are archived.
+    pub fn yields(self) -> bool {
+        match self {
+            Self::Low => true,
+            Self::Urgent | Self::Clock | Self::Visits => false,
         }
     }
 }
@@ -199,7 +210,7 @@ impl TryFrom<u8> for Lane {
         Self::ALL
             .into_iter()
             .find(|lane| *lane as u8 == byte)
-            .ok_or_else(|| BadName::new("lane", "0, 1 or 2", &byte.to_string()))
+            .ok_or_else(|| BadName::new("lane", "0, 1, 2 or 3", &byte.to_string()))
     }
 }
 

@@ -1,6 +1,6 @@
-//! Whether a write reaches the disk, asked without piling up on a disk that hangs.
+//! Whether a write reaches the disk, asked without piling up on a disk that hangs; and how much room is left on it.
 
-use std::{sync::Arc, time::Duration};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use tokio::{
     sync::Mutex,
@@ -12,6 +12,11 @@ use crate::store::{Batch, Durable, Store};
 
 /// Longest that a probe waits. Short enough that readiness fails within 5 s of the disk.
 pub const PROBE_MAX: Duration = Duration::from_secs(3);
+
+/// Space of a folder's disk that the program may still use; 0 where the system does not say. Unit: bytes.
+pub fn disk_free_bytes(dir: &Path) -> u64 {
+    rustix::fs::statvfs(dir).map_or(0, |fs| fs.f_bavail.saturating_mul(fs.f_frsize))
+}
 
 /// Asks a store to write; clones share their turn. However many ask, one thread at most waits for the disk.
 #[derive(Clone, Debug, Default)]

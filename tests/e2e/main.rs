@@ -14,6 +14,7 @@ mod poison; // bad events among good ones, from the device to the customer
 mod power; // power cuts under load
 mod power_server; // a power cut at every fsync of the server's own tables
 mod power_store; // the same of a plain store
+mod quota; // the quota of a store, the server's floor of free space
 mod reconcile; // the figures of both programs
 mod sync; // restored servers, live visits before a backlog
 mod tablets; // the agent's own TLS listener

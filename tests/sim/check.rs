@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use trenza_shared::event::Event;
+use trenza_shared::{event::Event, wire::dropped::Dropped};
 
 use crate::world::World;
 
@@ -22,17 +22,35 @@ impl World<'_> {
         Ok(there)
     }
 
+    /// What any disk of the world says was given up.
+    ///
+    /// # Errors
+    /// A disk fails.
+    pub fn reports(&self) -> anyhow::Result<BTreeSet<Dropped>> {
+        let mut reports: BTreeSet<Dropped> = self.hub.reports()?.into_iter().collect();
+        for edge in &self.edges {
+            reports.extend(edge.reports()?);
+        }
+        Ok(reports)
+    }
+
+    /// Whether a text is within a range of which one of these reports says that it was given up.
+    pub fn is_dropped(&self, text: &str, reports: &BTreeSet<Dropped>) -> bool {
+        let said = self.dropped.get(text);
+        said.is_some_and(|said| said.iter().any(|one| reports.contains(one)))
+    }
+
     /// What must always be true.
     ///
     /// # Errors
     /// It is not.
     pub fn check_step(&self) -> anyhow::Result<()> {
         // What was acknowledged to a client is on the device or on the server: whatever crashed, whoever deleted.
-        let there = self.everywhere()?;
+        let (there, reports) = (self.everywhere()?, self.reports()?);
         for text in self.owed.keys() {
             anyhow::ensure!(
-                there.contains(text),
-                "acknowledged and nowhere any more: {text}"
+                there.contains(text) || self.is_dropped(text, &reports),
+                "acknowledged, nowhere any more, and nobody says that it was dropped: {text}"
             );
         }
         // What a device counts as stored is stored, as long as the server has the history that it told of.
@@ -72,10 +90,11 @@ impl World<'_> {
             );
             *stored.entry(text).or_default() += 1;
         }
+        let told: BTreeSet<Dropped> = self.hub.reports()?.into_iter().collect();
         for text in self.owed.keys() {
             anyhow::ensure!(
-                stored.contains_key(text),
-                "acknowledged, and not on the server at rest: {text}"
+                stored.contains_key(text) || self.is_dropped(text, &told),
+                "acknowledged, and at rest neither on the server nor told as dropped: {text}"
             );
         }
         // Once in the evidence, however often it came.

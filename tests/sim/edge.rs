@@ -11,7 +11,7 @@ use std::{
 use trenza_agent::{
     config::{Config, SyncSection, files},
     link::{self, LinkCell},
-    log::{self, Append, Fresh, Log, NewEntry},
+    log::{self, Append, Fresh, Log, NewEntry, Yield},
     marker::{self, Reached, Used},
     room::RoomCell,
     sync::{
@@ -32,6 +32,7 @@ use trenza_shared::{
     store::{FaultyStore, StoreError},
     wire::{
         Shape as _,
+        dropped::{Dropped, Reason},
         entry::{Entry, Open, What},
         frame::Packer,
         sync::Introduction,
@@ -42,6 +43,8 @@ use crate::net::Net;
 
 /// The write key under which everything is captured.
 pub const WRITE_KEY: &str = "wk_sim";
+/// The name of events of low priority.
+pub const LOW: &str = "Metric";
 /// How long archived events stay on a simulated device. Unit: hours.
 pub const RETENTION_HOURS: u64 = 1;
 
@@ -289,26 +292,60 @@ impl Edge {
             unverified: false,
             boot: 0,
         };
-        let entries = texts.iter().map(|text| NewEntry {
-            identity: Captured::quick(text, Taking::default())
-                .map(|event| running.log.fingerprint(&event)),
-            entry: Entry::clear(&open, text),
-        });
-        let append = running.log.append(Append {
-            lane: Lane::Visits,
-            entries: entries.collect(),
-        });
+        let entries = |lane| Append {
+            lane,
+            entries: texts
+                .iter()
+                .filter(|text| lane_of(text) == lane)
+                .map(|text| NewEntry {
+                    identity: Captured::quick(text, Taking::default())
+                        .map(|event| running.log.fingerprint(&event)),
+                    entry: Entry::clear(&open, text),
+                })
+                .collect(),
+        };
+        let append = running
+            .log
+            .append_all(vec![entries(Lane::Visits), entries(Lane::Low)]);
         let stored = now(append).is_some_and(|done| done.is_ok());
-        let more = {
+        if stored {
+            self.more();
+        }
+        stored
+    }
+
+    /// Something new stands in the log: a sender that waits for it goes on.
+    fn more(&mut self) {
+        let more = self.running.as_ref().is_some_and(|running| {
             let mut state = running.gate.state();
-            let more = stored && state.pause.is_some_and(|pause| pause.until_more);
+            let more = state.pause.is_some_and(|pause| pause.until_more);
             state.open |= more;
             more
-        };
+        });
         if more {
             self.poll();
         }
-        stored
+    }
+
+    /// There is no room: the oldest low-priority events go, so many bytes of them.
+    pub fn give_up(&mut self, bytes: u64) -> bool {
+        let Some(running) = &self.running else {
+            return false;
+        };
+        let what = Yield {
+            bytes,
+            reason: Reason::Quota,
+            told: running.link.told(),
+            captured_ms: self.clock.wall_ms(),
+            boottime_ms: self.clock.boottime_ms(),
+            boot: 1,
+        };
+        let given = now(running.log.give_up(what));
+        let gone = given.is_some_and(|done| done.is_ok_and(|done| done.bytes > 0));
+        if gone {
+            self.more();
+        }
+        gone
     }
 
     /// The epoch in which it writes; 0 while its program does not run.
@@ -330,7 +367,7 @@ impl Edge {
             running.gate.state().pause.is_some()
                 && link.up
                 && link.told.generation == generation
-                && link::waiting(&running.log.ends(), &link.told.lanes) == 0
+                && link::waiting(&running.log.ends(), &link.told.lanes, &running.log.drops()) == 0
         })
     }
 
@@ -351,6 +388,21 @@ impl Edge {
         Ok(())
     }
 
+    /// What its log says was given up.
+    ///
+    /// # Errors
+    /// The disk fails, or a chunk is damaged.
+    pub fn reports(&self) -> anyhow::Result<Vec<Dropped>> {
+        let mut reports = Vec::new();
+        for row in tables::LOG.rows(&*self.disk) {
+            let (_, chunk) = row?;
+            for entry in chunk.0.run.unpack()? {
+                reports.extend(report(&entry)?);
+            }
+        }
+        Ok(reports)
+    }
+
     /// The texts in its log, lanes that were left included.
     ///
     /// # Errors
@@ -365,6 +417,26 @@ impl Edge {
         }
         Ok(texts)
     }
+}
+
+/// Into which lane a client's event goes.
+pub fn lane_of(text: &str) -> Lane {
+    if text.contains(LOW) {
+        Lane::Low
+    } else {
+        Lane::Visits
+    }
+}
+
+/// What an entry says was given up.
+///
+/// # Errors
+/// The entry is damaged.
+pub fn report(entry: &Entry) -> anyhow::Result<Option<Dropped>> {
+    Ok(match Open::from_bytes(&entry.open)?.what {
+        What::Dropped(dropped) => Some(dropped),
+        _ => None,
+    })
 }
 
 /// The text of an event; none of what the agent says of itself.

@@ -26,9 +26,10 @@ use trenza_shared::{
         serve::Peer,
     },
     store::{Batch, Durable, Fault, FaultyStore, Overlay, Store as _},
+    wire::dropped::Dropped,
 };
 
-use crate::edge::{WRITE_KEY, text};
+use crate::edge::{WRITE_KEY, report, text};
 
 /// Records applied to the evidence at once.
 const PAGE: usize = 64;
@@ -273,6 +274,20 @@ impl Hub {
             }
         }
         Ok(held)
+    }
+
+    /// What agents told it that they gave up.
+    ///
+    /// # Errors
+    /// The disk fails, or a record is damaged.
+    pub fn reports(&self) -> anyhow::Result<Vec<Dropped>> {
+        let mut reports = Vec::new();
+        for row in LOG.rows(&*self.disk) {
+            for entry in row?.1.run.unpack()? {
+                reports.extend(report(&entry)?);
+            }
+        }
+        Ok(reports)
     }
 
     /// The last number of a lane that is stored, gaps or not, of whichever agent: a copy of an agent counts what was stored under

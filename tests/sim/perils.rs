@@ -8,15 +8,62 @@ use std::{
 use trenza_shared::{
     clock::Clock as _,
     store::{Fault, FaultyStore},
+    wire::dropped::Dropped,
 };
+use trenza_tests::day::chance::Chance;
 
 use crate::{
-    edge::RETENTION_HOURS,
+    edge::{Edge, RETENTION_HOURS, lane_of, text},
     world::{Image, World},
 };
 
 /// How long archived events stay on a simulated device. Unit: ms.
 const RETENTION_MS: i64 = RETENTION_HOURS as i64 * 3_600_000;
+
+/// What can go wrong in one world: not everything in every one, so that rare combinations come about too.
+#[derive(Clone, Copy, Debug)]
+pub struct Perils {
+    /// Requests and answers are lost, repeated, late.
+    pub network: bool,
+    /// Programs die.
+    pub crashes: bool,
+    /// Power is lost with what was not synced.
+    pub power: bool,
+    /// Commits fail, and may be there all the same.
+    pub disks: bool,
+    /// Devices are set back to older images.
+    pub images: bool,
+    /// Devices are copied and both run.
+    pub copies: bool,
+    /// The server is set back to a backup.
+    pub backups: bool,
+    /// Hours pass, and what is archived is deleted.
+    pub ages: bool,
+    /// Devices have no room for low-priority events.
+    pub narrow: bool,
+}
+
+impl Perils {
+    /// Rolls the dice for one world.
+    pub fn roll(chance: &mut Chance) -> Self {
+        let perils = Self {
+            network: chance.happens(0.85),
+            crashes: chance.happens(0.6),
+            power: chance.happens(0.5),
+            disks: chance.happens(0.5),
+            images: chance.happens(0.4),
+            copies: chance.happens(0.3),
+            backups: chance.happens(0.3),
+            ages: chance.happens(0.5),
+            narrow: chance.happens(0.4),
+        };
+        // What a copy said under its original's id of what it gave up is not said again to a server that was set back since.
+        Self {
+            narrow: perils.narrow && !(perils.copies && perils.backups),
+            ..perils
+        }
+    }
+}
 
 impl World<'_> {
     pub(crate) fn kill_edge(&mut self, edge: usize) {
@@ -181,18 +228,73 @@ impl World<'_> {
                 self.forgiven.insert(text.clone());
             }
         }
+        // The same of what says that something was given up.
+        let told: BTreeSet<Dropped> = self.hub.reports()?.into_iter().collect();
+        for text in self.dropped.keys() {
+            let due = self.sent.get(text).is_some_and(|sent| sent.at_ms <= due_ms);
+            if due && !kept.contains(text) && !self.is_dropped(text, &told) {
+                self.owed.remove(text);
+                self.forgiven.insert(text.clone());
+            }
+        }
         self.forgive(before)
     }
 
     /// What only the lost disk held is nobody's to deliver any more.
     pub(crate) fn forgive(&mut self, lost: Vec<String>) -> anyhow::Result<()> {
-        let there = self.everywhere()?;
-        for text in lost {
+        let (there, reports) = (self.everywhere()?, self.reports()?);
+        // With the disk it may also be gone that something was given up.
+        let unsaid = self
+            .dropped
+            .keys()
+            .filter(|text| !self.is_dropped(text, &reports));
+        let unsaid: Vec<String> = unsaid.cloned().collect();
+        for text in lost.into_iter().chain(unsaid) {
             if !there.contains(&text) {
                 self.owed.remove(&text);
                 self.forgiven.insert(text);
             }
         }
+        Ok(())
+    }
+
+    /// The device has no room: low-priority events go, and what it says of that is noted.
+    pub(crate) fn give_up(&mut self, edge: usize) -> anyhow::Result<()> {
+        let bytes = *self.chance.pick(&[1_u64, 400, 100_000]);
+        let device = &mut self.edges[edge];
+        let held = |device: &Edge| -> anyhow::Result<_> {
+            // By their places: what a lane held that was left stands in another one too.
+            let mut texts = BTreeSet::new();
+            for row in trenza_agent::tables::LOG.rows(&*device.disk) {
+                let ((epoch, lane, first), chunk) = row?;
+                for (entry, seq) in chunk.0.run.unpack()?.iter().zip(first..) {
+                    texts.extend(text(entry)?.map(|text| (epoch, lane, seq, text)));
+                }
+            }
+            let reports: BTreeSet<Dropped> = device.reports()?.into_iter().collect();
+            Ok((texts, reports))
+        };
+        let (texts, reports) = held(device)?;
+        let gone = device.give_up(bytes);
+        // It may have died of it: what is there is seen when it starts again.
+        self.after_deaths()?;
+        let (texts_now, reports_now) = held(&self.edges[edge])?;
+        let said: BTreeSet<Dropped> = reports_now.difference(&reports).copied().collect();
+        let lost = texts.difference(&texts_now);
+        let lost: Vec<String> = lost.map(|(.., text)| text.clone()).collect();
+        anyhow::ensure!(
+            lost.is_empty() || said.len() == 1,
+            "device {edge} gave up {} events and said {said:?}",
+            lost.len()
+        );
+        for text in &lost {
+            anyhow::ensure!(lane_of(text).yields(), "device {edge} gave up {text}");
+            self.dropped.entry(text.clone()).or_default().extend(&said);
+        }
+        self.fault(&format!(
+            "device {edge} has no room: gives up {gone}, {} events",
+            lost.len()
+        ));
         Ok(())
     }
 

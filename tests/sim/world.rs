@@ -10,14 +10,16 @@ use trenza_shared::{
     clock::{Clock as _, TestClock},
     id::Epoch,
     store::{Fault, FaultyStore},
+    wire::dropped::Dropped,
 };
 use trenza_tests::day::chance::Chance;
 
 use crate::{
     START_MS,
-    edge::Edge,
+    edge::{Edge, LOW},
     hub::{AGENTS, Hub, Site},
     net::Net,
+    perils::Perils,
 };
 
 /// Steps before the faults end.
@@ -30,29 +32,10 @@ const EDGES_MAX: usize = 5;
 const ROUNDS_MAX: usize = 60;
 /// Most calls for it.
 const CALLS_MAX: usize = 20_000;
+/// Share of events that have a low priority.
+const LOW_SHARE: f64 = 0.35;
 /// Most events of one request.
 const REQUEST_MAX: i64 = 6;
-
-/// What can go wrong in one world: not everything in every one, so that rare combinations come about too.
-#[derive(Clone, Copy, Debug)]
-pub struct Perils {
-    /// Requests and answers are lost, repeated, late.
-    pub network: bool,
-    /// Programs die.
-    pub crashes: bool,
-    /// Power is lost with what was not synced.
-    pub power: bool,
-    /// Commits fail, and may be there all the same.
-    pub disks: bool,
-    /// Devices are set back to older images.
-    pub images: bool,
-    /// Devices are copied and both run.
-    pub copies: bool,
-    /// The server is set back to a backup.
-    pub backups: bool,
-    /// Hours pass, and what is archived is deleted.
-    pub ages: bool,
-}
 
 /// Where an event was first taken in.
 #[derive(Clone, Copy, Debug)]
@@ -94,6 +77,8 @@ pub struct World<'a> {
     pub(crate) owed: BTreeMap<String, ()>,
     /// Texts that a disk which was set back held last, or that retention let a device delete before the server was set back.
     pub(crate) forgiven: BTreeSet<String>,
+    /// Texts that a device gave up, and what it said when it did: often more than one, since copies do so too.
+    pub(crate) dropped: BTreeMap<String, BTreeSet<Dropped>>,
     pub(crate) images: Vec<Image>,
     /// Lives of logs that went on twice from one place: the device was set back whole, or before the marker was brought up to
     /// date, and nothing told it so.
@@ -118,16 +103,7 @@ impl<'a> World<'a> {
         let mut chance = Chance::new(seed);
         let clock = Arc::new(TestClock::at(START_MS));
         let count = 1 + chance.below(usize::from(AGENTS));
-        let perils = Perils {
-            network: chance.happens(0.85),
-            crashes: chance.happens(0.6),
-            power: chance.happens(0.5),
-            disks: chance.happens(0.5),
-            images: chance.happens(0.4),
-            copies: chance.happens(0.3),
-            backups: chance.happens(0.3),
-            ages: chance.happens(0.5),
-        };
+        let perils = Perils::roll(&mut chance);
         let mut world = Self {
             hub: Hub::new(site, clock.clone())?,
             site,
@@ -137,6 +113,7 @@ impl<'a> World<'a> {
             sent: BTreeMap::new(),
             owed: BTreeMap::new(),
             forgiven: BTreeSet::new(),
+            dropped: BTreeMap::new(),
             images: Vec::new(),
             branched: BTreeSet::new(),
             backup: None,
@@ -247,6 +224,7 @@ impl<'a> World<'a> {
                 self.note("two hours pass");
                 self.clock.advance_ms(2 * 3_600_000);
             }
+            96 | 97 if self.perils.narrow => self.give_up(edge)?,
             _ => self.retry(),
         }
         Ok(())
@@ -261,7 +239,12 @@ impl<'a> World<'a> {
         for _ in 0..count {
             let number = self.sent.len() as u64;
             let text = format!(
-                r#"{{"type":"track","event":"Visit","userId":"u{}","messageId":"m{number}","properties":{{"edge":{edge}}}}}"#,
+                r#"{{"type":"track","event":"{}","userId":"u{}","messageId":"m{number}","properties":{{"edge":{edge}}}}}"#,
+                if self.chance.happens(LOW_SHARE) {
+                    LOW
+                } else {
+                    "Visit"
+                },
                 number % 7
             );
             let epoch = self.edges[edge].epoch();

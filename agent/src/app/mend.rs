@@ -4,15 +4,17 @@
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use tokio::{sync::watch, task::spawn_blocking, time::sleep};
-use trenza_shared::store::{RocksStore, StoreError};
+use trenza_shared::{
+    probe::disk_free_bytes,
+    store::{RocksStore, StoreError},
+};
 
-use super::start;
-use crate::marker::Marker;
+use super::{make_room::make_room, start};
 use crate::{
+    marker::Marker,
     reserve::Reserve,
     room::{Facts, Room, folder_bytes},
     state::App,
-    status::disk_free_bytes,
 };
 
 /// How often it looks. Space that comes back is used within 5 s.
@@ -85,12 +87,12 @@ pub(super) async fn run(
     mut stop: watch::Receiver<bool>,
 ) {
     let watched = Arc::new(Watched {
-        rocks,
+        rocks: rocks.clone(),
         reserve: Reserve::in_folder(&app.dir),
         dir: app.dir.clone(),
         store: app.dir.join(&app.config.store.dir),
     });
-    let mut told = String::new();
+    let (mut told, mut narrow) = (String::new(), String::new());
     loop {
         let looking = watched.clone();
         let failed = match spawn_blocking(move || looking.look()).await {
@@ -105,6 +107,20 @@ pub(super) async fn run(
                 true
             }
         };
+        let problem = match make_room(&app, &rocks, &marker).await {
+            Ok(changed) => {
+                if changed {
+                    // Measured again at once: there may be more to do.
+                    app.mend.notify_one();
+                }
+                String::new()
+            }
+            Err(problem) => problem,
+        };
+        if !problem.is_empty() && problem != narrow {
+            tracing::warn!(error = %problem, "no room could be made yet; trying again");
+        }
+        narrow = problem;
         // However often somebody asks, a failed store is not tried again at once.
         if failed {
             tokio::select! {

@@ -70,7 +70,7 @@ async fn capture(ready: &Ready, client: &Client, id: &str) {
     assert_eq!(answer.status, 200);
 }
 
-async fn status(ready: &Ready, client: &Client) -> status::Status {
+async fn status(ready: &Ready, client: &Client) -> crate::status::Status {
     let url = format!("{}/v1/status", ready.http);
     let answer = client.get(&url, HeaderMap::new()).await.unwrap();
     serde_json::from_slice(&answer.body).unwrap()

@@ -36,10 +36,10 @@ pub async fn save(app: &App, visit: &str, drafts: Vec<Draft>) -> bool {
     if saved.iter().any(|known| known == visit) {
         return true;
     }
-    let Some((lane, entries)) = entry_of_staff(app, drafts) else {
+    let Some(appends) = entry_of_staff(app, drafts) else {
         return false;
     };
-    match take_in(app, lane, entries).await {
+    match take_in(app, appends).await {
         Ok(_) => {
             if saved.len() == SAVED_MAX {
                 saved.pop_front();

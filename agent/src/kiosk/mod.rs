@@ -136,7 +136,7 @@ impl Frame {
         let link = app.link.now();
         let w = Words::of(lang);
         let brought = app.lan.as_ref().map_or_else(Vec::new, |lan| lan.brought());
-        let waiting = link::waiting(&app.log.ends(), &link.told.lanes);
+        let waiting = link::waiting(&app.log.ends(), &link.told.lanes, &app.log.drops());
         let waiting = status::without(waiting, &brought);
         let since = moment(app, link.since_ms, app.now_ms());
         Self {

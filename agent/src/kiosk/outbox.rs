@@ -33,6 +33,7 @@ struct Outbox {
     state_text: String,
     brought: Vec<String>,
     counts: Vec<(&'static str, u64)>,
+    dropped: Option<String>,
     free_space: String,
     clock: String,
     rows: Vec<SealedRow>,
@@ -116,6 +117,7 @@ pub async fn show(State(app): State<App>, lang: Lang) -> Result<Response, HttpEr
             .iter()
             .map(|(kind, count)| (w.name_of(*kind), *count))
             .collect(),
+        dropped: (status.dropped > 0).then(|| w.dropped(status.dropped)),
         free_space: format!("{:.1} GB", status.disk_free_bytes as f64 / 1e9),
         clock: match status.clock_offset_ms {
             None => w.clock_unknown.into(),

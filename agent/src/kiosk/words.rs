@@ -247,6 +247,18 @@ impl Words {
         }
     }
 
+    /// What was given up for want of room.
+    pub fn dropped(&self, events: u64) -> String {
+        match self.lang {
+            Lang::Es => format!(
+                "Descartados por falta de sitio: {events} eventos de baja prioridad. Ninguna visita. El servidor lo sabe o lo sabrá."
+            ),
+            Lang::En => format!(
+                "Dropped for want of space: {events} low-priority events. No visit. The server knows, or will."
+            ),
+        }
+    }
+
     /// Head of the outbox.
     pub fn to_send(&self, waiting: u64) -> String {
         match (self.lang, waiting) {

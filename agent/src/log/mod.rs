@@ -2,6 +2,7 @@
 //!
 //! Owns sequence numbers, the chain and the dedupe of SDK retries that come soon. Never talks to the network and never reads a clock.
 
+mod dropped;
 pub mod marks; // what is how old
 mod prune;
 mod read;
@@ -31,6 +32,7 @@ use trenza_shared::{
 
 use crate::tables::{LOG, STATE, StateRow};
 
+pub use dropped::{Drops, Yield};
 pub use prune::prune;
 pub(crate) use read::holding;
 pub use read::{hash_at, next_frame, oldest, open_at};
@@ -79,11 +81,23 @@ pub struct Append {
 
 /// What the one writer is asked to do.
 enum Work {
-    Append(Append),
+    /// All of them in one batch.
+    Append(Vec<Append>),
+    /// The oldest entries that yield go, for want of room.
+    GiveUp(Yield),
     /// A new epoch; of another id when one is named.
     Renew(StateRow, Option<AgentId>),
     /// An end of a lane of an earlier epoch; and where it goes on, when it is still sent up to there.
     Leave(Epoch, Lane, Option<Lineage>),
+}
+
+/// What came of it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Done {
+    /// Of an append: entries that were there already. Of a giving up: those that the server did not have.
+    pub entries: usize,
+    /// Of a giving up: what was deleted; 0 where there was nothing. Unit: bytes.
+    pub bytes: u64,
 }
 
 /// Why nothing was appended.
@@ -100,6 +114,7 @@ pub struct Log {
     store: Arc<dyn Store>,
     commits: GroupCommit<Writer>,
     heads: watch::Receiver<Arc<Heads>>,
+    drops: watch::Receiver<Arc<Drops>>,
     fingerprints: Fingerprints,
     agent: watch::Receiver<AgentId>,
 }
@@ -174,6 +189,7 @@ impl Log {
         let agent = writer(&*store, state.epoch)?.unwrap_or(agent);
         let (agent, agent_seen) = watch::channel(agent);
         let (told, heads_seen) = watch::channel(Arc::new(heads.clone()));
+        let (drops, drops_seen) = watch::channel(Arc::new(Drops::read(&*store)?));
         let writer = Writer {
             store: store.clone(),
             agent,
@@ -181,6 +197,7 @@ impl Log {
             state,
             heads,
             told,
+            drops,
             packer: Packer::new(LEVEL_QUICK),
             recent: Recent::default(),
             fingerprints: fingerprints.clone(),
@@ -192,6 +209,7 @@ impl Log {
                 store,
                 commits,
                 heads: heads_seen,
+                drops: drops_seen,
                 fingerprints,
                 agent: agent_seen,
             },
@@ -204,8 +222,32 @@ impl Log {
     /// # Errors
     /// Nothing was acknowledged; the client may send all of it again.
     pub async fn append(&self, append: Append) -> Result<usize, GroupError<AppendError>> {
-        let bytes = append.entries.iter().map(|new| new.entry.bytes()).sum();
-        self.commits.submit(Work::Append(append), bytes).await
+        self.append_all(vec![append]).await
+    }
+
+    /// The same with several lanes in one batch: all of it or nothing.
+    ///
+    /// # Errors
+    /// As [`Log::append`].
+    pub async fn append_all(&self, appends: Vec<Append>) -> Result<usize, GroupError<AppendError>> {
+        let entries = appends.iter().flat_map(|append| &append.entries);
+        let bytes = entries.map(|new| new.entry.bytes()).sum();
+        let done = self.commits.submit(Work::Append(appends), bytes).await?;
+        Ok(done.entries)
+    }
+
+    /// Gives up the oldest entries that yield, a bounded number of them. On stable storage, together with what tells it, before this
+    /// returns.
+    ///
+    /// # Errors
+    /// Nothing was given up, or it is unknown whether: then it is found out before the next commit.
+    pub async fn give_up(&self, what: Yield) -> Result<Done, GroupError<AppendError>> {
+        self.commits.submit(Work::GiveUp(what), 1).await
+    }
+
+    /// What was given up so far.
+    pub fn drops(&self) -> Arc<Drops> {
+        self.drops.borrow().clone()
     }
 
     /// By what a retry of an event is known.

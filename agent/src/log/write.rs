@@ -13,7 +13,10 @@ use trenza_shared::{
     },
 };
 
-use super::{Append, AppendError, Fingerprints, Head, Heads, Recent, Work, recent::Place};
+use super::{
+    Append, AppendError, Done, Drops, Fingerprints, Head, Heads, Recent, Work, Yield,
+    chunks_change, dropped::give_up, recent::Place,
+};
 use crate::tables::{ChunkRow, LOG, STATE, StateRow};
 
 pub(super) struct Writer {
@@ -23,6 +26,7 @@ pub(super) struct Writer {
     pub state: StateRow,
     pub heads: Heads,
     pub told: watch::Sender<Arc<Heads>>,
+    pub drops: watch::Sender<Arc<Drops>>,
     pub packer: Packer,
     pub recent: Recent,
     pub fingerprints: Fingerprints,
@@ -32,7 +36,7 @@ pub(super) struct Writer {
 
 impl Committer for Writer {
     type Item = Work;
-    type Done = usize;
+    type Done = Done;
     type Error = AppendError;
     const GATHER: Duration = Duration::from_millis(7);
 
@@ -41,16 +45,21 @@ impl Committer for Writer {
         self.unsure = self.look_again().is_err();
     }
 
-    fn commit(&mut self, items: Vec<Work>) -> Vec<Result<usize, AppendError>> {
+    fn commit(&mut self, items: Vec<Work>) -> Vec<Result<Done, AppendError>> {
         let mut answers = Vec::with_capacity(items.len());
         let mut appends = Vec::with_capacity(items.len());
         for work in items {
             match work {
                 Work::Append(append) => appends.push(append),
+                Work::GiveUp(what) => {
+                    self.append_all(&mut appends, &mut answers);
+                    answers.push(self.give_up(&what).map_err(AppendError::from));
+                }
                 other => {
                     // In the order in which they came: what was handed in before a change of epoch belongs to the old one.
                     self.append_all(&mut appends, &mut answers);
-                    answers.push(self.change(other).map(|()| 0).map_err(AppendError::from));
+                    let changed = self.change(other).map(|()| Done::default());
+                    answers.push(changed.map_err(AppendError::from));
                 }
             }
         }
@@ -62,8 +71,8 @@ impl Committer for Writer {
 impl Writer {
     fn append_all(
         &mut self,
-        appends: &mut Vec<Append>,
-        answers: &mut Vec<Result<usize, AppendError>>,
+        appends: &mut Vec<Vec<Append>>,
+        answers: &mut Vec<Result<Done, AppendError>>,
     ) {
         let count = appends.len();
         if count == 0 {
@@ -77,7 +86,8 @@ impl Writer {
         match looked.and_then(|()| self.write(std::mem::take(appends))) {
             Ok((duplicates, heads)) => {
                 self.settled(heads);
-                answers.extend(duplicates.into_iter().map(Ok));
+                let done = |entries| Ok(Done { entries, bytes: 0 });
+                answers.extend(duplicates.into_iter().map(done));
             }
             Err(error) => {
                 self.unsure = true;
@@ -98,7 +108,7 @@ impl Writer {
         let mut state = self.state.clone();
         let mut renamed = None;
         match work {
-            Work::Append(_) => return Ok(()),
+            Work::Append(_) | Work::GiveUp(_) => return Ok(()),
             Work::Renew(new, _) if new.epoch <= state.epoch => return Ok(()),
             Work::Renew(new, agent) => {
                 (state.epoch, state.salt_root) = (new.epoch, new.salt_root);
@@ -136,6 +146,8 @@ impl Writer {
         }
         self.heads = super::heads(&*self.store, &self.state)?;
         self.recent = Recent::recall(&*self.store, &self.heads, &self.fingerprints)?;
+        self.drops
+            .send_replace(Arc::new(Drops::read(&*self.store)?));
         Ok(())
     }
 
@@ -145,34 +157,64 @@ impl Writer {
         place.epoch == self.state.epoch && place.seq > head.map_or(0, |head| head.seq)
     }
 
-    fn write(&mut self, items: Vec<Append>) -> Result<(Vec<usize>, Heads), StoreError> {
+    /// Gives up what yields, and tells it, in one batch.
+    fn give_up(&mut self, what: &Yield) -> Result<Done, StoreError> {
+        if self.unsure {
+            self.look_again()?;
+        }
+        // Nobody else deletes or replaces chunks meanwhile.
+        let _alone = chunks_change();
+        let mut drops = (**self.drops.borrow()).clone();
+        let (mut batch, mut heads) = (Batch::new(), self.heads.clone());
+        let given = {
+            let lanes = (&heads, self.state.left.as_slice());
+            give_up(&*self.store, &mut batch, &mut drops, lanes, what)?
+        };
+        let Some(given) = given else {
+            self.unsure = false;
+            return Ok(Done::default());
+        };
+        self.put(&mut batch, &mut heads, Lane::Clock, &[given.told])?;
+        self.unsure = true;
+        self.store.commit(batch, Durable::Yes)?;
+        self.drops.send_replace(Arc::new(drops));
+        self.settled(heads);
+        Ok(Done {
+            entries: usize::try_from(given.lost).unwrap_or(usize::MAX),
+            bytes: given.bytes,
+        })
+    }
+
+    fn write(&mut self, items: Vec<Vec<Append>>) -> Result<(Vec<usize>, Heads), StoreError> {
         let mut duplicates = Vec::with_capacity(items.len());
         let mut fresh: BTreeMap<Lane, Vec<Entry>> = BTreeMap::new();
         let mut heads = self.heads.clone();
         let mut held = Held::default();
-        for append in items {
+        for appends in items {
             let mut known = 0;
-            let end = heads
-                .get(&(self.state.epoch, append.lane))
-                .map_or(0, |head| head.seq);
-            for new in append.entries {
-                let list = fresh.entry(append.lane).or_default();
-                if let Some(identity) = new.identity {
-                    if let Some(place) = self.recent.place(identity)
-                        && (self.is_new(place) || held.holds(&*self.store, place)?)
-                    {
-                        known += 1;
-                        continue;
+            for Append { lane, entries } in appends {
+                let end = heads
+                    .get(&(self.state.epoch, lane))
+                    .map_or(0, |head| head.seq);
+                for new in entries {
+                    let list = fresh.entry(lane).or_default();
+                    if let Some(identity) = new.identity {
+                        if let Some(place) = self.recent.place(identity)
+                            && (self.is_new(place) || held.holds(&*self.store, place)?)
+                        {
+                            known += 1;
+                            continue;
+                        }
+                        // Remembered before it is stored: after a failure all of it is read again.
+                        let place = Place {
+                            epoch: self.state.epoch,
+                            lane,
+                            seq: end + list.len() as u64 + 1,
+                        };
+                        self.recent.add(identity, place);
                     }
-                    // Remembered before it is stored: after a failure all of it is read again.
-                    let place = Place {
-                        epoch: self.state.epoch,
-                        lane: append.lane,
-                        seq: end + list.len() as u64 + 1,
-                    };
-                    self.recent.add(identity, place);
+                    list.push(new.entry);
                 }
-                list.push(new.entry);
             }
             duplicates.push(known);
         }
@@ -182,34 +224,43 @@ impl Writer {
         }
         let mut batch = Batch::new();
         for (lane, entries) in fresh {
-            let head = heads.entry((self.state.epoch, lane)).or_insert(Head::START);
-            for run in runs(&entries, head.seq + 1) {
-                let first = head.seq + 1;
-                let key = self.salt_root.block_key(self.state.epoch, lane, first);
-                let frame = Frame {
-                    agent: *self.agent.borrow(),
-                    epoch: self.state.epoch,
-                    lane,
-                    first,
-                    count: u32::try_from(run.len()).unwrap_or(u32::MAX),
-                    previous: head.hash,
-                    head: chain_over(head.hash, &key, first, run),
-                    salt_key: key,
-                    run: self.packer.pack(run),
-                };
-                *head = Head {
-                    seq: frame.last(),
-                    hash: frame.head,
-                };
-                LOG.put(
-                    &mut batch,
-                    &(self.state.epoch, lane, first),
-                    &ChunkRow(frame),
-                )?;
-            }
+            self.put(&mut batch, &mut heads, lane, &entries)?;
         }
         self.store.commit(batch, Durable::Yes)?;
         Ok((duplicates, heads))
+    }
+
+    /// Puts entries behind a lane's head, which moves on.
+    fn put(
+        &mut self,
+        batch: &mut Batch,
+        heads: &mut Heads,
+        lane: Lane,
+        entries: &[Entry],
+    ) -> Result<(), StoreError> {
+        let head = heads.entry((self.state.epoch, lane)).or_insert(Head::START);
+        for run in runs(entries, head.seq + 1) {
+            let first = head.seq + 1;
+            let key = self.salt_root.block_key(self.state.epoch, lane, first);
+            let frame = Frame {
+                agent: *self.agent.borrow(),
+                epoch: self.state.epoch,
+                lane,
+                first,
+                count: u32::try_from(run.len()).unwrap_or(u32::MAX),
+                previous: head.hash,
+                head: chain_over(head.hash, &key, first, run),
+                salt_key: key,
+                run: self.packer.pack(run),
+            };
+            *head = Head {
+                seq: frame.last(),
+                hash: frame.head,
+            };
+            let row = ChunkRow(frame);
+            LOG.put(batch, &(self.state.epoch, lane, first), &row)?;
+        }
+        Ok(())
     }
 }
 

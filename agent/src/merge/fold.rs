@@ -26,7 +26,7 @@ impl Kind {
         match what {
             What::Event(kind) => Some(Self::Event(*kind)),
             What::Rejected { .. } => Some(Self::Rejected),
-            What::Clock { .. } => None,
+            What::Clock { .. } | What::Dropped(_) => None,
         }
     }
 }

@@ -127,10 +127,18 @@ impl Sender {
                 }
                 let now = heads.borrow_and_update().clone();
                 let told = self.link.now().told;
+                let drops = self.log.drops();
+                let given_up = drops.ranges().map(|(epoch, lane, first, row)| Stretch {
+                    epoch,
+                    lane,
+                    first,
+                    last: row.last,
+                });
                 let busy: Vec<Stretch> = sending
                     .iter()
                     .map(|(what, _)| *what)
                     .chain(gone.iter().copied())
+                    .chain(given_up)
                     .collect();
                 let live = sending.iter().filter(|(_, live)| *live).count();
                 let old = sending.len() - live;

@@ -173,7 +173,7 @@ impl Sender {
     async fn what_to_say(&self) -> Result<Hello, TalkError> {
         let told = self.link.now().told;
         let (store, heads) = (self.log.store().clone(), self.log.ends());
-        let waiting = link::waiting(&heads, &told.lanes);
+        let waiting = link::waiting(&heads, &told.lanes, &self.log.drops());
         let (_, kept) = self.kept().await?;
         let (lanes, lineage) = blocking(move || {
             let lineage = STATE.get(&*store, &())?.unwrap_or_default().lineage;
@@ -181,6 +181,8 @@ impl Sender {
             let lanes = heads
                 .iter()
                 .rev()
+                // Nobody is told of a lane that was never used: a server of before does not know of it.
+                .filter(|((_, lane), head)| !lane.yields() || head.seq > 0)
                 .take(LANES_MAX)
                 .map(|((epoch, lane), head)| {
                     let oldest = log::oldest(&*store, *epoch, *lane)?;

@@ -14,6 +14,7 @@ pub mod network; // whether it changed
 pub mod plan; // what to send, how long to wait: pure
 #[cfg(test)]
 mod tests;
+mod tidy; // deleting what the server archived
 pub mod uplink; // credentials and calls
 mod validity; // of the certificate
 pub mod window; // how many frames may be on their way: pure
@@ -28,29 +29,27 @@ use tokio::{
 };
 use trenza_shared::{
     clock::Clock,
-    id::{BootId, Epoch, InstanceId, Seq},
-    store::{Store, StoreError},
+    id::{BootId, Epoch, InstanceId},
+    store::StoreError,
     wire::{pulse::Digest, sync::Introduction},
 };
 
 use crate::{
     config::SyncSection,
-    link::{self, LinkCell},
-    log::{self, Heads, Log, marks},
+    link::LinkCell,
+    log::{Heads, Log},
     room::{Room, RoomCell},
-    tables::{STATE, ServerRow},
     time::KnownTime,
 };
 use flow::Stopped;
 use listener::ListenerCert;
 use plan::{BackOff, NOBODY_WAIT_MS_MAX, Offsets};
+pub(crate) use tidy::tidy;
 use uplink::{TalkError, Uplink};
 use window::Window;
 
 /// Most gaps and forks sorted out in one talk before it is broken off.
 const TURNS_MAX: usize = 16;
-/// Most steps of deleting after one hello.
-const PRUNE_STEPS_MAX: usize = 256;
 const HOUR_MS: i64 = 3_600_000;
 
 /// Takes an epoch after the given one, and a salt root for it.
@@ -317,52 +316,6 @@ impl Sender {
         self.around.room.pruned(pruned);
         Ok(())
     }
-}
-
-/// Gives how many chunks it deleted; without a retention, all that may go.
-fn tidy(
-    store: &dyn Store,
-    told: &ServerRow,
-    heads: &Heads,
-    now_ms: i64,
-    retention_ms: Option<i64>,
-) -> Result<usize, StoreError> {
-    let state = STATE.get(store, &())?.unwrap_or_default();
-    // Of a lane that was left, what follows its branch was appended again; what precedes it may still be asked for.
-    let left = state.left.iter().map(|(epoch, lane)| {
-        let mut branches = state.lineage.iter();
-        let branch = branches.find(|one| (one.from, one.lane) == (*epoch, *lane));
-        let archived = link::have(&told.lanes, *epoch, *lane).archived;
-        let until = match branch {
-            Some(branch) if archived < branch.after => archived,
-            _ => Seq::MAX,
-        };
-        ((*epoch, *lane), until)
-    });
-    let left: Vec<_> = left.collect();
-    let ends = heads.iter().map(|(lane, head)| (*lane, head.seq));
-    let ends = ends.chain(left.iter().map(|(lane, _)| (*lane, Seq::MAX)));
-    let old = match retention_ms {
-        Some(retention_ms) => Some(marks::mark(store, ends.collect(), now_ms, retention_ms)?),
-        None => None,
-    };
-    let archived = told.lanes.iter();
-    let archived = archived.map(|have| ((have.epoch, have.lane), have.archived));
-    let (mut steps, mut deleted) = (0, 0);
-    for ((epoch, lane), archived) in archived.chain(left) {
-        let until = old.as_ref().map_or(archived, |old| {
-            old.get(&(epoch, lane)).map_or(0, |old| archived.min(*old))
-        });
-        while steps < PRUNE_STEPS_MAX {
-            let gone = log::prune(store, epoch, lane, until)?;
-            if gone == 0 {
-                break;
-            }
-            steps += 1;
-            deleted += gone;
-        }
-    }
-    Ok(deleted)
 }
 
 /// Runs what reads or writes the disk away from the threads that serve; where there is but one thread, on it.

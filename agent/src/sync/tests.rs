@@ -246,7 +246,7 @@ impl Edge {
     async fn until_all_sent(&self) {
         let log = self.log.clone();
         self.until("everything sent", move |link| {
-            link.up && link::waiting(&log.ends(), &link.told.lanes) == 0
+            link.up && link::waiting(&log.ends(), &link.told.lanes, &log.drops()) == 0
         })
         .await;
     }

@@ -11,12 +11,13 @@ use trenza_shared::{
     event::Event,
     evidence::{Observation, observe},
     fragment::Fragment,
-    id::{CustomerId, EventId, Fingerprint},
+    id::{AgentId, CustomerId, EventId, Fingerprint},
     identity::{self, Change, Decisions, Node, Outcome, Payload, Rules, customer_id},
     skew::Fact,
     store::{Overlay, StoreError, Writer as _},
     wire::{
         Shape,
+        dropped::Dropped,
         entry::{Entry, Open, What},
     },
 };
@@ -30,8 +31,8 @@ use crate::{
     identity::StoredGraph,
     registry::Registry,
     tables::{
-        APPLIED, EVENTS, EventRow, FRAGMENTS, Hop, IDS, MESSAGES, OriginRow, Position, REJECTED,
-        RecordRow, RejectedRow, TIMELINE, WORDS,
+        APPLIED, DROPPED, DroppedRow, EVENTS, EventRow, FRAGMENTS, Hop, IDS, MESSAGES, OriginRow,
+        Position, REJECTED, RecordRow, RejectedRow, TIMELINE, WORDS,
     },
 };
 
@@ -181,7 +182,7 @@ impl Step<'_, '_> {
         &mut self,
         position: Position,
         entry: &Entry,
-        agent: Option<trenza_shared::id::AgentId>,
+        agent: Option<AgentId>,
     ) -> Result<Result<(), RejectedRow>, StoreError> {
         let open = match Open::from_bytes(&entry.open) {
             Ok(open) => open,
@@ -211,6 +212,9 @@ impl Step<'_, '_> {
             };
             return self.measured(agent, open.boot, fact);
         }
+        if let What::Dropped(dropped) = open.what {
+            return self.given_up(agent, &dropped);
+        }
         let event = match entry.text() {
             Ok(text) => match Event::stored(text.to_owned()) {
                 Ok(event) => event,
@@ -237,6 +241,37 @@ impl Step<'_, '_> {
             None => self.new_event(position, &event, origin)?,
             Some(row) => self.again(event, row, origin)?,
         }
+        Ok(Ok(()))
+    }
+
+    /// Takes in what an agent gave up; the inner error says why it is kept apart.
+    fn given_up(
+        &mut self,
+        agent: Option<AgentId>,
+        dropped: &Dropped,
+    ) -> Result<Result<(), RejectedRow>, StoreError> {
+        let Some(agent) = agent.filter(|_| dropped.is_sound()) else {
+            return Ok(Err(RejectedRow {
+                code: "dropped_by_nobody".into(),
+                reason: "only an agent can say what it gave up, and only of low-priority events"
+                    .into(),
+                message_id: None,
+            }));
+        };
+        let Dropped { epoch, lane, .. } = *dropped;
+        let key = (agent, epoch, lane, dropped.first, dropped.last);
+        let row = DroppedRow {
+            previous: dropped.previous,
+            head: dropped.head,
+            reason: dropped.reason,
+        };
+        // Two copies may have given up the same numbers: whichever is told first, one and the same row stays.
+        let known = DROPPED.get(self.overlay, &key)?;
+        DROPPED.put(
+            self.overlay,
+            &key,
+            &known.map_or(row, |known| known.max(row)),
+        )?;
         Ok(Ok(()))
     }
 

@@ -13,6 +13,7 @@ use trenza_shared::{
     event::EVENT_BYTES_MAX,
     group_commit::GroupError,
     id::to_hex,
+    store::StoreError,
     wire::entry::{Entry, Open, What},
 };
 
@@ -134,6 +135,10 @@ impl Collector for ServerCollector {
                     retry_after_s: RETRY_AFTER_S,
                 },
                 GroupError::Busy => CannotStore::Full { retry_after_s: 1 },
+                // Told once, where it is looked after.
+                GroupError::Refused(StoreError::Full { .. }) => CannotStore::Full {
+                    retry_after_s: RETRY_AFTER_S,
+                },
                 GroupError::Refused(error) => {
                     tracing::error!(%error, "events not stored");
                     CannotStore::Full {

@@ -75,7 +75,7 @@ pub fn ops_routes(app: App) -> Router {
     let probe = WriteProbe::default();
     metrics::ops_router(Metrics::install(), move || {
         let (app, probe) = (app.clone(), probe.clone());
-        async move { crate::app::write_probe(&app, &probe).await }
+        async move { crate::disk::is_ready(&app, &probe).await }
     })
 }
 

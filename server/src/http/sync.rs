@@ -309,6 +309,8 @@ pub async fn frame(
     let received_ms = app.clock.wall_ms();
     let agent = agent_of(&app, &peer)?;
     check_instance(&app, &agent, &headers)?;
+    let room = app.room.check().map_err(GroupError::Refused);
+    room.map_err(cannot_store)?;
     // Before the body is read: a backlog that waits costs no memory here.
     let pass = match Weight::of(announced(&headers)) {
         Weight::Light => app.doors.enter_light(&agent)?,
@@ -411,6 +413,10 @@ pub fn cannot_store(error: GroupError<StoreError>) -> HttpError {
     match error {
         GroupError::Busy => HttpError::unavailable("busy", "too much waits to be stored", 1),
         GroupError::Closed => HttpError::unavailable("stopping", "the server is stopping", 5),
+        GroupError::Refused(error @ StoreError::Full { .. }) => {
+            HttpError::unavailable("full", error.to_string(), 5)
+                .hint("nothing is lost: it is taken in once the server's disk has room again")
+        }
         GroupError::Refused(error) => {
             HttpError::unavailable("cannot_store", "the store cannot write now", 5).log(error)
         }

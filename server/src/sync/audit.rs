@@ -2,6 +2,8 @@
 //!
 //! Owns the comparison of what is stored with itself; believes nothing but the entries' bytes. A pure read.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use trenza_shared::{
     id::{AgentId, Epoch, Lane, Seq},
@@ -9,8 +11,12 @@ use trenza_shared::{
     wire::{entry::CHAIN_START, frame::chain_over, sync::Segment},
 };
 
-use super::{fleet::Gap, place};
-use crate::tables::{CONTACTS, Hop, LANES, LOG, LaneRow, MARKS, MarkRow};
+use super::{
+    dropped::{self, Range},
+    fleet::Gap,
+    place,
+};
+use crate::tables::{CONTACTS, DROPPED, Hop, LANES, LOG, LaneRow, MARKS, MarkRow};
 
 /// Most damages told of one lane; the rest is counted.
 const DAMAGES_MAX: usize = 20;
@@ -47,6 +53,9 @@ pub struct LaneAudit {
     pub chain_ok: bool,
     /// Numbers up to the last one given out that are not stored.
     pub gaps: Vec<Gap>,
+    /// Numbers that were given up for want of room, as the agent told: no gaps.
+    #[serde(default)]
+    pub dropped: Vec<Range>,
     /// What is damaged, and where.
     pub damage: Vec<String>,
     /// Damages that are not told.
@@ -58,9 +67,18 @@ pub struct LaneAudit {
 /// # Errors
 /// The store cannot be read at all. What cannot be read in it is damage.
 pub fn audit(view: &dyn View, only: Option<AgentId>) -> Result<Audit, StoreError> {
-    let mut lanes = Vec::new();
+    let mut rows = BTreeMap::new();
     for row in LANES.rows(view) {
         let (key, row) = row?;
+        rows.insert(key, row);
+    }
+    // Of a lane of which nothing came, too, an agent may have given something up.
+    for row in DROPPED.rows(view) {
+        let ((agent, epoch, lane, ..), _) = row?;
+        rows.entry((agent, epoch, lane)).or_default();
+    }
+    let mut lanes = Vec::new();
+    for (key, row) in rows {
         if only.is_none_or(|only| only == key.0) {
             lanes.push(lane(view, key, &row)?);
         }
@@ -93,6 +111,7 @@ fn lane(
         records: 0,
         chain_ok: true,
         gaps: Vec::new(),
+        dropped: Vec::new(),
         damage: Vec::new(),
         more_damage: 0,
     };
@@ -151,7 +170,12 @@ fn lane(
     let head = heads.find(|head| (head.epoch, head.lane) == (epoch, lane));
     let last = head.map_or(0, |head| head.seq).max(found.to);
     let have = place::have(epoch, lane, &segments, 0);
-    let gaps = have.missing(1, last).into_iter().map(|run| Gap {
+    let said = dropped::of_agent(view, &agent)?;
+    let said = said.get(&(epoch, lane)).map_or(&[][..], Vec::as_slice);
+    let last = last.max(said.iter().map(|one| one.last).max().unwrap_or(0));
+    let (given_up, missing) = dropped::part(&segments, &have.missing(1, last), said);
+    found.dropped = given_up;
+    let gaps = missing.into_iter().map(|run| Gap {
         epoch,
         lane,
         from: *run.start(),

@@ -14,7 +14,10 @@ use trenza_shared::{
 
 use crate::{
     registry::Registry,
-    sync::place,
+    sync::{
+        dropped::{self, Range, Ranges},
+        place,
+    },
     tables::{AgentRow, AgentState, CONTACTS, ContactRow, LANES, LaneRow},
 };
 
@@ -42,6 +45,8 @@ pub struct Sums {
     pub waiting: u64,
     /// Sequence numbers given out and not stored.
     pub missing: u64,
+    /// Of low-priority events that were given up for want of room: not counted as missing.
+    pub dropped: u64,
 }
 
 /// One agent.
@@ -77,6 +82,10 @@ pub struct AgentStatus {
     pub missing: u64,
     /// Which.
     pub gaps: Vec<Gap>,
+    /// Sequence numbers of low-priority events that it gave up for want of room: not counted as missing.
+    pub dropped: u64,
+    /// Which, the last ones: at most [`dropped::RANGES_MAX`].
+    pub dropped_ranges: Vec<Range>,
     /// Lane by lane.
     pub lanes: Vec<LaneStatus>,
     /// Events that wait on it.
@@ -161,11 +170,12 @@ pub fn read(view: &dyn View, registry: &Registry, now_ms: i64) -> Result<Fleet, 
             .into_iter()
             .map(|((_, epoch, lane), row)| ((epoch, lane), row))
             .collect();
+        let contact = CONTACTS.get(view, &id)?;
+        let said = dropped::of_agent(view, &id)?;
         agents.push(status(
-            id,
-            &row,
-            CONTACTS.get(view, &id)?.as_ref(),
-            &stored,
+            (id, &row),
+            contact.as_ref(),
+            (&stored, &said),
             now_ms,
         ));
     }
@@ -183,6 +193,7 @@ pub fn read(view: &dyn View, registry: &Registry, now_ms: i64) -> Result<Fleet, 
         sums.acked_seq += agent.acked_seq;
         sums.waiting += agent.waiting.unwrap_or(0);
         sums.missing += agent.missing;
+        sums.dropped += agent.dropped;
     }
     Ok(Fleet { agents, sums })
 }
@@ -202,10 +213,9 @@ fn note_copies(agents: &mut [AgentStatus]) {
 
 /// One agent: what it said against what is stored.
 fn status(
-    id: AgentId,
-    row: &AgentRow,
+    (id, row): (AgentId, &AgentRow),
     contact: Option<&ContactRow>,
-    stored: &BTreeMap<(Epoch, Lane), LaneRow>,
+    (stored, given_up): (&BTreeMap<(Epoch, Lane), LaneRow>, &Ranges),
     now_ms: i64,
 ) -> AgentStatus {
     let hello = contact.map(|contact| &contact.hello);
@@ -215,9 +225,13 @@ fn status(
         .map(|head| ((head.epoch, head.lane), head))
         .collect();
     let mut lanes = Vec::new();
-    let mut gaps = Vec::new();
-    let keys: std::collections::BTreeSet<(Epoch, Lane)> =
-        said.keys().chain(stored.keys()).copied().collect();
+    let (mut gaps, mut dropped_ranges) = (Vec::new(), Vec::new());
+    let keys: std::collections::BTreeSet<(Epoch, Lane)> = said
+        .keys()
+        .chain(stored.keys())
+        .chain(given_up.keys())
+        .copied()
+        .collect();
     for (epoch, lane) in keys {
         let head = said.get(&(epoch, lane));
         let row = stored.get(&(epoch, lane));
@@ -225,7 +239,12 @@ fn status(
         let have = place::have(epoch, lane, segments, 0);
         // Frames come after the hello that announced them, so what is stored may be ahead of what was said.
         let head_seq = head.map_or(0, |head| head.seq).max(have.last());
-        for gap in have.missing(1, head_seq) {
+        let given_up = given_up.get(&(epoch, lane)).map_or(&[][..], Vec::as_slice);
+        let upto = given_up.iter().map(|one| one.last).max().unwrap_or(0);
+        let head_seq = head_seq.max(upto);
+        let (ranges, missing) = dropped::part(segments, &have.missing(1, head_seq), given_up);
+        dropped_ranges.extend(ranges);
+        for gap in missing {
             let on_device = head.is_some_and(|head| head.oldest <= *gap.start());
             gaps.push(Gap {
                 epoch,
@@ -262,6 +281,11 @@ fn status(
         missing: gaps.iter().map(|gap| gap.to - gap.from + 1).sum(),
         gaps,
         lanes,
+        dropped: dropped_ranges.iter().map(|one| one.to - one.from + 1).sum(),
+        dropped_ranges: {
+            let told = dropped_ranges.len().saturating_sub(dropped::RANGES_MAX);
+            dropped_ranges.split_off(told)
+        },
         waiting: hello.map(|hello| hello.waiting),
         clock_offset_ms: contact.map(|contact| {
             // The agent tells our clock less its own.

@@ -7,6 +7,7 @@ pub mod audit; // the proof that nothing is missing
 pub mod chain; // the chain as it is stored, number by number
 pub mod copies; // two programs under one id: which of them keeps it
 pub mod doors; // where requests wait
+pub mod dropped; // what agents gave up, against what is stored
 pub mod fleet; // what every agent said last, against what is stored
 pub mod log; // the log as received
 pub mod place; // where a frame lies in its lane: pure

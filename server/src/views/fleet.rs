@@ -1,5 +1,7 @@
 //! The fleet: that every agent speaks and that nothing is missing; invitations and revocations.
 
+mod dropped; // what gave way to visits
+
 use askama::Template;
 use axum::{
     extract::{Path, State},
@@ -43,6 +45,8 @@ struct Listed {
     waiting: Option<u64>,
     /// What is missing, and whether it is lost for ever.
     gaps: Vec<(String, bool)>,
+    /// What it gave up for want of room.
+    dropped: Option<String>,
     last: Option<Shown>,
     clock: Option<String>,
     clock_known: bool,
@@ -115,6 +119,7 @@ fn shown(t: Lang, times: &Times, agent: &AgentStatus) -> Listed {
         acked: agent.acked_seq,
         waiting: agent.waiting,
         gaps: gaps(t, agent),
+        dropped: dropped::told(t, agent),
         clock: agent.clock_offset_ms.and_then(|ms| times.offset(ms)),
         clock_known: agent.clock_offset_ms.is_some(),
         clock_off: agent
@@ -207,6 +212,15 @@ fn branch(t: Lang, one: &Lineage) -> String {
     }
 }
 
+/// A run of numbers in words.
+fn numbers(from: u64, to: u64) -> String {
+    if from == to {
+        from.to_string()
+    } else {
+        format!("{from}–{to}")
+    }
+}
+
 /// Every gap in words. Of one that begins before the oldest number on the device, the first part is lost and the rest can come.
 fn gaps(t: Lang, agent: &AgentStatus) -> Vec<(String, bool)> {
     let mut out = Vec::new();
@@ -233,11 +247,7 @@ fn gaps(t: Lang, agent: &AgentStatus) -> Vec<(String, bool)> {
 /// Which numbers are missing, and whether they can still come.
 fn missing(t: Lang, agent: &AgentStatus, gap: &Gap) -> String {
     let count = gap.to - gap.from + 1;
-    let numbers = if count == 1 {
-        gap.from.to_string()
-    } else {
-        format!("{}–{}", gap.from, gap.to)
-    };
+    let numbers = numbers(gap.from, gap.to);
     let what = match gap.lane {
         Lane::Visits => t.count(count, ("visita", "visitas"), ("visit", "visits")),
         Lane::Urgent => t.count(
@@ -247,8 +257,13 @@ fn missing(t: Lang, agent: &AgentStatus, gap: &Gap) -> String {
         ),
         Lane::Clock => t.count(
             count,
-            ("medida del reloj", "medidas del reloj"),
-            ("clock measurement", "clock measurements"),
+            ("anotación del agente", "anotaciones del agente"),
+            ("note of the agent", "notes of the agent"),
+        ),
+        Lane::Low => t.count(
+            count,
+            ("evento de baja prioridad", "eventos de baja prioridad"),
+            ("low-priority event", "low-priority events"),
         ),
     };
     let fate = match (gap.on_device, agent.state) {

@@ -109,11 +109,12 @@ pub fn admitted(verdict: Verdict) -> Result<Verdict, HttpError> {
 
 impl From<CannotStore> for HttpError {
     fn from(error: CannotStore) -> Self {
-        let (CannotStore::Full { retry_after_s } | CannotStore::Closed { retry_after_s }) = error;
-        let code = if matches!(error, CannotStore::Full { .. }) {
-            "full"
-        } else {
-            "closed"
+        let (code, retry_after_s) = match error {
+            CannotStore::Full { retry_after_s } => ("full", retry_after_s),
+            CannotStore::KeptForOthers { retry_after_s } => {
+                ("full_for_low_priority", retry_after_s)
+            }
+            CannotStore::Closed { retry_after_s } => ("closed", retry_after_s),
         };
         let wait = retry_after_s.max(1);
         Self::unavailable(code, error.to_string(), wait)

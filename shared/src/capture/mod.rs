@@ -91,6 +91,14 @@ pub enum CannotStore {
         /// When to come back. Unit: seconds.
         retry_after_s: u32,
     },
+    /// What room is left is kept for what has a higher priority.
+    #[error(
+        "there is no room for low-priority events now: what is left of the disk or the quota is kept for visits; send them again in {retry_after_s} s, or leave them out"
+    )]
+    KeptForOthers {
+        /// When to come back. Unit: seconds.
+        retry_after_s: u32,
+    },
     /// The store is stopping, or is being opened again.
     #[error("the store is not open now; send again in {retry_after_s} s")]
     Closed {

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Shape, WireError};
+use super::{Shape, WireError, dropped::Dropped};
 use crate::{
     event::EventType,
     id::{ChainHash, Epoch, Lane, Seq},
@@ -33,6 +33,8 @@ pub enum What {
         /// How long the question and its answer took on the way: half of it is the greatest error. Unit: ms.
         round_trip_ms: u64,
     },
+    /// No event: the collector had no room and gave up entries of another lane.
+    Dropped(Dropped),
 }
 
 /// The open part, version 1: what fleet views and log keeping need, nothing about a person.
@@ -214,6 +216,30 @@ mod tests {
         assert_eq!(Open::from_bytes(&open.to_bytes()).unwrap(), open);
     }
     const FROZEN_CLOCK: &str = "0187a47768617481a5636c6f636b82a97365727665725f6d73cf0000019ceba545b8ad726f756e645f747269705f6d7328ab63617074757265645f6d7307ab626f6f7474696d655f6d7305a4626f6f74cf0102030405060708aa6f66667365745f6d696e00a36b6579a0aa756e7665726966696564c2";
+
+    #[test]
+    fn a_dropped_range_is_frozen() {
+        let open = Open {
+            what: What::Dropped(Dropped {
+                epoch: 2,
+                lane: Lane::Low,
+                first: 3,
+                last: 900,
+                previous: ChainHash([1; 32]),
+                head: ChainHash([2; 32]),
+                reason: crate::wire::dropped::Reason::Quota,
+            }),
+            captured_ms: 7,
+            boottime_ms: 5,
+            boot: 9,
+            offset_min: 0,
+            key: String::new(),
+            unverified: false,
+        };
+        assert_eq!(crate::id::to_hex(&open.to_bytes()), FROZEN_DROPPED);
+        assert_eq!(Open::from_bytes(&open.to_bytes()).unwrap(), open);
+    }
+    const FROZEN_DROPPED: &str = "0187a47768617481a764726f7070656487a565706f636802a46c616e6503a5666972737403a46c617374cd0384a870726576696f7573c4200101010101010101010101010101010101010101010101010101010101010101a468656164c4200202020202020202020202020202020202020202020202020202020202020202a6726561736f6ea571756f7461ab63617074757265645f6d7307ab626f6f7474696d655f6d7305a4626f6f7409aa6f66667365745f6d696e00a36b6579a0aa756e7665726966696564c2";
     const FROZEN_CHAIN: &str = "h_a0f3cb054fe8a0ac13c205a6b7cecef93b61e94fd25ffca7451a181777a85376";
 
     #[test]

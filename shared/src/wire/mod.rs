@@ -3,6 +3,7 @@
 //! A new shape is a new version with a conversion, never an edit of an old one. Every decoder takes hostile bytes.
 
 pub mod carried; // what agents of a venue tell each other, and what one brings for another
+pub mod dropped; // entries that a device gave up, and what is left to wait for
 pub mod entry; // one event in a log: an open part and a personal part
 pub mod frame; // a run of entries of one lane
 pub mod guard; // packed bytes that outlive a lost sector

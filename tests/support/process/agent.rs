@@ -134,7 +134,7 @@ impl Agent {
             .to_owned())
     }
 
-    /// Waits until the server has everything.
+    /// Waits until the server has everything that was not dropped.
     ///
     /// # Errors
     /// It did not get there.
@@ -145,7 +145,11 @@ impl Agent {
             let status = http.get(&url).await?;
             ensure!(
                 status["waiting"] == 0
-                    && status["head_seq"] == status["acked_seq"]
+                    && status["head_seq"].as_u64()
+                        == status["acked_seq"]
+                            .as_u64()
+                            .zip(status["dropped"].as_u64())
+                            .map(|(acked, dropped)| acked + dropped)
                     && status["server"] == "up",
                 "{status}"
             );

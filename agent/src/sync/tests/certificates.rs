@@ -89,7 +89,11 @@ async fn an_agent_that_was_away_for_too_long_says_so_and_goes_on_taking_visits_i
     .await;
     edge.capture(&texts(0..5)).await;
     assert_eq!(
-        link::waiting(&edge.log.ends(), &edge.link.now().told.lanes),
+        link::waiting(
+            &edge.log.ends(),
+            &edge.link.now().told.lanes,
+            &edge.log.drops()
+        ),
         5
     );
     assert_eq!(world.fake.renewals.load(Ordering::SeqCst), 0);

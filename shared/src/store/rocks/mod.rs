@@ -8,6 +8,7 @@ mod failure;
 mod ladder;
 mod open;
 mod options;
+mod pack;
 mod torn;
 pub mod wal;
 
@@ -21,7 +22,9 @@ use std::{
     time::Duration,
 };
 
-use rocksdb::{ReadOptions, WriteBatch, WriteOptions, checkpoint::Checkpoint, properties};
+use rocksdb::{
+    CompactOptions, ReadOptions, WriteBatch, WriteOptions, checkpoint::Checkpoint, properties,
+};
 
 use failure::understand;
 use open::{Open, Snapshot};

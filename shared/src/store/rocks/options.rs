@@ -45,6 +45,10 @@ pub struct RocksOptions {
     pub write_buffers_bytes_max: usize,
     /// Write-ahead log before the oldest table is forced to a file: bounds the time to start. Unit: bytes.
     pub wal_bytes_max: u64,
+    /// A table's file. Unit: bytes.
+    pub file_bytes: u64,
+    /// The level of a table's files that new ones are joined with: a joining needs as much room again meanwhile. Unit: bytes.
+    pub level_bytes: u64,
     /// File handles.
     pub open_files_max: i32,
     /// Threads that flush and compact.
@@ -65,6 +69,8 @@ impl Default for RocksOptions {
             write_buffer_bytes: 4 * 1024 * 1024,
             write_buffers_bytes_max: 16 * 1024 * 1024,
             wal_bytes_max: 64 * 1024 * 1024,
+            file_bytes: 64 * 1024 * 1024,
+            level_bytes: 256 * 1024 * 1024,
             open_files_max: 256,
             background_jobs: 2,
             compression: Compression::Zstd,
@@ -127,6 +133,8 @@ impl RocksOptions {
         options.set_block_based_table_factory(&blocks);
         options.set_write_buffer_size(self.write_buffer_bytes);
         options.set_arena_block_size(ARENA_BYTES);
+        options.set_target_file_size_base(self.file_bytes);
+        options.set_max_bytes_for_level_base(self.level_bytes);
         let compression = if named(&self.plain) {
             Compression::None
         } else {

@@ -134,7 +134,7 @@ async fn the_fleet_shows_what_was_said_against_what_is_stored() {
     );
     assert_eq!(
         fleet["sums"],
-        json!({"agents": 2, "active": 2, "head_seq": 51, "acked_seq": 37, "waiting": 7, "missing": 14})
+        json!({"agents": 2, "active": 2, "head_seq": 51, "acked_seq": 37, "waiting": 7, "missing": 14, "dropped": 0})
     );
     server.close().await;
 }

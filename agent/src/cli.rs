@@ -22,6 +22,7 @@ use trenza_shared::{
 
 use crate::{
     app::{Started, store_options},
+    arenas,
     config::{Config, files},
     doctor::{self, Check},
     enrol::{self, Invitation},
@@ -100,7 +101,11 @@ impl At {
 
 /// Runs the command of this process's arguments.
 pub fn main() -> ExitCode {
-    match command(Cli::parse()) {
+    let cli = Cli::parse();
+    if matches!(cli, Cli::Run(_)) {
+        arenas::limit();
+    }
+    match command(cli) {
         Ok(code) => code,
         Err(error) => {
             eprintln!("trenza-agent: {error:#}");

@@ -4,6 +4,7 @@
 //! from the first second on.
 
 pub mod app; // how it starts and stops
+pub mod arenas; // few of them: less memory
 pub mod capture; // what becomes of a captured request
 pub mod cli; // the commands
 pub mod config; // agent.toml

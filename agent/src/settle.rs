@@ -74,8 +74,11 @@ pub async fn run(app: App, rocks: Arc<RocksStore>, mut stop: watch::Receiver<boo
     let mut heads = app.log.heads();
     let mut pace = Pace::default();
     let mut failed = false;
+    // Kept as long as there is work: what large pieces of memory come and go, the allocator keeps several times over.
+    let mut packer = None;
     loop {
         if pace.idle() {
+            packer = None;
             pace = Pace {
                 quiet_looks: 0,
                 ..pace
@@ -101,18 +104,20 @@ pub async fn run(app: App, rocks: Arc<RocksStore>, mut stop: watch::Receiver<boo
         } else {
             STEPS_MAX
         };
+        let mut packing = packer.take();
         let done = spawn_blocking(move || {
-            let step = settle_some(&*store, &ends, epoch, steps_max)?;
+            let step = settle_some(&*store, &mut packing, &ends, epoch, steps_max)?;
             if act == Act::SettleAndFlush {
                 log::forget(&*store, now_ms)?;
                 if rocks.memory()?.write_buffer_bytes >= FLUSH_BYTES {
                     rocks.flush()?;
                 }
             }
-            Ok::<_, StoreError>(step)
+            Ok::<_, StoreError>((step, packing))
         });
         match done.await {
-            Ok(Ok(step)) => {
+            Ok(Ok((step, packing))) => {
+                packer = packing;
                 failed = false;
                 metrics::counter!("trenza_agent_settled_entries_total")
                     .increment(step.entries as u64);
@@ -137,12 +142,12 @@ pub async fn run(app: App, rocks: Arc<RocksStore>, mut stop: watch::Receiver<boo
 /// A bounded number of steps over all lanes.
 fn settle_some(
     store: &dyn Store,
+    packer: &mut Option<Packer>,
     heads: &Heads,
     now: Epoch,
     steps_max: usize,
 ) -> Result<Step, StoreError> {
     let mut sum = Step::default();
-    let mut packer = None;
     let lanes: BTreeMap<(Epoch, Lane), u64> =
         heads.iter().map(|(lane, head)| (*lane, head.seq)).collect();
     for ((epoch, lane), head) in lanes {

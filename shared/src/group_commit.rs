@@ -59,6 +59,7 @@ type Answer<C> = Result<<C as Committer>::Done, <C as Committer>::Error>;
 struct Waiting<C: Committer> {
     item: C::Item,
     bytes: u32,
+    since: Instant,
     answer: oneshot::Sender<Answer<C>>,
 }
 
@@ -103,7 +104,8 @@ impl<C: Committer> GroupCommit<C> {
                 let wait = if C::GATHER.is_zero() {
                     Duration::ZERO
                 } else {
-                    gather.wait(started.elapsed(), group.len())
+                    let waited = group.first().map(|first| first.since.elapsed());
+                    gather.wait(started.elapsed(), group.len(), waited.unwrap_or_default())
                 };
                 if !wait.is_zero() {
                     let before = group.len();
@@ -165,6 +167,7 @@ impl<C: Committer> GroupCommit<C> {
             .try_send(Waiting {
                 item,
                 bytes,
+                since: Instant::now(),
                 answer,
             })
             .map_err(|error| match error {

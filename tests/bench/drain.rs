@@ -10,12 +10,13 @@ use anyhow::{Context as _, ensure};
 use serde_json::{Value, json};
 use trenza_tests::{
     day::{Options, Place, generate},
+    figures::cpu_ms,
     http::Http,
     process::{Agent, PATIENCE, Server},
     relay::Relay,
 };
 
-use super::{enrol_by_cable, figures::cpu_ms};
+use super::enrol_by_cable;
 
 /// Events that wait.
 const EVENTS: usize = 200_000;

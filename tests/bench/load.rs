@@ -1,6 +1,9 @@
 //! A load generator: keep-alive connections that post one after the other.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use anyhow::{Context as _, ensure};
 use bytes::Bytes;
@@ -9,12 +12,13 @@ use http_body_util::{BodyExt as _, Full};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
+use trenza_tests::pour::Days;
 
 /// How long one run lasts.
 const RUN: Duration = Duration::from_secs(3);
 /// Single events a second at a kiosk, and for how long.
 pub const PACE_PER_S: u32 = 200;
-const PACE_RUN: Duration = Duration::from_secs(10);
+const PACE_RUN: Duration = Duration::from_secs(20);
 /// Length of one event. Unit: bytes.
 const EVENT_BYTES: usize = 405;
 
@@ -47,21 +51,22 @@ pub async fn run(base: &str, key: &str, connections: usize, size: usize) -> anyh
     Ok(Run::of(waits, size, started.elapsed()))
 }
 
+/// The waits of a run in order, and that of which so large a share is not longer. Unit: ms.
+pub fn quantile(sorted: &[f64], share: f64) -> f64 {
+    let at = (sorted.len() as f64 * share) as usize;
+    let last = sorted.len().saturating_sub(1);
+    sorted.get(at.min(last)).copied().unwrap_or(0.0)
+}
+
 impl Run {
     fn of(mut waits: Vec<f64>, size: usize, took: Duration) -> Self {
         waits.sort_by(f64::total_cmp);
-        let at = |share: f64| {
-            waits
-                .get(((waits.len() as f64 * share) as usize).min(waits.len().saturating_sub(1)))
-                .copied()
-                .unwrap_or(0.0)
-        };
         let events = (waits.len() * size) as u64;
         Self {
             events,
             events_per_s: events as f64 / took.as_secs_f64(),
-            p50_ms: at(0.5),
-            p99_ms: at(0.99),
+            p50_ms: quantile(&waits, 0.5),
+            p99_ms: quantile(&waits, 0.99),
         }
     }
 }
@@ -109,9 +114,9 @@ async fn connect(addr: &str) -> anyhow::Result<Sender> {
 }
 
 fn event(name: &str, number: u64) -> String {
-    let nonce = std::process::id();
     let head = format!(
-        r#"{{"type":"track","event":"Bench","messageId":"{nonce}-{name}-{number}","anonymousId":"v-{}","timestamp":"2026-03-14T10:00:00.000Z","properties":{{"text":""#,
+        r#"{{"type":"track","event":"Bench","messageId":"{}","anonymousId":"v-{}","timestamp":"2026-03-14T10:00:00.000Z","properties":{{"text":""#,
+        live_id(name, number),
         number % 1_000
     );
     let fill = EVENT_BYTES.saturating_sub(head.len() + 3);
@@ -136,20 +141,19 @@ async fn post(
     Ok(())
 }
 
-/// Posts of a hundred until `events` are stored, over 16 connections.
-pub async fn fill(base: &str, key: &str, events: u64) -> anyhow::Result<()> {
+/// Posts of a hundred of the day's events until so many are stored, over 16 connections.
+pub async fn fill(base: &str, key: &str, days: &Arc<Days>, events: u64) -> anyhow::Result<()> {
     const CONNECTIONS: u64 = 16;
     const SIZE: u64 = 100;
     let addr = base.split_once("://").context("a URL")?.1.to_owned();
     let mut workers = tokio::task::JoinSet::new();
     for worker in 0..CONNECTIONS {
-        let (addr, key) = (addr.clone(), key.to_owned());
-        let posts = events.div_ceil(CONNECTIONS * SIZE);
+        let (addr, key, days) = (addr.clone(), key.to_owned(), days.clone());
         workers.spawn(async move {
             let mut sender = connect(&addr).await?;
-            for number in 0..posts {
-                let events = (0..SIZE).map(|n| event(&format!("fill-{worker}"), number * SIZE + n));
-                let batch: Vec<String> = events.collect();
+            for from in (worker * SIZE..events).step_by((CONNECTIONS * SIZE) as usize) {
+                let numbers = from..(from + SIZE).min(events);
+                let batch: Vec<String> = numbers.map(|number| days.event(number)).collect();
                 let body = format!(r#"{{"batch":[{}]}}"#, batch.join(","));
                 post(&mut sender, &addr, &key, "/v1/batch", body).await?;
             }
@@ -160,6 +164,18 @@ pub async fn fill(base: &str, key: &str, events: u64) -> anyhow::Result<()> {
         done??;
     }
     Ok(())
+}
+
+/// One event that somebody waits for.
+pub async fn live(base: &str, key: &str, name: &str, number: u64) -> anyhow::Result<()> {
+    let addr = base.split_once("://").context("a URL")?.1.to_owned();
+    let mut sender = connect(&addr).await?;
+    post(&mut sender, &addr, key, "/v1/track", event(name, number)).await
+}
+
+/// The messageId of an event of [`live`].
+pub fn live_id(name: &str, number: u64) -> String {
+    format!("{}-{name}-{number}", std::process::id())
 }
 
 async fn connection(

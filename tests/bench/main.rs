@@ -1,11 +1,11 @@
 //! `make bench`: figures per core and as ratios to a bare server, in one run; a table, and `target/bench/*.json`.
 //!
-//! `trenza-bench backlog [EVENTS]` is the long one: an agent that was 90 days alone. `trenza-bench drain` drains a backlog alone.
+//! `trenza-bench backlog [EVENTS]` is the long one: an agent that was 90 days alone. `trenza-bench drain` drains a backlog alone,
+//! `trenza-bench pace` is single events at a kiosk's pace.
 
 mod backlog; // many events waiting
 mod baseline; // a bare server to compare with
 mod drain; // a backlog of different events
-mod figures; // what the system says
 mod load; // a load generator
 
 use std::{
@@ -17,10 +17,10 @@ use std::{
 
 use anyhow::{Context as _, ensure};
 use baseline::Baseline;
-use figures::{cpu_ms, folder_bytes, resident_mib, written_bytes};
 use serde_json::{Value, json};
 use trenza_tests::{
     day::{Options, Place, generate},
+    figures::{cpu_ms, folder_bytes, resident_mib, written_bytes},
     process::{Agent, Server},
     relay::Relay,
 };
@@ -44,6 +44,13 @@ async fn main() -> anyhow::Result<()> {
             let file = arguments.next().context("the file of the baseline")?;
             baseline::serve(&PathBuf::from(file)).await
         }
+        Some("pace") => {
+            let mut server = Server::init(&home.path().join("server"), None)?;
+            server.start()?;
+            let report = pace(&server, home.path()).await?;
+            server.stop()?;
+            write("pace.json", &report)
+        }
         Some("backlog") => {
             let events = arguments
                 .next()
@@ -53,7 +60,9 @@ async fn main() -> anyhow::Result<()> {
         }
         Some("drain") => write("drain.json", &drain::run(home.path()).await?),
         Some(other) => {
-            anyhow::bail!("unknown argument {other:?}; use none, or: backlog [EVENTS], or: drain")
+            anyhow::bail!(
+                "unknown argument {other:?}; use none, or: backlog [EVENTS], or: drain, or: pace"
+            )
         }
         None => short(home.path()).await,
     }
@@ -133,7 +142,7 @@ async fn short(home: &Path) -> anyhow::Result<()> {
     }
 
     drop(bare);
-    let pace = pace(&agent, home).await?;
+    let pace = pace(&server, home).await?;
     let day = day_figures(home, &mut server, &mut agent, &cable).await?;
     let drained = drain::run(&home.join("drain")).await?;
     let waiting = backlog::run(&home.join("backlog"), WAITING_EVENTS).await?;
@@ -146,9 +155,13 @@ async fn short(home: &Path) -> anyhow::Result<()> {
     server.stop()
 }
 
-/// Single events at a kiosk's pace: how long one waits, and what the flash pays.
-async fn pace(agent: &Agent, home: &Path) -> anyhow::Result<Value> {
+/// Single events at a kiosk's pace: how long one waits, and what the flash pays until they are settled.
+async fn pace(server: &Server, home: &Path) -> anyhow::Result<Value> {
     let bare = Baseline::start(&home.join("baseline-pace"))?;
+    // One of its own, that has no flood to settle; without its server, whose acknowledgements are written too.
+    let (mut agent, cable) = enrol_by_cable(server, "Pace", &home.join("pace-agent")).await?;
+    cable.plug(false);
+    agent.start()?;
     let key = agent.write_key()?;
     println!("\nat {} single events a second", load::PACE_PER_S);
     let mut report = serde_json::Map::new();
@@ -158,6 +171,9 @@ async fn pace(agent: &Agent, home: &Path) -> anyhow::Result<Value> {
     ] {
         let before = written_bytes(pid)?;
         let run = load::pace(&url, &key).await?;
+        if program == "agent" {
+            settled_bytes(&agent).await?;
+        }
         let flash = (written_bytes(pid)? - before) / run.events as f64;
         println!(
             "  {program:<8} p50 {:>5.2} ms   p99 {:>5.2} ms   {flash:>6.0} bytes written to flash an event",
@@ -168,6 +184,7 @@ async fn pace(agent: &Agent, home: &Path) -> anyhow::Result<Value> {
             json!({"events": run.events, "p50_ms": run.p50_ms, "p99_ms": run.p99_ms, "flash_bytes_per_event": flash}),
         );
     }
+    agent.stop()?;
     Ok(Value::Object(report))
 }
 

@@ -9,6 +9,7 @@ mod herd; // many agents at once
 mod hostile; // bad input on every listener
 mod lan; // neighbours of one venue
 mod lan_found; // neighbours that find each other on a network of their own
+mod memory; // how much of it a backlog takes
 mod network; // connections that say nothing any more
 mod poison; // bad events among good ones, from the device to the customer
 mod power; // power cuts under load

@@ -5,7 +5,11 @@ use std::collections::BTreeMap;
 use anyhow::{Context as _, ensure};
 use serde_json::{Value, json};
 
-use crate::{http::Http, process::Server};
+use crate::{
+    day::{Chance, Options, Place, Repeat, generate},
+    http::Http,
+    process::Server,
+};
 
 /// Events of one post.
 pub const BATCH: u64 = 7;
@@ -56,4 +60,32 @@ pub fn stored_once(server: &Server, acknowledged: &[u64]) -> anyhow::Result<usiz
     let doubled = stored.iter().find(|(_, count)| **count > 1);
     ensure!(doubled.is_none(), "stored twice: {doubled:?}");
     Ok(stored.len())
+}
+
+/// Events of the demo day, again and again, each with a messageId of its own: they pack as well as real ones do.
+pub struct Days(Vec<(String, String)>);
+
+impl Default for Days {
+    fn default() -> Self {
+        let day = generate(&Options::default());
+        let mut touches = day.events;
+        touches.retain(|touch| touch.place != Place::Import && touch.repeat == Repeat::First);
+        let around_id = touches.iter().filter_map(|touch| {
+            let text = touch.body.to_string();
+            let (head, tail) = text.split_once(touch.message_id())?;
+            Some((head.to_owned(), tail.to_owned()))
+        });
+        Self(around_id.collect())
+    }
+}
+
+impl Days {
+    /// Event `number`, as JSON.
+    pub fn event(&self, number: u64) -> String {
+        let at = usize::try_from(number).unwrap_or_default() % self.0.len();
+        let (head, tail) = &self.0[at];
+        // Their first numbers differ as long as the seeds do.
+        let mut chance = Chance::new(number);
+        format!("{head}{:016x}{:016x}{tail}", chance.roll(), chance.roll())
+    }
 }

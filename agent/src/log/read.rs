@@ -6,7 +6,7 @@ use trenza_shared::{
     wire::{
         Shape,
         entry::{Entry, Open, block_of},
-        frame::{FRAME_BYTES_MAX, FRAME_EVENTS_MAX, Frame, LEVEL_WIRE, Packer, Run, chain_over},
+        frame::{FRAME_BYTES_MAX, FRAME_EVENTS_MAX, Frame, LEVEL_SMALL, Packer, Run, chain_over},
     },
 };
 
@@ -27,12 +27,12 @@ pub(super) struct Joined {
 }
 
 impl Joined {
-    /// The entries.
-    pub fn entries(&self) -> Result<Vec<Entry>, StoreError> {
+    /// Takes the entries out.
+    pub fn take_entries(&mut self) -> Result<Vec<Entry>, StoreError> {
         if self.entries.is_empty() {
             unpacked(&self.frame)
         } else {
-            Ok(self.entries.clone())
+            Ok(std::mem::take(&mut self.entries))
         }
     }
 
@@ -40,7 +40,7 @@ impl Joined {
         self.frame.run = if self.entries.is_empty() {
             self.frame.run.bare().map_err(|error| corrupt(&error))?
         } else {
-            Packer::new(LEVEL_WIRE).pack(&self.entries)
+            Packer::new(LEVEL_SMALL).pack(&self.entries)
         };
         Ok(self.frame)
     }

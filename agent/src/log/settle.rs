@@ -57,9 +57,9 @@ pub fn settle(
     let mut batch = Batch::new();
     let mut step = Step::default();
     let upto = match join(store, epoch, lane, settled + 1, block_end, block_end) {
-        Ok(Some(joined)) => {
+        Ok(Some(mut joined)) => {
             let upto = joined.frame.last();
-            match joined.entries() {
+            match joined.take_entries() {
                 Ok(entries) => {
                     step.entries = entries.len();
                     step.duplicates = index(store, &mut batch, &entries)?;

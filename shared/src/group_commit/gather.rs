@@ -42,8 +42,9 @@ impl Gather {
         }
     }
 
-    /// A group of `callers` is there at `now` (of any monotonic clock); how long to wait for more.
-    pub fn wait(&mut self, now: Duration, callers: usize) -> Duration {
+    /// A group of `callers` is there at `now` (of any monotonic clock), the first of which has `waited` already, for the sync before;
+    /// how long to wait for more.
+    pub fn wait(&mut self, now: Duration, callers: usize, waited: Duration) -> Duration {
         let callers = u32::try_from(callers.max(1)).unwrap_or(u32::MAX);
         let Some((last, before)) = self.last.replace((now, callers)) else {
             return Duration::ZERO;
@@ -62,7 +63,7 @@ impl Gather {
             self.skip -= 1;
             return Duration::ZERO;
         }
-        self.wait
+        self.wait.saturating_sub(waited)
     }
 
     /// After a wait: so many more came.
@@ -96,7 +97,7 @@ mod tests {
         let (mut groups, mut longest, mut at) = (0, Duration::ZERO, 0);
         while let Some(first) = arrivals.get(at) {
             let now = Duration::from_micros(*first);
-            let wait = gather.wait(now, 1);
+            let wait = gather.wait(now, 1, Duration::ZERO);
             let until = now + wait;
             let joined = arrivals[at + 1..]
                 .iter()
@@ -129,11 +130,23 @@ mod tests {
     }
 
     #[test]
+    fn who_waited_for_the_last_sync_waits_so_much_less_for_others() {
+        let mut gather = Gather::new(WAIT);
+        let at = |n: u64| Duration::from_millis(5 * n);
+        for n in 0..4 {
+            gather.wait(at(n), 1, Duration::ZERO);
+        }
+        let waited = Duration::from_millis(3);
+        assert_eq!(gather.wait(at(4), 1, waited), WAIT - waited);
+        assert_eq!(gather.wait(at(5), 1, 2 * WAIT), Duration::ZERO);
+    }
+
+    #[test]
     fn a_caller_that_waits_for_each_answer_is_soon_left_alone() {
         let mut gather = Gather::new(WAIT);
         let (mut now, mut waited) = (Duration::ZERO, Duration::ZERO);
         for _ in 0..10_000 {
-            let wait = gather.wait(now, 1);
+            let wait = gather.wait(now, 1, Duration::ZERO);
             if !wait.is_zero() {
                 gather.joined(0);
             }

@@ -3,8 +3,8 @@
 use std::{collections::BTreeSet, path::Path};
 
 use rocksdb::{
-    BlockBasedOptions, Cache, ColumnFamilyDescriptor, DB, DBCompressionType, DBRecoveryMode,
-    LogLevel, Options,
+    BlockBasedIndexType, BlockBasedOptions, Cache, ColumnFamilyDescriptor, DB, DBCompressionType,
+    DBRecoveryMode, LogLevel, Options,
 };
 
 use super::super::Space;
@@ -22,6 +22,10 @@ const ARENA_BYTES: usize = 64 * 1024;
 const SYNC_BYTES: u64 = 512 * 1024;
 /// Bits of Bloom filter per key: 1 % wrong guesses.
 const BLOOM_BITS: f64 = 10.0;
+/// Filters and indexes of tables with filters come in pieces of this size. Unit: bytes.
+const FILTER_BLOCK_BYTES: usize = 4 * 1024;
+/// Read ahead of a compaction, in each file that it reads. Unit: bytes.
+const COMPACTION_READ_BYTES: usize = 256 * 1024;
 
 /// How blocks are compressed on disk.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -108,6 +112,7 @@ impl RocksOptions {
         options.set_paranoid_checks(true); // a damaged file stops writes instead of spreading
         options.set_max_open_files(self.open_files_max);
         options.set_max_background_jobs(self.background_jobs);
+        options.set_compaction_readahead_size(COMPACTION_READ_BYTES);
         options.set_bytes_per_sync(SYNC_BYTES);
         options.set_wal_bytes_per_sync(SYNC_BYTES);
         options.set_keep_log_file_num(INFO_LOGS_MAX);
@@ -128,6 +133,10 @@ impl RocksOptions {
         if named(&self.point_lookups) {
             blocks.set_bloom_filter(BLOOM_BITS, false);
             blocks.set_optimize_filters_for_memory(true);
+            // In pieces: the one filter of a large file is greater than the cache, and its keys are held in memory while it is made.
+            blocks.set_index_type(BlockBasedIndexType::TwoLevelIndexSearch);
+            blocks.set_partition_filters(true);
+            blocks.set_metadata_block_size(FILTER_BLOCK_BYTES);
         }
         let mut options = Options::default();
         options.set_block_based_table_factory(&blocks);

@@ -5,11 +5,28 @@ use std::{fs, path::Path};
 use anyhow::Context as _;
 
 /// Memory in use. Unit: MiB.
+///
+/// # Errors
+/// There is none such, or it says something else.
 pub fn resident_mib(pid: u32) -> anyhow::Result<f64> {
     Ok(number(&format!("/proc/{pid}/status"), "VmRSS:")? / 1024.0)
 }
 
+/// The most memory that was in use since this was asked last. Unit: MiB.
+///
+/// # Errors
+/// There is none such, or it says something else.
+pub fn peak_mib(pid: u32) -> anyhow::Result<f64> {
+    let peak = number(&format!("/proc/{pid}/status"), "VmHWM:")? / 1024.0;
+    // Begins anew from what is in use now, see proc_pid_clear_refs(5).
+    fs::write(format!("/proc/{pid}/clear_refs"), "5")?;
+    Ok(peak)
+}
+
 /// Bytes that a process made the system write to storage: whole pages, each time they are written.
+///
+/// # Errors
+/// There is none such, or it says something else.
 pub fn written_bytes(pid: u32) -> anyhow::Result<f64> {
     number(&format!("/proc/{pid}/io"), "write_bytes:")
 }
@@ -25,6 +42,9 @@ fn number(file: &str, name: &str) -> anyhow::Result<f64> {
 }
 
 /// User and system time of a process. Unit: ms.
+///
+/// # Errors
+/// There is none such, or it says something else.
 pub fn cpu_ms(pid: u32) -> anyhow::Result<f64> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
     let (_, after) = stat.rsplit_once(')').context("stat")?;
@@ -39,6 +59,9 @@ pub fn cpu_ms(pid: u32) -> anyhow::Result<f64> {
 }
 
 /// Length of all files of a folder.
+///
+/// # Errors
+/// There is none such, or it says something else.
 pub fn folder_bytes(dir: &Path) -> anyhow::Result<u64> {
     let mut sum = 0;
     for entry in fs::read_dir(dir)? {

@@ -76,7 +76,7 @@ impl Default for StoreSection {
     fn default() -> Self {
         Self {
             dir: "store".into(),
-            cache_bytes: 8 * 1024 * 1024,
+            cache_bytes: 4 * 1024 * 1024,
             write_buffer_bytes: 4 * 1024 * 1024,
             quota_bytes: 4 * 1024 * 1024 * 1024,
             free_bytes_min: 40 * 1024 * 1024,

@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench build lint deny rust-tests simulation snippet-tests browser-tests clean
+.PHONY: help demo test bench bench-identity build lint deny rust-tests simulation snippet-tests browser-tests clean
 
 # RocksDB is compiled once per machine and linked from a cache outside the clone; see .ci/rocksdb.
 rocks = ROCKSDB_STATIC=1 ROCKSDB_LIB_DIR="$$(.ci/rocksdb)"
@@ -55,6 +55,12 @@ bench: ## Benchmarks: a table, and target/bench/*.json
 	@.ci/install build
 	@$(rocks) cargo build --release -p trenza-server -p trenza-agent -p trenza-tests --bin trenza-server --bin trenza-agent --bin trenza-bench
 	@target/release/trenza-bench
+
+bench-identity: ## How right matching is, on FEBRL 3 and 4, beside Splink
+	@.ci/install build
+	@$(rocks) cargo build --release -p trenza-tests --bin trenza-bench-identity
+	@target/release/trenza-bench-identity "$$(.ci/febrl)"
+	@.ci/febrl peer
 
 clean: ## Remove what was built here (the RocksDB cache stays)
 	cargo clean

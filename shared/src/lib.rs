@@ -14,6 +14,7 @@ pub mod group_commit;
 pub mod id; // names of agents, positions, events, customers
 pub mod identifier; // e-mail, phone, national id, ...: parse, validate, normalise
 pub mod identity; // who is one person: keys, grouping, decisions, why
+pub mod matching; // records without a common identifier: how alike, how sure, in which groups
 pub mod person; // names, birth and address of a person, folded for matching
 pub mod skew; // a device's clock, corrected by what it measured
 pub mod store; // where entries are kept: the trait, the engines, typed tables

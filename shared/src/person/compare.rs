@@ -46,6 +46,80 @@ pub(super) fn is_surname(token: &str) -> bool {
     SURNAMES.binary_search(&token).is_ok()
 }
 
+/// How alike two names are, from the same to not at all.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(crate) enum Likeness {
+    /// Written alike.
+    Same,
+    /// A nickname, a spelling by ear, or some of the names left out.
+    Alike,
+    /// One is the other's initial.
+    Initial,
+    /// Few letters differ.
+    Close,
+    /// Of several surnames one is shared, as among relatives.
+    Shared,
+    /// Another name.
+    Other,
+}
+
+/// How alike given names are.
+pub(crate) fn given_likeness(one: &[String], other: &[String]) -> Likeness {
+    if one == other || one.concat() == other.concat() {
+        return Likeness::Same;
+    }
+    let (a, b) = (expand_given(one), expand_given(other));
+    if given_compatible(&a, &b) {
+        let initial = |names: &[&str]| names.iter().all(|name| name.chars().count() == 1);
+        return match initial(&a) || initial(&b) {
+            true => Likeness::Initial,
+            false => Likeness::Alike,
+        };
+    }
+    match (a.first(), b.first()) {
+        (Some(a), Some(b)) if close(a, b, is_given) && !differ_in_gender(a, b) => Likeness::Close,
+        _ if close(&one.concat(), &other.concat(), is_given) => Likeness::Close,
+        _ => Likeness::Other,
+    }
+}
+
+/// How alike surnames are.
+pub(crate) fn surname_likeness(one: &[String], other: &[String]) -> Likeness {
+    if one == other || one.concat() == other.concat() {
+        return Likeness::Same;
+    }
+    let (a, b) = (expand_surnames(one), expand_surnames(other));
+    if surnames_compatible(&a, &b) {
+        return Likeness::Alike;
+    }
+    if close(&one.concat(), &other.concat(), is_surname) {
+        return Likeness::Close;
+    }
+    let shared = |x: &&str| b.iter().any(|y| surname_alike(x, y) && x.len() > 1);
+    if a.iter().any(shared) {
+        return Likeness::Shared;
+    }
+    let near = |x: &&str| b.iter().any(|y| close(x, y, is_surname));
+    if a.iter().any(near) {
+        return Likeness::Close;
+    }
+    Likeness::Other
+}
+
+/// Few letters differ: a quarter of the longer one, or nearly all stand in their places; unless both are common names.
+fn close(one: &str, other: &str, is_common: fn(&str) -> bool) -> bool {
+    let letters = one.chars().count().max(other.chars().count());
+    if letters < 3 || is_common(one) && is_common(other) {
+        return false;
+    }
+    let edits = (letters / 4).max(1);
+    strsim::osa_distance(one, other) <= edits
+        || letters >= 5 && JARO_WINKLER_MIN <= strsim::jaro_winkler(one, other)
+}
+
+/// Likeness of Jaro and Winkler from which two names may be one, mistyped.
+const JARO_WINKLER_MIN: f64 = 0.9;
+
 fn expand_given(tokens: &[String]) -> Vec<&str> {
     let mut expanded = Vec::with_capacity(tokens.len() + 1);
     for token in tokens {

@@ -14,7 +14,9 @@ mod tables;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+pub(crate) use compare::{Likeness, given_likeness, surname_likeness};
 pub use fold::fold;
+pub(crate) use phonetic::skeleton;
 
 /// Person fields of an event's traits, folded: no accents, lower case, single spaces.
 #[derive(Default, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]

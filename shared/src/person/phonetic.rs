@@ -4,7 +4,7 @@
 //! show anything.
 
 /// The skeleton of a folded token. Letters of other scripts have none: the token itself stands.
-pub(super) fn skeleton(token: &str) -> String {
+pub(crate) fn skeleton(token: &str) -> String {
     if token.is_ascii() {
         Sounds::of(token).collect()
     } else {

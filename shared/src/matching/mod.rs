@@ -1,0 +1,28 @@
+//! Whether two records without a common strong identifier are one person's: comparison, weights, and how they are learned.
+//!
+//! Owns what is compared and what each agreement weighs. Pure: a score is a function of two records and a model. Never links
+//! anybody itself: a score becomes a link, a question or nothing by the bands of the rules, and no link stands against a
+//! contradiction.
+//!
+//! The model is that of Fellegi and Sunter (1969), with three classes of pairs instead of two: one *person* twice, two of one
+//! *family* (who share surname, street and telephone, but neither given name nor birthday), and *strangers*. A family violates
+//! the independence of fields that a model of two classes assumes, and is where its wrong merges come from.
+
+mod cluster;
+mod compare;
+mod group;
+mod keys;
+mod model;
+mod subject;
+mod train;
+
+pub use cluster::{MEMBERS_MAX, cluster};
+pub use compare::{FIELDS, Field, Pattern, compare};
+pub use group::{Bands, HOLDERS_MAX, candidates, group};
+pub use keys::{KEYS_MAX, keys};
+pub use model::{Bits, Class, Model, Score};
+pub use subject::{Subject, digits};
+pub use train::{Sample, train};
+
+#[cfg(test)]
+mod tests;

@@ -24,7 +24,7 @@ use tokio::{sync::oneshot, task::JoinHandle, time::timeout};
 use trenza_shared::{
     clock::TestClock,
     event::EventType,
-    id::{AgentId, ChainHash, Lane},
+    id::{AgentId, ChainHash, Lane, Seq},
     net::{
         error::HttpError,
         pki::{self, Ca, DeviceKey},
@@ -51,7 +51,8 @@ use server::Fake;
 use super::*;
 use crate::{
     config::files,
-    log::{Append, Fresh, NewEntry},
+    link,
+    log::{self, Append, Fresh, NewEntry},
     state::random,
 };
 

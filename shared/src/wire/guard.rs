@@ -63,7 +63,7 @@ pub fn packed(guarded: &[u8]) -> Option<Cow<'_, [u8]>> {
         return Some(Cow::Borrowed(packed));
     };
     let from = first * BLOCK_BYTES;
-    let to = ((bad.last().unwrap_or(first) + 1) * BLOCK_BYTES).min(length);
+    let to = ((bad.next_back().unwrap_or(first) + 1) * BLOCK_BYTES).min(length);
     if to - from > SPAN_BYTES {
         return Some(Cow::Borrowed(packed));
     }

@@ -1,6 +1,6 @@
 //! What the server refuses, and what cannot be read, holds nothing else up.
 
-use trenza_shared::store::{Batch, Direction, Durable, Range, View as _};
+use trenza_shared::store::{Batch, Direction, Durable, Range, Store as _, View as _};
 
 use super::*;
 use crate::{

@@ -22,9 +22,7 @@ use std::{
     time::Duration,
 };
 
-use rocksdb::{
-    CompactOptions, ReadOptions, WriteBatch, WriteOptions, checkpoint::Checkpoint, properties,
-};
+use rocksdb::{ReadOptions, WriteBatch, WriteOptions, checkpoint::Checkpoint, properties};
 
 use failure::understand;
 use open::{Open, Snapshot};

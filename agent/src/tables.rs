@@ -34,8 +34,25 @@ pub struct StateRow {
     /// Of lanes that were left: up to where they are still sent, because what follows went on elsewhere.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub lineage: Vec<Lineage>,
+    /// Of lanes that were written under another id: what was left to the server.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub trusted: Vec<Trusted>,
 }
 impl Row for StateRow {}
+
+/// The part of a lane that a server had when this device left it for an id of its own: not appended again, for as long as that
+/// server has the same history.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Trusted {
+    /// Life of the log.
+    pub epoch: Epoch,
+    /// Which of its logs.
+    pub lane: Lane,
+    /// The last number that the server had.
+    pub upto: Seq,
+    /// Which history it had then.
+    pub generation: u64,
+}
 
 /// What cannot be delivered: from the number in the key on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -6,8 +6,8 @@ use trenza_shared::{event::Event, wire::dropped::Dropped};
 
 use crate::world::World;
 
-/// Hellos of each device after which there is nothing new.
-const IDLE_HELLOS: usize = 3;
+/// Hellos of each device after which there is nothing new: copies may yet have to part.
+const IDLE_HELLOS: usize = 8;
 
 impl World<'_> {
     /// All texts that any disk of the world holds.
@@ -144,7 +144,6 @@ impl World<'_> {
     /// Who has nothing new says only that.
     pub(crate) fn idle(&mut self) -> anyhow::Result<()> {
         let mut said = Vec::new();
-        // The first ones may still tell what the last frames changed.
         for _ in 0..IDLE_HELLOS {
             said.clear();
             for edge in 0..self.edges.len() {
@@ -156,11 +155,10 @@ impl World<'_> {
                     }
                 }
             }
+            if said.len() == self.edges.len() && said.iter().all(|path| path == "/sync/v1/pulse") {
+                return Ok(());
+            }
         }
-        anyhow::ensure!(
-            said.len() == self.edges.len() && said.iter().all(|path| path == "/sync/v1/pulse"),
-            "with nothing new the devices say {said:?}"
-        );
-        Ok(())
+        anyhow::bail!("with nothing new the devices say {said:?}")
     }
 }

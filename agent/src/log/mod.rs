@@ -30,7 +30,7 @@ use trenza_shared::{
     },
 };
 
-use crate::tables::{LOG, STATE, StateRow};
+use crate::tables::{LOG, STATE, StateRow, Trusted};
 
 pub use dropped::{Drops, Yield};
 pub use prune::prune;
@@ -79,6 +79,17 @@ pub struct Append {
     pub entries: Vec<NewEntry>,
 }
 
+/// What becomes of the part of a lane that is not appended again.
+#[derive(Clone, Copy, Debug)]
+pub enum Left {
+    /// There is none.
+    Nothing,
+    /// It is still sent, up to where the branches part.
+    Sent(Lineage),
+    /// The server has it, under the id that this device had.
+    Trusted(Trusted),
+}
+
 /// What the one writer is asked to do.
 enum Work {
     /// All of them in one batch.
@@ -87,8 +98,8 @@ enum Work {
     GiveUp(Yield),
     /// A new epoch; of another id when one is named.
     Renew(StateRow, Option<AgentId>),
-    /// An end of a lane of an earlier epoch; and where it goes on, when it is still sent up to there.
-    Leave(Epoch, Lane, Option<Lineage>),
+    /// An end of a lane of an earlier epoch.
+    Leave(Epoch, Lane, Left),
 }
 
 /// What came of it.
@@ -267,8 +278,7 @@ impl Log {
         let state = StateRow {
             epoch,
             salt_root: salt_root.to_vec(),
-            left: Vec::new(),
-            lineage: Vec::new(),
+            ..StateRow::default()
         };
         self.commits
             .submit(Work::Renew(state, None), 1)
@@ -289,8 +299,7 @@ impl Log {
         let state = StateRow {
             epoch,
             salt_root: salt_root.to_vec(),
-            left: Vec::new(),
-            lineage: Vec::new(),
+            ..StateRow::default()
         };
         self.commits
             .submit(Work::Renew(state, Some(agent)), 1)
@@ -303,8 +312,7 @@ impl Log {
         *self.agent.borrow()
     }
 
-    /// Ends a lane of an earlier epoch, once what it held was appended again: at its branch, up to which it is still sent, where
-    /// there is one.
+    /// Ends a lane of an earlier epoch, once what it held was appended again, but for what is `left`.
     ///
     /// # Errors
     /// The lane is as it was.
@@ -312,9 +320,9 @@ impl Log {
         &self,
         epoch: Epoch,
         lane: Lane,
-        branch: Option<Lineage>,
+        left: Left,
     ) -> Result<(), GroupError<AppendError>> {
-        let work = Work::Leave(epoch, lane, branch);
+        let work = Work::Leave(epoch, lane, left);
         self.commits.submit(work, 1).await.map(drop)
     }
 

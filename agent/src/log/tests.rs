@@ -253,7 +253,7 @@ async fn a_new_epoch_begins_a_chain_of_its_own_and_a_left_lane_ends_where_it_wen
     let whole = head(&log.0, 1);
     let leave = async |after| {
         log.0
-            .leave(1, Lane::Visits, Some(left(after)))
+            .leave(1, Lane::Visits, Left::Sent(left(after)))
             .await
             .unwrap()
     };

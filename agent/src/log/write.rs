@@ -14,7 +14,7 @@ use trenza_shared::{
 };
 
 use super::{
-    Append, AppendError, Done, Drops, Fingerprints, Head, Heads, Recent, Work, Yield,
+    Append, AppendError, Done, Drops, Fingerprints, Head, Heads, Left, Recent, Work, Yield,
     chunks_change, dropped::give_up, recent::Place,
 };
 use crate::tables::{ChunkRow, LOG, STATE, StateRow};
@@ -115,13 +115,20 @@ impl Writer {
                 renamed = agent;
             }
             Work::Leave(epoch, ..) if epoch >= state.epoch => return Ok(()),
-            Work::Leave(epoch, lane, branch) => {
+            Work::Leave(epoch, lane, left) => {
                 state.left.retain(|left| *left != (epoch, lane));
                 state.left.push((epoch, lane));
                 state
                     .lineage
                     .retain(|one| (one.from, one.lane) != (epoch, lane));
-                state.lineage.extend(branch);
+                state
+                    .trusted
+                    .retain(|one| (one.epoch, one.lane) != (epoch, lane));
+                match left {
+                    Left::Nothing => {}
+                    Left::Sent(branch) => state.lineage.push(branch),
+                    Left::Trusted(part) => state.trusted.push(part),
+                }
             }
         }
         let salt_root = super::salt_root(&state)?;

@@ -15,8 +15,8 @@ use trenza_shared::{
 
 use super::{Sender, blocking, uplink::TalkError};
 use crate::{
-    log::{self, Append, Heads, NewEntry},
-    tables::STATE,
+    log::{self, Append, Heads, Left, NewEntry},
+    tables::{STATE, Trusted},
 };
 
 /// Most frames sent to find where two histories part: enough to halve any lane down to one.
@@ -121,20 +121,55 @@ impl Sender {
             .ends()
             .get(&(found.epoch, found.lane))
             .map_or(0, |head| head.seq);
-        let mut after = common;
-        while after < head {
+        self.append_again(found, common, head).await?;
+        let branch = Lineage {
+            from: found.epoch,
+            lane: found.lane,
+            after: common,
+            into: self.log.epoch(),
+        };
+        let trusted = Trusted {
+            epoch: found.epoch,
+            lane: found.lane,
+            upto: common,
+            generation: self.link.told().generation,
+        };
+        let left = match (sent, common) {
+            (true, _) => Left::Sent(branch),
+            (false, 0) => Left::Nothing,
+            (false, _) => Left::Trusted(trusted),
+        };
+        self.log
+            .leave(found.epoch, found.lane, left)
+            .await
+            .map_err(|error| local(&error))
+    }
+
+    /// Appends again, in the epoch of now, what a lane holds after a number and up to another.
+    async fn append_again(
+        &self,
+        found: Divergence,
+        mut after: Seq,
+        upto: Seq,
+    ) -> Result<(), TalkError> {
+        let local = |error: &dyn std::fmt::Display| TalkError::Local(error.to_string());
+        while after < upto {
             let store = self.log.store().clone();
+            // The lane is over: all of it is there for good.
             let Some(frame) = blocking(move || {
-                log::next_frame(&*store, found.epoch, found.lane, after, head, head)
+                log::next_frame(&*store, found.epoch, found.lane, after, upto, Seq::MAX)
             })
             .await?
-            else {
+            .filter(|frame| frame.first <= upto) else {
                 break;
             };
             after = frame.last();
             let entries = frame.open().map_err(|error| local(&error))?;
             debug_assert!(entries.len() <= FRAME_EVENTS_MAX);
-            let entries = entries.into_iter().map(again).collect();
+            let entries = (frame.first..=upto)
+                .zip(entries)
+                .map(|(_, entry)| again(entry))
+                .collect();
             self.log
                 .append(Append {
                     lane: found.lane,
@@ -143,17 +178,29 @@ impl Sender {
                 .await
                 .map_err(|error| local(&error))?;
         }
-        let branch = Lineage {
-            from: found.epoch,
-            lane: found.lane,
-            after: common,
-            into: self.log.epoch(),
-        };
-        let branch = sent.then_some(branch);
-        self.log
-            .leave(found.epoch, found.lane, branch)
-            .await
-            .map_err(|error| local(&error))
+        Ok(())
+    }
+
+    /// A server of another history may lack what it had under the id that this device had: what of it is still here is appended
+    /// again.
+    pub(super) async fn trust_no_longer(&self, generation: u64) -> Result<(), TalkError> {
+        let store = self.log.store().clone();
+        let state = blocking(move || STATE.get(&*store, &())).await?;
+        for part in state.unwrap_or_default().trusted {
+            if part.generation == generation {
+                continue;
+            }
+            let Trusted {
+                epoch, lane, upto, ..
+            } = part;
+            self.append_again(Divergence { epoch, lane }, 0, upto)
+                .await?;
+            self.log
+                .leave(epoch, lane, Left::Nothing)
+                .await
+                .map_err(|error| TalkError::Local(error.to_string()))?;
+        }
+        Ok(())
     }
 
     /// The last number up to which the server's history of a lane and this one are one. The marks say about where it is; frames from

@@ -151,6 +151,7 @@ impl Sender {
         }
         // Before anybody is told that all is well: what the server has under known numbers may be another copy's.
         self.leave_what_diverged().await?;
+        self.trust_no_longer(self.link.told().generation).await?;
         self.link.up(self.now_ms());
         self.try_kept_again().await?;
         if self

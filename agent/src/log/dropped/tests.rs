@@ -92,7 +92,7 @@ async fn only_as_much_as_is_needed_goes_the_oldest_first_and_never_a_visit() {
     };
     let done = log
         .0
-        .give_up(what(3 * done.bytes, vec![have]))
+        .give_up(what(2 * done.bytes + done.bytes / 2, vec![have]))
         .await
         .unwrap();
     assert_eq!(done.entries, 4);

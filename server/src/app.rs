@@ -98,6 +98,8 @@ pub struct Running {
     /// The state.
     pub app: App,
     follower: tokio::task::JoinHandle<()>,
+    /// Who looks after the disk, and holds the store while it does.
+    looking: Option<tokio::task::JoinHandle<()>>,
     log_thread: std::thread::JoinHandle<()>,
     stop: watch::Sender<bool>,
 }
@@ -117,9 +119,9 @@ impl App {
             ..RocksOptions::default()
         };
         let rocks = Arc::new(RocksStore::open(&dir, &spaces(), options)?);
-        let running = Self::over(config, rocks.clone(), Arc::new(SystemClock))?;
+        let mut running = Self::over(config, rocks.clone(), Arc::new(SystemClock))?;
         let looking = disk::look_after(running.app.room.clone(), rocks, running.stop.subscribe());
-        tokio::spawn(looking);
+        running.looking = Some(tokio::spawn(looking));
         Ok(running)
     }
 
@@ -139,6 +141,7 @@ impl App {
         Ok(Running {
             app,
             follower,
+            looking: None,
             log_thread,
             stop,
         })
@@ -289,16 +292,25 @@ fn generation(store: &dyn Store, clock: &dyn Clock) -> Result<u64, StoreError> {
     Ok(generation)
 }
 
+/// Longest wait for a last look at the disk, which may hang.
+const LOOK_MAX: Duration = Duration::from_secs(5);
+
 impl Running {
     /// Stops following the log, closes it and waits until all is written.
     pub async fn close(self) {
         let Self {
             app,
             follower,
+            looking,
             log_thread,
             stop,
         } = self;
         stop.send_replace(true);
+        if let Some(looking) = looking
+            && tokio::time::timeout(LOOK_MAX, looking).await.is_err()
+        {
+            warn!("the disk does not answer");
+        }
         if let Err(error) = follower.await {
             warn!(%error, "the resolver ended badly");
         }

@@ -222,8 +222,9 @@ impl World<'_> {
         let kept = self.hub.held()?;
         let kept: BTreeSet<&String> = kept.values().flatten().collect();
         for text in &before {
-            let due = self.sent.get(text).is_some_and(|sent| sent.at_ms <= due_ms);
-            if due && !kept.contains(text) {
+            // Where room is short what is archived goes before its retention ends.
+            let old = self.sent.get(text).is_some_and(|sent| sent.at_ms <= due_ms);
+            if (old || self.perils.narrow) && !kept.contains(text) {
                 self.owed.remove(text);
                 self.forgiven.insert(text.clone());
             }

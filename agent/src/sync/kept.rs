@@ -75,7 +75,7 @@ fn told(rows: &[One]) -> Vec<Kept> {
 }
 
 /// Moves chunks of the log that cannot be decoded out of it, each with what is known of it; says how many. At most
-/// [`SET_ASIDE_MAX`], the first ones.
+/// `SET_ASIDE_MAX`, the first ones.
 ///
 /// # Errors
 /// The store itself cannot be read or written: that is damage of another kind.

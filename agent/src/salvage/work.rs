@@ -37,6 +37,9 @@ const BUSY_PAUSE: Duration = Duration::from_millis(50);
 pub(super) fn folder(on: &Salvager, kept: &Kept, now_ms: i64) -> Result<(), SalvageError> {
     let all = files::files(&kept.path)?;
     if kept.kind == Kind::Before && every_whole_log(&all)? {
+        let mut progress = on.salvage.progress();
+        progress.files = progress.files.saturating_sub(all.len() as u64);
+        on.salvage.set(progress);
         return Ok(report::remove(&kept.path)?);
     }
     let mut work = Work {

@@ -249,13 +249,17 @@ async fn a_copy_that_is_killed_while_it_changes_its_id_gets_one_id() -> anyhow::
     }
     let all: Vec<&Agent> = std::iter::once(&first).chain(&copies).collect();
     each_is_its_own(&all).await?;
-    let fleet = fleet_of(&server, 5).await?;
-    ensure!(
-        fleet
-            .iter()
-            .all(|agent| !agent["last_contact_at"].is_null()),
-        "no id was given that nobody uses: {fleet:?}"
-    );
+    until("every id that was given is used", || async {
+        let fleet = fleet_of(&server, 5).await?;
+        ensure!(
+            fleet
+                .iter()
+                .all(|agent| !agent["last_contact_at"].is_null()),
+            "{fleet:?}"
+        );
+        Ok(())
+    })
+    .await?;
     first.drained().await?;
     for copy in &mut copies {
         copy.drained().await?;

@@ -7,9 +7,9 @@ use http::{HeaderMap, Method, StatusCode};
 use serde_json::{Value, json};
 use trenza_tests::{
     disk::{Disk, Failure, Op, number},
-    http::{Http, json_headers},
+    http::Http,
     pour::{BATCH, event, pour, stored_once},
-    process::{Agent, Server, until},
+    process::{Agent, Server, on_disk, until},
 };
 
 /// What must hold within this time of its cause.
@@ -26,14 +26,7 @@ async fn post(
 ) -> anyhow::Result<(StatusCode, Value)> {
     let body = json!({"writeKey": key, "batch": [event(number)]});
     let url = format!("{}/v1/batch", agent.up().url("http"));
-    let (status, answer) = http
-        .send(
-            Method::POST,
-            &url,
-            json_headers(),
-            body.to_string().into_bytes(),
-        )
-        .await?;
+    let (status, answer) = http.post_any(&url, &body).await?;
     Ok((
         status,
         serde_json::from_slice(&answer).unwrap_or(Value::Null),
@@ -75,11 +68,7 @@ async fn a_full_disk_refuses_says_so_and_takes_events_again_by_itself() -> anyho
         return Ok(());
     };
     let home = tempfile::tempdir()?;
-    let mut server = Server::init(&home.path().join("server"), None)?;
-    server.start()?;
-    let mut agent = server.enrol("Tienda", &disk.path().join("agent"))?;
-    agent.log = home.path().join("agent.log");
-    agent.start()?;
+    let (mut server, mut agent) = on_disk(&disk, home.path())?;
     let (http, key) = (Http::new(None)?, agent.write_key()?);
     let ops = agent.up().url("ops");
     let (status, answer) = post(&http, &agent, &key, 0).await?;
@@ -156,11 +145,7 @@ async fn errors_at_every_kth_write_and_fsync_lose_and_double_nothing() -> anyhow
         return Ok(());
     };
     let home = tempfile::tempdir()?;
-    let mut server = Server::init(&home.path().join("server"), None)?;
-    server.start()?;
-    let mut agent = server.enrol("Tienda", &disk.path().join("agent"))?;
-    agent.log = home.path().join("agent.log");
-    agent.start()?;
+    let (mut server, mut agent) = on_disk(&disk, home.path())?;
     let (http, key) = (Http::new(None)?, agent.write_key()?);
     let (mut acknowledged, mut next) = (Vec::new(), 0);
     for nth in FAULTS {

@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 use trenza_tests::{
     day::chance::Chance,
     disk::Disk,
-    http::{Http, json_headers},
+    http::Http,
     pour::{event, pour, stored_once},
     process::{Server, until},
 };
@@ -108,14 +108,7 @@ fn large(number: u64, low: bool, chance: &mut Chance) -> Value {
 
 async fn post(http: &Http, url: &str, key: &str, batch: &[Value]) -> anyhow::Result<StatusCode> {
     let body = json!({"writeKey": key, "batch": batch});
-    let (status, answer) = http
-        .send(
-            Method::POST,
-            &format!("{url}/v1/batch"),
-            json_headers(),
-            body.to_string().into_bytes(),
-        )
-        .await?;
+    let (status, answer) = http.post_any(&format!("{url}/v1/batch"), &body).await?;
     if status == StatusCode::SERVICE_UNAVAILABLE {
         let answer: Value = serde_json::from_slice(&answer)?;
         let code = answer["code"].as_str().unwrap_or_default();

@@ -5,9 +5,9 @@ use http::{HeaderMap, Method, StatusCode};
 use serde_json::{Value, json};
 use trenza_tests::{
     disk::Disk,
-    http::{Http, json_headers},
+    http::Http,
     pour::event,
-    process::{Server, until},
+    process::{Server, on_disk, until},
 };
 
 /// Sum of a metric over its labels.
@@ -55,14 +55,7 @@ fn exported(server: &Server) -> anyhow::Result<usize> {
 
 async fn post(http: &Http, url: &str, key: &str, batch: &[Value]) -> anyhow::Result<StatusCode> {
     let body = json!({"writeKey": key, "batch": batch});
-    let (status, _) = http
-        .send(
-            Method::POST,
-            &format!("{url}/v1/batch"),
-            json_headers(),
-            body.to_string().into_bytes(),
-        )
-        .await?;
+    let (status, _) = http.post_any(&format!("{url}/v1/batch"), &body).await?;
     Ok(status)
 }
 
@@ -72,11 +65,7 @@ async fn the_figures_of_agent_and_server_agree_to_the_event() -> anyhow::Result<
         return Ok(());
     };
     let home = tempfile::tempdir()?;
-    let mut server = Server::init(&home.path().join("server"), None)?;
-    server.start()?;
-    let mut agent = server.enrol("Tienda", &disk.path().join("agent"))?;
-    agent.log = home.path().join("agent.log");
-    agent.start()?;
+    let (mut server, mut agent) = on_disk(&disk, home.path())?;
     let (http, key) = (Http::new(None)?, agent.write_key()?);
     let (url, ops) = (agent.up().url("http"), agent.up().url("ops"));
     let events = |from: u64, count: u64| (from..from + count).map(event).collect::<Vec<_>>();
@@ -140,11 +129,7 @@ async fn what_was_dropped_for_want_of_room_is_counted_and_told_and_no_visit_is()
         return Ok(());
     };
     let home = tempfile::tempdir()?;
-    let mut server = Server::init(&home.path().join("server"), None)?;
-    server.start()?;
-    let mut agent = server.enrol("Tienda", &disk.path().join("agent"))?;
-    agent.log = home.path().join("agent.log");
-    agent.start()?;
+    let (mut server, mut agent) = on_disk(&disk, home.path())?;
     let (http, key) = (Http::new(None)?, agent.write_key()?);
     let (url, ops) = (agent.up().url("http"), agent.up().url("ops"));
     let ok = StatusCode::OK;

@@ -110,20 +110,22 @@ impl Http {
     /// # Errors
     /// Nobody answers, or the answer is no success.
     pub async fn post(&self, url: &str, body: &Value) -> anyhow::Result<Value> {
-        let (status, answer) = self
-            .send(
-                Method::POST,
-                url,
-                json_headers(),
-                body.to_string().into_bytes(),
-            )
-            .await?;
+        let (status, answer) = self.post_any(url, body).await?;
         ensure!(
             status == StatusCode::OK,
             "POST {url}: {status} {}",
             String::from_utf8_lossy(&answer)
         );
         serde_json::from_slice(&answer).with_context(|| format!("POST {url}"))
+    }
+
+    /// Posts JSON and reads the answer, whatever its status.
+    ///
+    /// # Errors
+    /// Nobody answers.
+    pub async fn post_any(&self, url: &str, body: &Value) -> anyhow::Result<(StatusCode, Vec<u8>)> {
+        let body = body.to_string().into_bytes();
+        self.send(Method::POST, url, json_headers(), body).await
     }
 
     /// Posts a batch of events to a collector, with the write key in the body.

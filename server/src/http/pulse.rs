@@ -3,14 +3,9 @@
 use axum::{Extension, body::Body, extract::State, http::HeaderMap, response::Response};
 use trenza_shared::{
     id::AgentId,
-    net::{
-        body::{self, Pace},
-        error::HttpError,
-        serve::Peer,
-    },
+    net::{error::HttpError, serve::Peer},
     store::{Batch, Durable, StoreError},
     wire::{
-        Shape,
         pulse::{Heard, Pulse, digest},
         sync::Hello,
     },
@@ -18,7 +13,7 @@ use trenza_shared::{
 
 use super::{
     readmit,
-    sync::{agent_of, lanes, msgpack},
+    sync::{lanes, light, msgpack},
 };
 use crate::{
     app::App,
@@ -37,11 +32,8 @@ pub async fn pulse(
     body: Body,
 ) -> Result<Response, HttpError> {
     let received_ms = app.clock.wall_ms();
-    let agent = agent_of(&app, &peer)?;
-    let _pass = app.doors.enter_light(&agent)?;
-    let bytes = body::read(&headers, body, PULSE_BYTES_MAX, Pace::default()).await?;
-    let pulse = Pulse::from_bytes(&bytes)
-        .map_err(|error| HttpError::bad_request("bad_pulse", error.to_string()))?;
+    let most = (PULSE_BYTES_MAX, "bad_pulse");
+    let (agent, _pass, pulse) = light::<Pulse>(&app, &peer, &headers, body, most).await?;
     let heard = if same(&app, &agent, &pulse, received_ms).map_err(HttpError::internal)? {
         Heard::Same {
             received_ms,

@@ -34,6 +34,7 @@ use crate::{
         admission::Weight,
         chain::{self, LaneKey},
         copies,
+        doors::Pass,
         log::{Arrival, Outcome, Placed, lane_row},
         place,
     },
@@ -112,6 +113,23 @@ pub fn agent_renewing(app: &App, peer: &Peer) -> Result<AgentId, HttpError> {
     }
 }
 
+/// What an agent says that costs little to answer: who it is, its pass, which holds its place until it is answered, and what it
+/// says. A body has at most so many bytes, and one that is not what it should be is refused under this code.
+pub(super) async fn light<T: Shape>(
+    app: &App,
+    peer: &Peer,
+    headers: &HeaderMap,
+    body: Body,
+    (bytes_max, bad): (usize, &'static str),
+) -> Result<(AgentId, Pass, T), HttpError> {
+    let agent = agent_of(app, peer)?;
+    let pass = app.doors.enter_light(&agent)?;
+    let bytes = body::read(headers, body, bytes_max, Pace::default()).await?;
+    let said =
+        T::from_bytes(&bytes).map_err(|error| HttpError::bad_request(bad, error.to_string()))?;
+    Ok((agent, pass, said))
+}
+
 /// `POST /sync/v1/hello`
 pub async fn hello(
     State(app): State<App>,
@@ -120,11 +138,8 @@ pub async fn hello(
     body: Body,
 ) -> Result<Response, HttpError> {
     let received_ms = app.clock.wall_ms();
-    let agent = agent_of(&app, &peer)?;
-    let _pass = app.doors.enter_light(&agent)?;
-    let bytes = body::read(&headers, body, HELLO_BYTES_MAX, Pace::default()).await?;
-    let hello = Hello::from_bytes(&bytes)
-        .map_err(|error| HttpError::bad_request("bad_hello", error.to_string()))?;
+    let most = (HELLO_BYTES_MAX, "bad_hello");
+    let (agent, _pass, hello) = light::<Hello>(&app, &peer, &headers, body, most).await?;
     if hello.agent != agent {
         return Err(HttpError::forbidden(
             "the hello names another agent than the certificate",

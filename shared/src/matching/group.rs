@@ -49,7 +49,7 @@ pub fn group(
 ) -> Vec<Vec<usize>> {
     let odds = |one: usize, other: usize| {
         let (one, other) = (&subjects[one], &subjects[other]);
-        model.score(one, other, &compare(one, other)).odds
+        model.odds(one, other, &compare(one, other))
     };
     let edges: Vec<(usize, usize, Bits)> = candidates(subjects)
         .into_iter()

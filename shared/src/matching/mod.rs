@@ -20,7 +20,7 @@ pub use cluster::{MEMBERS_MAX, cluster};
 pub use compare::{FIELDS, Field, Pattern, compare};
 pub use group::{Bands, HOLDERS_MAX, candidates, group};
 pub use keys::{KEYS_MAX, keys};
-pub use model::{Bits, Class, Model, Score};
+pub use model::{Bits, Class, Model};
 pub use subject::{Subject, digits};
 pub use train::{Sample, train};
 

@@ -72,13 +72,6 @@ const NAME_ALONE: Bits = -1;
 /// The odds of two whose given name, surname and birthday are all known and all different: whatever they share, they are two.
 const NEVER: Bits = -20_000;
 
-/// What a pair scores.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub struct Score {
-    /// The logarithm of the odds that both are one person's.
-    pub odds: Bits,
-}
-
 impl Model {
     /// What is known before anything was seen, with the names of some records counted.
     #[must_use]
@@ -103,14 +96,11 @@ impl Model {
         }
     }
 
-    /// The score of a pair that agrees on `pattern`.
+    /// The logarithm of the odds that two records that agree on `pattern` are one person's.
     #[must_use]
-    pub fn score(&self, one: &Subject, other: &Subject, pattern: &Pattern) -> Score {
+    pub fn odds(&self, one: &Subject, other: &Subject, pattern: &Pattern) -> Bits {
         let [person, family, strangers] = self.sums(one, other, pattern);
-        let odds = person - sum(family, strangers);
-        Score {
-            odds: odds.min(ceiling(pattern)),
-        }
+        (person - sum(family, strangers)).min(ceiling(pattern))
     }
 
     /// By class: how probable it is that two records agree so.

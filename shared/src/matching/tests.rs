@@ -19,7 +19,7 @@ fn subject(traits: &Value) -> Subject {
 fn odds(one: &Value, other: &Value) -> Bits {
     let (one, other) = (subject(one), subject(other));
     let model = Model::untrained(&[]);
-    model.score(&one, &other, &compare(&one, &other)).odds
+    model.odds(&one, &other, &compare(&one, &other))
 }
 
 #[test]
@@ -109,7 +109,7 @@ proptest! {
         let [one, other] = [&subjects[0], &subjects[1]];
         prop_assert_eq!(compare(one, other), compare(other, one));
         let pattern = compare(one, other);
-        prop_assert_eq!(model.score(one, other, &pattern), model.score(other, one, &pattern));
+        prop_assert_eq!(model.odds(one, other, &pattern), model.odds(other, one, &pattern));
     }
 
     #[test]

@@ -18,6 +18,8 @@ use serde_json::Value;
 pub use agent::Agent;
 pub use server::Server;
 
+use crate::disk::Disk;
+
 /// How long anything may take before a test calls it hung.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 /// Pause between two looks at a condition.
@@ -46,6 +48,19 @@ pub fn bin(name: &str) -> anyhow::Result<PathBuf> {
         path.display()
     );
     Ok(path)
+}
+
+/// A server that runs in `home`, and an agent of it that runs on a disk of its own; the agent's log is in `home` too.
+///
+/// # Errors
+/// A command failed.
+pub fn on_disk(disk: &Disk, home: &Path) -> anyhow::Result<(Server, Agent)> {
+    let mut server = Server::init(&home.join("server"), None)?;
+    server.start()?;
+    let mut agent = server.enrol("Tienda", &disk.path().join("agent"))?;
+    agent.log = home.join("agent.log");
+    agent.start()?;
+    Ok((server, agent))
 }
 
 /// Waits for a condition; the error of the last look says what was missing.

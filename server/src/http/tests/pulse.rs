@@ -47,6 +47,18 @@ async fn cable(to: SocketAddr) -> (SocketAddr, Arc<AtomicU64>) {
 }
 
 impl Device {
+    /// Says hello; the digest of what both sides then know.
+    async fn greets(&self, hello: &Hello) -> Digest {
+        let answer = self.say(hello).await.unwrap();
+        let welcome = Welcome::from_bytes(&answer.body).unwrap();
+        digest(
+            hello,
+            welcome.generation,
+            &welcome.lanes,
+            &welcome.write_keys,
+        )
+    }
+
     async fn pulse(&self, digest: Digest) -> Heard {
         let pulse = Pulse {
             digest,
@@ -86,14 +98,7 @@ async fn a_hello_with_nothing_new_costs_at_most_400_bytes_in_all() {
             .collect(),
         ..device.hello_of(Some(1))
     };
-    let answer = device.say(&hello).await.unwrap();
-    let welcome = Welcome::from_bytes(&answer.body).unwrap();
-    let known = digest(
-        &hello,
-        welcome.generation,
-        &welcome.lanes,
-        &welcome.write_keys,
-    );
+    let known = device.greets(&hello).await;
     let same = |heard: Heard| matches!(heard, Heard::Same { .. });
     assert!(same(device.pulse(known).await));
     const TIMES: u64 = 20;
@@ -119,14 +124,7 @@ async fn a_hello_with_nothing_new_costs_at_most_400_bytes_in_all() {
         .put_source("wk_new", &source)
         .unwrap();
     assert_eq!(device.pulse(known).await, Heard::Hello);
-    let answer = device.say(&hello).await.unwrap();
-    let welcome = Welcome::from_bytes(&answer.body).unwrap();
-    let known = digest(
-        &hello,
-        welcome.generation,
-        &welcome.lanes,
-        &welcome.write_keys,
-    );
+    let known = device.greets(&hello).await;
     assert!(same(device.pulse(known).await));
     assert_eq!(device.hello(2).await, None);
     assert_eq!(device.pulse(known).await, Heard::Hello);

@@ -5,7 +5,7 @@ use trenza_shared::store::{Batch, Direction, Durable, Range, Store as _, View as
 use super::*;
 use crate::{
     sync::kept as keeping,
-    tables::{KEPT, LOG},
+    tables::{KEPT, KEPT_BYTES, LOG},
 };
 
 fn acked(edge: &Edge) -> Seq {
@@ -61,10 +61,13 @@ impl Edge {
             fake.texts().len() == 610
         })
         .await;
-        edge.until("all is acknowledged", |_| acked(&edge) == 610)
+        // What comes next goes only after what was kept was seen to be taken.
+        edge.capture(&texts(610..611)).await;
+        edge.until("the next one is acknowledged", |_| acked(&edge) == 611)
             .await;
         let store = edge.stop().await;
         assert!(KEPT.rows(&store).next().is_none());
+        assert!(KEPT_BYTES.rows(&store).next().is_none());
     }
 }
 

@@ -109,6 +109,10 @@ pub(super) fn name_tokens(raw: &str) -> Vec<String> {
         // A name of particles alone is a name: Mr. Los, Ms. Da.
         tokens = all().take(NAME_TOKENS_MAX).map(str::to_owned).collect();
     }
+    // Whatever signs or particles stand beside it: what is left is read again as a name of its own.
+    if matches!(tokens.as_slice(), [one] if NOBODY.contains(&one.as_str())) {
+        tokens.clear();
+    }
     tokens
 }
 

@@ -360,6 +360,14 @@ proptest! {
 }
 
 #[test]
+fn no_name_is_none_whatever_stands_beside_it() {
+    for name in ["xx", "(null)", "- Test -", "de xx", "Xx\u{fffc}", "n/a"] {
+        assert_eq!(named(name, "García").given, [""; 0], "{name}");
+    }
+    assert_eq!(named("Test Ana", "García").given, ["test", "ana"]);
+}
+
+#[test]
 fn an_apostrophe_is_one_in_whatever_form_it_comes() {
     for name in ["O'Brien", "O’Brien", "O＇Brien", "OʼBrien"] {
         assert_eq!(named(name, "García").given, ["obrien"], "{name}");

@@ -118,7 +118,6 @@ async fn post(http: &Http, url: &str, key: &str, batch: &[Value]) -> anyhow::Res
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "not true yet in one run of three: 1.3 % over the quota, or space that comes back after more than a minute"]
 async fn the_quota_holds_visits_stay_and_space_comes_back() -> anyhow::Result<()> {
     let seed = 11;
     println!("seed {seed}");
@@ -204,41 +203,59 @@ async fn the_quota_holds_visits_stay_and_space_comes_back() -> anyhow::Result<()
         let low_left = status["head_seq"].as_u64().unwrap_or(0)
             - status["dropped"].as_u64().unwrap_or(0)
             - visits.len() as u64;
-        if low_left <= 2 * 1_000 && status["room"] == "full" {
+        let ready = format!("{}/readyz", agent.up().url("ops"));
+        let (_, body) = http
+            .send(Method::GET, &ready, HeaderMap::new(), Vec::new())
+            .await?;
+        // A last range may still give way between the two looks.
+        let told = String::from_utf8_lossy(&body).contains("full");
+        if low_left <= 2 * 1_000 && status["room"] == "full" && told {
             println!("full: {status}");
             break;
         }
     }
-    let (_, body) = http
-        .send(
-            Method::GET,
-            &format!("{}/readyz", agent.up().url("ops")),
-            HeaderMap::new(),
-            Vec::new(),
-        )
-        .await?;
-    ensure!(String::from_utf8_lossy(&body).contains("full"), "{body:?}");
     within("filled with visits", sampler.most())?;
     let before = occupied(&folder);
 
-    // The server comes back: all goes there, is deleted here, and the disk has the space again.
+    // The server comes back: all goes there. What it has stays here for its retention only as far as there is room for visits.
     server.start()?;
     agent.drained().await?;
     until("the space comes back", || async {
         let now = occupied(&folder);
-        ensure!(now < QUOTA / 2 && now < before, "{now} of {before} bytes");
+        ensure!(
+            now < QUOTA / 4 * 3 && now < before,
+            "{now} of {before} bytes"
+        );
         Ok(())
     })
     .await?;
-    until("events are taken in again", || async {
-        let batch = [large(number, true, &mut Chance::new(seed))];
-        let status = post(&http, &url, &key, &batch).await?;
-        ensure!(status == ok, "{status}");
-        Ok(())
-    })
-    .await?;
-    within("drained", sampler.most())?;
+    let (mut longest, mut taken) = (Duration::ZERO, 0);
+    while taken < QUOTA {
+        let numbers: Vec<u64> = (number..number + BATCH).collect();
+        number += BATCH;
+        let batch: Vec<Value> = numbers
+            .iter()
+            .map(|number| large(*number, false, &mut chance))
+            .collect();
+        let asked = Instant::now();
+        until("events are taken in again", || async {
+            let status = post(&http, &url, &key, &batch).await?;
+            ensure!(status == ok, "{status}");
+            Ok(())
+        })
+        .await?;
+        longest = longest.max(asked.elapsed());
+        taken += BATCH * TEXT_BYTES as u64;
+        visits.extend(numbers);
+    }
+    println!("{taken} bytes of visits more, the longest wait of a post was {longest:?}");
     agent.drained().await?;
+    let kept = occupied(&folder);
+    ensure!(
+        kept > QUOTA / 4,
+        "only {kept} bytes are kept for a server that may be restored"
+    );
+    within("drained", sampler.most())?;
     let status = agent.status()?;
     let stored = stored_once(&server, &visits)? as u64;
     ensure!(

@@ -17,7 +17,7 @@ use crate::{
     marker::Marker,
     room::{self, Excess, Room},
     state::App,
-    sync,
+    sync::tidy,
     tables::{LOG, PEER_FRAMES},
 };
 
@@ -36,16 +36,20 @@ pub(super) async fn make_room(
     marker: &Arc<Marker>,
 ) -> Result<bool, String> {
     let seen = app.room.now();
-    if matches!(seen.room, Room::Plenty | Room::Failed) {
-        return Ok(false);
-    }
-    let (store, told, heads) = (app.store.clone(), app.link.told(), app.log.ends());
-    let gone = blocking(move || sync::tidy(&*store, &told, &heads, 0, None)).await?;
-    app.room.pruned(gone);
-    let mut changed = gone > 0;
-    if !changed && let Some(excess) = room::excess(&seen.facts, app.room.limits()) {
-        changed = give_way(app, excess).await?;
-    }
+    let mut changed = match seen.room {
+        Room::Failed => return Ok(false),
+        Room::Plenty => false,
+        Room::Short | Room::Full => {
+            let spare = room::spare(&seen.facts, app.room.limits());
+            let (store, told) = (app.store.clone(), app.link.told());
+            let gone = blocking(move || tidy::early(&*store, &told, spare)).await?;
+            app.room.pruned(gone);
+            match room::excess(&seen.facts, app.room.limits()) {
+                Some(excess) if gone == 0 => give_way(app, excess).await?,
+                _ => gone > 0,
+            }
+        }
+    };
     if disk_free_bytes(&app.dir) >= PACK_FREE_MIN && app.room.wants_packing() {
         let (rocks, heads) = (rocks.clone(), app.log.ends());
         blocking(move || pack(&rocks, &heads)).await?;
@@ -81,7 +85,7 @@ async fn give_way(app: &App, excess: Excess) -> Result<bool, String> {
         }
     }
     if bytes > 0 {
-        app.room.pruned(1);
+        app.room.pruned(bytes);
         tracing::warn!(log.dropped = entries, room.reason = ?excess.reason, "low-priority events gave way to visits; the server is told which");
     }
     Ok(bytes > 0)

@@ -365,6 +365,7 @@ impl Lan {
     /// # Errors
     /// The store cannot be read or written.
     pub fn make_room(&self) -> Result<(), StoreError> {
+        let before = self.carried.bytes();
         let gone = match self.room.now().room {
             Room::Plenty | Room::Failed => return Ok(()),
             Room::Short => self.carried.tidy(i64::MAX)?,
@@ -375,7 +376,9 @@ impl Lan {
                 lan.frames = gone,
                 "what was carried for neighbours makes room for visits"
             );
-            self.room.pruned(gone);
+            // At least a byte: an empty lane takes room too.
+            let bytes = before.saturating_sub(self.carried.bytes());
+            self.room.pruned(bytes.max(1));
         }
         metrics::gauge!("trenza_agent_carried_bytes").set(self.carried.bytes() as f64);
         Ok(())

@@ -290,7 +290,7 @@ async fn only_what_may_go_is_deleted_and_never_the_lanes_end() {
     for n in 1..=10 {
         log.0.append(visits(vec![entry("x", n)])).await.unwrap();
     }
-    let pruned = |until| prune(&*store, 1, Lane::Visits, until).unwrap();
+    let pruned = |until| prune(&*store, 1, Lane::Visits, until).unwrap().chunks;
     assert_eq!(pruned(0), 0);
     assert_eq!(pruned(4), 4);
     assert_eq!(oldest(&*store, 1, Lane::Visits).unwrap(), 5);
@@ -345,7 +345,7 @@ async fn a_retry_of_what_is_no_longer_on_the_device_is_stored_again() {
         assert_eq!(log.0.append(append).await, Ok(0));
     }
     // Retention: the server has it, and may yet be set back to before it had.
-    assert_eq!(prune(&*store, 1, Lane::Visits, 1).unwrap(), 1);
+    assert_eq!(prune(&*store, 1, Lane::Visits, 1).unwrap().chunks, 1);
     let append = visits(vec![named(&log.0, "m", 1), named(&log.0, "n", 1)]);
     assert_eq!(log.0.append(append).await, Ok(1));
     assert_eq!(sent(&*store, 1, 1, head(&log.0, 1)).len(), 2);

@@ -14,7 +14,7 @@ pub mod network; // whether it changed
 pub mod plan; // what to send, how long to wait: pure
 #[cfg(test)]
 mod tests;
-mod tidy; // deleting what the server archived
+pub(crate) mod tidy; // deleting what the server archived
 pub mod uplink; // credentials and calls
 mod validity; // of the certificate
 pub mod window; // how many frames may be on their way: pure
@@ -38,13 +38,12 @@ use crate::{
     config::SyncSection,
     link::LinkCell,
     log::{Heads, Log},
-    room::{Room, RoomCell},
+    room::RoomCell,
     time::KnownTime,
 };
 use flow::Stopped;
 use listener::ListenerCert;
 use plan::{BackOff, NOBODY_WAIT_MS_MAX, Offsets};
-pub(crate) use tidy::tidy;
 use uplink::{TalkError, Uplink};
 use window::Window;
 
@@ -300,19 +299,15 @@ impl Sender {
 
     /// Deletes what the server archived long enough ago, a bounded part of it. `now_ms` is the server's.
     async fn tidy(&mut self, now_ms: i64) -> Result<(), TalkError> {
-        // Retention yields to visits: where room is short, what is archived goes at once.
-        let retention_ms = if self.around.room.now().room == Room::Plenty {
-            let hours = i64::try_from(self.limits.retention_hours);
-            Some(hours.unwrap_or(i64::MAX).saturating_mul(HOUR_MS))
-        } else {
-            None
-        };
+        let hours = i64::try_from(self.limits.retention_hours).unwrap_or(i64::MAX);
+        let retention_ms = hours.saturating_mul(HOUR_MS);
         let (store, told, heads) = (
             self.log.store().clone(),
             self.link.now().told,
             self.log.ends(),
         );
-        let pruned = blocking(move || tidy(&*store, &told, &heads, now_ms, retention_ms)).await?;
+        let pruned =
+            blocking(move || tidy::aged(&*store, &told, &heads, now_ms, retention_ms)).await?;
         self.around.room.pruned(pruned);
         Ok(())
     }

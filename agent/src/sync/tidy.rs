@@ -1,7 +1,7 @@
-//! Deleting what the server archived, after its retention or, where room is short, at once.
+//! Deleting what the server archived: after its retention, or earlier where room is short.
 
 use trenza_shared::{
-    id::Seq,
+    id::{Epoch, Lane, Seq},
     store::{Store, StoreError},
 };
 
@@ -11,23 +11,55 @@ use crate::{
     tables::{STATE, ServerRow},
 };
 
-/// Most steps of deleting after one hello.
+/// Most steps of deleting at a time.
 const PRUNE_STEPS_MAX: usize = 256;
 
-/// Deletes what the server archived long enough ago, a bounded part of it; without a retention, all that may go. Gives how many chunks
-/// went.
+/// Deletes what the server archived longer ago than it is to be kept, a bounded part of it.
 ///
 /// # Errors
 /// The store cannot be read or written; what was to be deleted is still there.
-pub(crate) fn tidy(
+pub(crate) fn aged(
     store: &dyn Store,
     told: &ServerRow,
     heads: &Heads,
     now_ms: i64,
-    retention_ms: Option<i64>,
-) -> Result<usize, StoreError> {
+    retention_ms: i64,
+) -> Result<u64, StoreError> {
+    let left = left(store, told)?;
+    let ends = heads.iter().map(|(lane, head)| (*lane, head.seq));
+    let ends = ends.chain(left.iter().map(|(lane, _)| (*lane, Seq::MAX)));
+    let old = marks::mark(store, ends.collect(), now_ms, retention_ms)?;
+    let until = archived(told).chain(left).map(|(lane, until)| {
+        let old = old.get(&lane).copied().unwrap_or(0);
+        (lane, until.min(old))
+    });
+    delete(store, until, u64::MAX)
+}
+
+/// Deletes what the server archived, however short ago, up to about so many bytes.
+///
+/// # Errors
+/// The store cannot be read or written; what was to be deleted is still there.
+pub(crate) fn early(
+    store: &dyn Store,
+    told: &ServerRow,
+    bytes_max: u64,
+) -> Result<u64, StoreError> {
+    let left = left(store, told)?;
+    delete(store, archived(told).chain(left), bytes_max)
+}
+
+type LaneOf = (Epoch, Lane);
+
+/// Up to where the server has each lane.
+fn archived(told: &ServerRow) -> impl Iterator<Item = (LaneOf, Seq)> {
+    let lanes = told.lanes.iter();
+    lanes.map(|have| ((have.epoch, have.lane), have.archived))
+}
+
+/// Up to where each lane that was left may go: what follows its branch was appended again; what precedes it may still be asked for.
+fn left(store: &dyn Store, told: &ServerRow) -> Result<Vec<(LaneOf, Seq)>, StoreError> {
     let state = STATE.get(store, &())?.unwrap_or_default();
-    // Of a lane that was left, what follows its branch was appended again; what precedes it may still be asked for.
     let left = state.left.iter().map(|(epoch, lane)| {
         let mut branches = state.lineage.iter();
         let branch = branches.find(|one| (one.from, one.lane) == (*epoch, *lane));
@@ -38,27 +70,24 @@ pub(crate) fn tidy(
         };
         ((*epoch, *lane), until)
     });
-    let left: Vec<_> = left.collect();
-    let ends = heads.iter().map(|(lane, head)| (*lane, head.seq));
-    let ends = ends.chain(left.iter().map(|(lane, _)| (*lane, Seq::MAX)));
-    let old = match retention_ms {
-        Some(retention_ms) => Some(marks::mark(store, ends.collect(), now_ms, retention_ms)?),
-        None => None,
-    };
-    let archived = told.lanes.iter();
-    let archived = archived.map(|have| ((have.epoch, have.lane), have.archived));
+    Ok(left.collect())
+}
+
+/// Gives how much went. Unit: bytes.
+fn delete(
+    store: &dyn Store,
+    lanes: impl Iterator<Item = (LaneOf, Seq)>,
+    bytes_max: u64,
+) -> Result<u64, StoreError> {
     let (mut steps, mut deleted) = (0, 0);
-    for ((epoch, lane), archived) in archived.chain(left) {
-        let until = old.as_ref().map_or(archived, |old| {
-            old.get(&(epoch, lane)).map_or(0, |old| archived.min(*old))
-        });
-        while steps < PRUNE_STEPS_MAX {
+    for ((epoch, lane), until) in lanes {
+        while steps < PRUNE_STEPS_MAX && deleted < bytes_max {
             let gone = log::prune(store, epoch, lane, until)?;
-            if gone == 0 {
+            if gone.chunks == 0 {
                 break;
             }
             steps += 1;
-            deleted += gone;
+            deleted += gone.bytes;
         }
     }
     Ok(deleted)

@@ -53,7 +53,7 @@ impl Edge {
     /// Goes on over a log that holds no more than its last chunk, with a server of a later version.
     async fn stop_and_prune(self, world: &World) {
         let store = self.stop().await;
-        while log::prune(&store, 1, Lane::Visits, 600).unwrap() > 0 {}
+        while log::prune(&store, 1, Lane::Visits, 600).unwrap().chunks > 0 {}
         *world.fake.program.lock().unwrap() = "2.0.0".into();
         let edge = world.edge(store);
         let fake = world.fake.clone();

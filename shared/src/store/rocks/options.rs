@@ -16,6 +16,8 @@ const INFO_LOGS_MAX: usize = 2;
 const INFO_LOG_BYTES_MAX: usize = 1024 * 1024;
 /// A manifest is rewritten past this size. Unit: bytes.
 const MANIFEST_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// Room is laid out ahead of the manifest in pieces of this size. Unit: bytes.
+const MANIFEST_AHEAD_BYTES: usize = 128 * 1024;
 /// Memory is taken in pieces of this size, so that a table with few rows costs little. Unit: bytes.
 const ARENA_BYTES: usize = 64 * 1024;
 /// Written data is handed to the disk in pieces of this size, so that no sync has to wait for much. Unit: bytes.
@@ -120,6 +122,7 @@ impl RocksOptions {
         options.set_log_level(LogLevel::Warn);
         options.set_stats_dump_period_sec(0);
         options.set_max_manifest_file_size(MANIFEST_BYTES_MAX);
+        options.set_manifest_preallocation_size(MANIFEST_AHEAD_BYTES);
         options
     }
 
@@ -144,6 +147,8 @@ impl RocksOptions {
         options.set_arena_block_size(ARENA_BYTES);
         options.set_target_file_size_base(self.file_bytes);
         options.set_max_bytes_for_level_base(self.level_bytes);
+        // What is joined at once lies on the disk twice until it is done.
+        options.set_max_compaction_bytes(self.level_bytes);
         let compression = if named(&self.plain) {
             Compression::None
         } else {

@@ -46,7 +46,7 @@ pub struct Perils {
 impl Perils {
     /// Rolls the dice for one world.
     pub fn roll(chance: &mut Chance) -> Self {
-        let perils = Self {
+        Self {
             network: chance.happens(0.85),
             crashes: chance.happens(0.6),
             power: chance.happens(0.5),
@@ -56,11 +56,6 @@ impl Perils {
             backups: chance.happens(0.3),
             ages: chance.happens(0.5),
             narrow: chance.happens(0.4),
-        };
-        // What a copy said under its original's id of what it gave up is not said again to a server that was set back since.
-        Self {
-            narrow: perils.narrow && !(perils.copies && perils.backups),
-            ..perils
         }
     }
 }

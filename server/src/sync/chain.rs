@@ -102,10 +102,11 @@ pub fn in_common(
 ) -> Result<Vec<Mark>, StoreError> {
     let before = frame.first.saturating_sub(1);
     let here = stored(view, key, frame.first, frame.last)?;
+    // Not the last number that is equal: what came after a gap may be of this branch where what precedes it is of another.
     let exact = here
         .into_iter()
-        .rev()
-        .find(|(seq, hash)| there.get(seq) == Some(hash));
+        .take_while(|(seq, hash)| there.get(seq) == Some(hash))
+        .last();
     let exact = match exact {
         Some(found) => Some(found),
         None => after(view, key, before)?

@@ -150,6 +150,23 @@ fn a_fork_is_located_where_the_frame_holds_the_place_and_otherwise_by_marks() {
     assert_eq!(numbers(&*store).len(), 200);
 }
 
+/// One copy stored a number after a gap, another one what follows: that is equal, and still behind where the two part.
+#[test]
+fn what_is_equal_behind_another_branch_is_not_in_common() {
+    let mut writer = writer(Arc::new(MemStore::new()));
+    let forks = |writer: &mut Writer, frame: Frame| {
+        let (outcome, marks) = put(writer, &[frame]).remove(0);
+        assert_eq!(outcome, Outcome::Fork);
+        marks
+    };
+    put(&mut writer, &[frame("b", 1, 3..=3), frame("a", 1, 5..=11)]);
+    assert_eq!(forks(&mut writer, frame("a", 1, 1..=11)), []);
+    put(&mut writer, &[frame("b", 1, 1..=1)]);
+    let one = frame("a", 1, 1..=1).head;
+    let marks = forks(&mut writer, frame("a", 1, 1..=11));
+    assert_eq!(marks, [Mark { seq: 1, hash: one }]);
+}
+
 proptest! {
     /// Frames of one chain in any order, cut anyhow, some in one commit, some twice: every number is stored once, and the lane says so.
     #[test]

@@ -54,8 +54,6 @@ struct Flight {
     sent_boot_ms: u64,
     /// What was known of the lane when it was sent.
     known: LaneHave,
-    /// The window was full when it was sent.
-    full: bool,
 }
 
 impl Flight {
@@ -67,7 +65,6 @@ impl Flight {
                 ..self.what
             },
             known: self.known.clone(),
-            full: false,
             ..*self
         }
     }
@@ -186,7 +183,6 @@ impl Sender {
                     live,
                     sent_boot_ms: clock.boottime_ms(),
                     known: link::have(&told.lanes, key.0, key.1),
-                    full: old + 1 >= window.size(clock.boottime_ms()),
                 };
                 on_the_way.push(flight.go(self, frame));
             }
@@ -205,6 +201,8 @@ impl Sender {
                 };
                 return Ok(stopped.unwrap_or(end));
             };
+            let now_ms = clock.boottime_ms();
+            let full = window.is_full(sending.iter().filter(|(_, live)| !live).count());
             sending.retain(|(what, _)| *what != flight.what);
             let answer = match answer {
                 Err(error) if error.refuses_content() && gone.len() < gone_max => {
@@ -243,8 +241,7 @@ impl Sender {
             };
             let count = flight.what.last - flight.what.first + 1;
             if !flight.live {
-                let took_ms = clock.boottime_ms().saturating_sub(flight.sent_boot_ms);
-                window.answered(took_ms, flight.full);
+                window.answered(flight.sent_boot_ms, now_ms, full);
             }
             match answer {
                 Ack::Stored(have)

@@ -22,7 +22,7 @@ use world::World;
 /// When every simulation begins. Unit: ms since 1970.
 pub const START_MS: i64 = 1_773_480_000_000;
 /// Seeds of an ordinary run.
-const SEEDS: u64 = 1_500;
+const SEEDS: u64 = 2_500;
 
 fn setting<T: FromStr>(name: &str) -> Option<T> {
     env::var(name).ok()?.parse().ok()

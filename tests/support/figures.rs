@@ -66,7 +66,11 @@ pub fn folder_bytes(dir: &Path) -> anyhow::Result<u64> {
     let mut sum = 0;
     for entry in fs::read_dir(dir)? {
         let entry = entry?;
-        let data = entry.metadata()?;
+        let data = match entry.metadata() {
+            // It may be gone since it was named.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
+            data => data?,
+        };
         sum += if data.is_dir() {
             folder_bytes(&entry.path())?
         } else {

@@ -5,6 +5,7 @@
 use std::{
     collections::BTreeSet,
     fs, io,
+    os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
 };
 
@@ -139,12 +140,20 @@ pub(super) fn drop_links(folder: &Path, live: &BTreeSet<String>) -> io::Result<(
     Ok(())
 }
 
-/// After the whole store was moved to `aside`: keeps of the links only what the store lost while it was opened.
+/// After the whole store was moved to `aside`: keeps of the links only what the store lost while it was opened. A log of which a
+/// torn end was cut off is another file under the old name, and what follows its tear may still read well.
 ///
 /// # Errors
 /// What the system says; a link too many does no harm.
 pub(super) fn drop_links_of(folder: &Path, aside: &Path) -> io::Result<()> {
-    drop_links(folder, &rows_in(aside)?.into_iter().collect())
+    let inode = |path: &Path| fs::metadata(path).map(|about| (about.dev(), about.ino()));
+    let mut same = BTreeSet::new();
+    for name in rows_in(aside)? {
+        if inode(&aside.join(&name)).ok() == inode(&folder.join(&name)).ok() {
+            same.insert(name);
+        }
+    }
+    drop_links(folder, &same)
 }
 
 /// Names of the files with rows: tables, and logs that are not empty.

@@ -61,9 +61,31 @@ pub fn next_frame(
     upto: Seq,
     head: Seq,
 ) -> Result<Option<Frame>, StoreError> {
-    join(view, epoch, lane, acked + 1, upto, head)?
+    let from = acked + 1;
+    if let Some(chunk) = first_chunk(view, epoch, lane, from)?
+        && (chunk.first..chunk.last()).contains(&head)
+        && from <= head
+    {
+        // A lane that was left ends where it went on elsewhere, and that may be within what was joined since.
+        return cut(cut_end(chunk, head)?, from).map(Some);
+    }
+    join(view, epoch, lane, from, upto, head)?
         .map(Joined::into_frame)
         .transpose()
+}
+
+/// The chunk that holds entry `from`, or where that is no longer on the device the next one.
+fn first_chunk(
+    view: &dyn View,
+    epoch: Epoch,
+    lane: Lane,
+    from: Seq,
+) -> Result<Option<Frame>, StoreError> {
+    if let Some(chunk) = holding(view, epoch, lane, from)? {
+        return Ok(Some(chunk));
+    }
+    let next = LOG.scan_prefix_from(view, &(epoch, lane), &(epoch, lane, from), 1)?;
+    Ok(next.into_iter().next().map(|(_, ChunkRow(chunk))| chunk))
 }
 
 /// Joins chunks from entry `from` on, as long as they begin up to `upto` and end up to `head`. Chunks may be replaced by joined ones meanwhile: each read stands for itself.
@@ -76,12 +98,8 @@ pub(super) fn join(
     head: Seq,
 ) -> Result<Option<Joined>, StoreError> {
     let after = |seq, max| LOG.scan_prefix_from(view, &(epoch, lane), &(epoch, lane, seq), max);
-    let chunk = match holding(view, epoch, lane, from)? {
-        Some(chunk) => chunk,
-        None => match after(from, 1)?.pop() {
-            Some((_, ChunkRow(chunk))) => chunk,
-            None => return Ok(None),
-        },
+    let Some(chunk) = first_chunk(view, epoch, lane, from)? else {
+        return Ok(None);
     };
     if chunk.last() > head {
         return Ok(None);
@@ -135,6 +153,17 @@ fn cut(mut chunk: Frame, from: Seq) -> Result<Frame, StoreError> {
     chunk.first = from;
     chunk.count = u32::try_from(rest.len()).unwrap_or(u32::MAX);
     chunk.run = Run::pack(&rest);
+    Ok(chunk)
+}
+
+/// A chunk up to entry `last`, which lies in it.
+fn cut_end(mut chunk: Frame, last: Seq) -> Result<Frame, StoreError> {
+    let mut entries = unpacked(&chunk)?;
+    let count = (last - chunk.first).saturating_add(1);
+    entries.truncate(usize::try_from(count).unwrap_or(usize::MAX));
+    chunk.head = chain_over(chunk.previous, &chunk.salt_key, chunk.first, &entries);
+    chunk.count = u32::try_from(entries.len()).unwrap_or(u32::MAX);
+    chunk.run = Run::pack(&entries);
     Ok(chunk)
 }
 

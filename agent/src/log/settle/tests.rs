@@ -7,7 +7,7 @@ use trenza_shared::{
 
 use super::{
     super::{
-        Log, NewEntry, heads, oldest, prune,
+        Head, Log, NewEntry, heads, oldest, prune,
         tests::{close, head, named, open, sent, visits},
     },
     *,
@@ -179,6 +179,34 @@ async fn a_chunk_that_cannot_be_read_is_left_as_it_is_and_does_not_hold_up_the_r
         3_000,
         "nothing is gone"
     );
+    close(log);
+}
+
+/// A lane that was left goes out only up to where it went on elsewhere, which may be within what was joined meanwhile.
+#[tokio::test]
+async fn a_lane_that_ends_within_what_was_joined_is_sent_up_to_there() {
+    let store: Arc<dyn Store> = Arc::new(MemStore::new());
+    let log = open(&store);
+    singles(&log.0, 0, 1_100).await;
+    let whole = sent(&*store, 1, 0, head(&log.0, 1));
+    settle_all(&*store, &log.0);
+    for seq in [1, 7, 999, 1_000, 1_001] {
+        let hash = super::super::hash_at(&*store, 1, LANE, seq)
+            .unwrap()
+            .unwrap();
+        let count = usize::try_from(seq).unwrap();
+        for acked in [0, 3, seq - 1, seq] {
+            let from = usize::try_from(acked).unwrap();
+            if from <= count {
+                assert_eq!(
+                    sent(&*store, 1, acked, Head { seq, hash }),
+                    whole[from..count]
+                );
+            }
+        }
+    }
+    let joined = chunks(&*store).remove(0);
+    assert_eq!(joined.count, 1_000, "what is joined stays");
     close(log);
 }
 

@@ -21,7 +21,7 @@ use trenza_shared::{
     metrics::{Metrics, ops_router},
     net::{
         serve::{Limits, ListenError, Listener, serve},
-        tls::{TlsError, TlsTime, device_server_config},
+        tls::{TlsError, TlsTime, web_server_config},
     },
     probe::{WriteProbe, disk_free_bytes},
     store::{Batch, RocksStore, Space, Store, StoreError, rocks::RocksOptions},
@@ -310,7 +310,7 @@ async fn tablets(
         return Ok((None, None));
     };
     let cert = ListenerCert::open(dir, config.listen.https_names.iter().cloned());
-    let tls = device_server_config(cert.cell(), clock.clone())?;
+    let tls = web_server_config(cert.cell(), clock.clone())?;
     let listener = Listener::bind(addr, Some(tls), limits.clone()).await?;
     Ok((Some(listener), Some(cert)))
 }

@@ -314,7 +314,7 @@ mod tests {
             error::HttpError,
             pki::{AGENT_CERT_DAYS_DEFAULT, Ca},
             serve::{Limits, Listener, serve},
-            tls::web_server_config,
+            tls::{CertCell, web_server_config},
         },
     };
 
@@ -334,12 +334,12 @@ mod tests {
             )
             .unwrap();
         let clock: Arc<dyn Clock> = Arc::new(TestClock::at(NOW));
-        let tls = web_server_config(
+        let cell = CertCell::holding(
             pki::read_chain(&cert.chain_pem).unwrap(),
             pki::read_key(&cert.key_pem).unwrap(),
-            clock,
         )
         .unwrap();
+        let tls = web_server_config(cell, clock).unwrap();
         let fingerprint = ca.fingerprint();
         let answer = move |Json(asked): Json<Value>| {
             let ca = ca.clone();

@@ -2,7 +2,6 @@
 
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
-use anyhow::Context as _;
 use tokio::sync::watch;
 use tracing::{info, warn};
 use trenza_shared::{
@@ -11,15 +10,16 @@ use trenza_shared::{
     identifier::Place,
     identity::Rules,
     net::{
-        pki::{self, Ca},
+        pki::Ca,
         serve::{Limits, Listener, serve, serve_unix},
-        tls,
+        tls::{self, CertCell, TlsError},
     },
     store::{Batch, Durable, RocksStore, Store, StoreError, rocks::RocksOptions},
     wire::sync::RENEWABLE_MS,
 };
 
 use crate::{
+    certs::{self, Certs},
     config::Config,
     disk::{self, Room},
     evidence::{self, Applier, Resolver},
@@ -169,17 +169,11 @@ impl App {
         log: Log,
         stopped: watch::Receiver<bool>,
     ) -> anyhow::Result<(Self, impl Future<Output = ()> + Send)> {
-        let read = |path: &std::path::Path| {
-            let path = config.path(path);
-            std::fs::read_to_string(&path).with_context(|| {
-                format!(
-                    "cannot read {}; run `trenza-server init` first",
-                    path.display()
-                )
-            })
-        };
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let ca = Ca::from_pem(&read(&config.tls.ca_cert)?, &read(&config.tls.ca_key)?)?;
+        let ca = Ca::from_pem(
+            &certs::read(&config, |tls| &tls.ca_cert)?,
+            &certs::read(&config, |tls| &tls.ca_key)?,
+        )?;
         let generation = generation(&*store, &*clock)?;
         let registry = Arc::new(Registry::open(store.clone())?);
         let applier = Applier {
@@ -338,17 +332,9 @@ impl Running {
     ) -> anyhow::Result<()> {
         let app = self.app.clone();
         let config = app.config.clone();
-        let read = |path: &std::path::Path| {
-            let path = config.path(path);
-            std::fs::read_to_string(&path)
-                .with_context(|| format!("cannot read {}", path.display()))
-        };
-        let web = tls::web_server_config(
-            pki::read_chain(&read(&config.tls.web_cert)?)?,
-            pki::read_key(&read(&config.tls.web_key)?)?,
-            app.clock.clone(),
-        )?;
-        let agents = agents_tls(&app)?;
+        let certs = Certs::open(config.clone(), app.ca.clone(), app.clock.wall_ms())?;
+        let web = tls::web_server_config(certs.web.clone(), app.clock.clone())?;
+        let agents = agents_tls(&app, certs.agents.clone())?;
         let limits = Limits::default();
         let https = Listener::bind(config.listen.https, Some(web), limits.clone()).await?;
         let http = Listener::bind(config.listen.http, None, limits.clone()).await?;
@@ -381,6 +367,7 @@ impl Running {
         };
         let socket = config.socket();
         let mut serving = tokio::task::JoinSet::new();
+        serving.spawn(certs.keep(app.clock.clone(), stopped()));
         serving.spawn(serve(https, http::routes(app.clone(), "https"), stopped()));
         serving.spawn(serve(http, http::routes(app.clone(), "http"), stopped()));
         serving.spawn(serve(sync, http::agent_routes(app.clone()), stopped()));
@@ -404,22 +391,12 @@ impl Running {
     }
 }
 
-/// The `agents` listener's certificate is made anew at every start and in time while it runs: only the CA is pinned.
-pub(crate) fn agents_tls(app: &App) -> anyhow::Result<Arc<tls::ServerConfig>> {
-    let ((names, ips), ca) = (names_of(app), app.ca.clone());
-    let make = move |now_ms| {
-        let made = ca.issue_server(&names, &ips, now_ms, pki::WEB_CERT_DAYS)?;
-        Ok((
-            pki::read_chain(&made.chain_pem)?,
-            pki::read_key(&made.key_pem)?,
-        ))
-    };
-    Ok(tls::agents_server_config(
-        Arc::new(tls::MadeCert::new(Box::new(make), app.clock.clone())?),
-        app.ca.cert_der(),
-        RENEWABLE_MS,
-        app.clock.clone(),
-    )?)
+/// TLS of the `agents` listener.
+///
+/// # Errors
+/// The authority cannot be used.
+pub(crate) fn agents_tls(app: &App, cert: CertCell) -> Result<Arc<tls::ServerConfig>, TlsError> {
+    tls::agents_server_config(cert, app.ca.cert_der(), RENEWABLE_MS, app.clock.clone())
 }
 
 /// Names and addresses under which the server is reached.

@@ -10,13 +10,13 @@ use std::{io, process::ExitCode, time::Duration};
 
 use anyhow::Context as _;
 use trenza_shared::{
-    clock::SystemClock,
+    clock::{Clock as _, SystemClock},
     net::{descriptors::make_room, serve::Limits},
     telemetry,
 };
 
 use crate::{
-    admin::{backup, check::Advised, init, is_busy},
+    admin::{backup, check::Advised, doctor, init, is_busy},
     app::{AGENT_CONNECTIONS_MAX, App},
     config::Config,
 };
@@ -101,6 +101,13 @@ fn start(todo: Todo) -> anyhow::Result<ExitCode> {
             let restored = backup::restore(&from, &asked.settings.config, &SystemClock)?;
             say::answer(&serde_json::to_value(&restored)?, asked.json)?;
             ExitCode::SUCCESS
+        }
+        Todo::Doctor { asked } => {
+            let config = Config::load(&asked.settings.config)?;
+            let checks = doctor::examine(&config, SystemClock.wall_ms());
+            say::answer(&serde_json::to_value(&checks)?, asked.json)?;
+            let well = checks.iter().all(|check| check.ok);
+            ExitCode::from(u8::from(!well))
         }
         Todo::Run { settings } => {
             let config = Config::load(&settings.config)?;

@@ -15,6 +15,7 @@ mod views; // 5 show it
 
 mod admin; // what the commands do
 pub mod app; // the one state; start and stop
+pub mod certs; // the listeners' certificates
 pub mod cli;
 pub mod disk; // how the disk stands, and what is done about it
 pub mod http; // every URL

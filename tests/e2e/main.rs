@@ -1,5 +1,7 @@
 //! End-to-end tests through the real programs.
 
+mod certs; // lives of certificates, of agents and of the server
+mod clocks; // wrong clocks of devices
 mod clones; // copies and restored images of an agent
 mod crash; // kill -9 in the middle
 mod damage; // damaged folders, files of other owners

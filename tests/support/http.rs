@@ -6,7 +6,7 @@ use anyhow::{Context as _, ensure};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use serde_json::Value;
 use trenza_shared::{
-    clock::SystemClock,
+    clock::{SystemClock, TestClock},
     net::{
         client::{Client, ClientLimits},
         pki,
@@ -43,7 +43,18 @@ impl Http {
     /// # Errors
     /// The text is no certificate.
     pub fn trusting(ca_pem: &str) -> anyhow::Result<Self> {
-        let time = TlsTime::new(Arc::new(SystemClock), 0);
+        Self::with_trust(ca_pem, TlsTime::new(Arc::new(SystemClock), 0))
+    }
+
+    /// The same at another time, which has surely come. Unit: ms since 1970.
+    ///
+    /// # Errors
+    /// The text is no certificate.
+    pub fn trusting_at(ca_pem: &str, at_ms: i64) -> anyhow::Result<Self> {
+        Self::with_trust(ca_pem, TlsTime::new(Arc::new(TestClock::at(at_ms)), at_ms))
+    }
+
+    fn with_trust(ca_pem: &str, time: Arc<TlsTime>) -> anyhow::Result<Self> {
         let ca = pki::read_chain(ca_pem)?.swap_remove(0);
         let (tls, _) = client_config(Trust::ca(ca), None, time)?;
         Ok(Self {

@@ -36,6 +36,7 @@ pub struct Relay {
     plugged: watch::Sender<bool>,
     swallows: watch::Sender<Swallow>,
     passed: Arc<AtomicU64>,
+    connections: Arc<AtomicU64>,
     /// Unit: bytes a second in each direction; 0 = without limit.
     limit: Arc<AtomicU64>,
     /// What the target says arrives so much later. Unit: ms.
@@ -64,8 +65,11 @@ impl Relay {
             delay: delay.clone(),
             began: Arc::clone(&began),
         };
+        let connections = Arc::new(AtomicU64::new(0));
+        let accepted = Arc::clone(&connections);
         let task = tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
+                accepted.fetch_add(1, Ordering::Relaxed);
                 // An unplugged cable: the connection dies at once.
                 if *state.borrow() {
                     tokio::spawn(relay(
@@ -83,6 +87,7 @@ impl Relay {
             plugged,
             swallows,
             passed,
+            connections,
             limit,
             delay,
             began,
@@ -112,6 +117,11 @@ impl Relay {
     pub fn delay(&self, answers: Duration) {
         let ms = u64::try_from(answers.as_millis()).unwrap_or(u64::MAX);
         self.delay.store(ms, Ordering::Relaxed);
+    }
+
+    /// How often anybody connected.
+    pub fn connections(&self) -> u64 {
+        self.connections.load(Ordering::Relaxed)
     }
 
     /// When the first byte passed since the cable was plugged in last.

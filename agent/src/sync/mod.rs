@@ -16,7 +16,6 @@ pub mod plan; // what to send, how long to wait: pure
 mod tests;
 pub(crate) mod tidy; // deleting what the server archived
 pub mod uplink; // credentials and calls
-mod validity; // of the certificate
 pub mod window; // how many frames may be on their way: pure
 
 use std::{any::Any, io, sync::Arc, time::Duration};

@@ -97,11 +97,9 @@ impl World {
             )
             .unwrap();
         let key = pki::read_key(&cert.key_pem).unwrap();
-        let cell = CertCell::default();
-        cell.set(pki::read_chain(&cert.chain_pem).unwrap(), key)
-            .unwrap();
-        let (cell, grace_ms) = (Arc::new(cell), RENEWABLE_MS);
-        let tls = agents_server_config(cell, ca.cert_der(), grace_ms, right.clone()).unwrap();
+        let chain = pki::read_chain(&cert.chain_pem).unwrap();
+        let cell = CertCell::holding(chain, key).unwrap();
+        let tls = agents_server_config(cell, ca.cert_der(), RENEWABLE_MS, right.clone()).unwrap();
         let dir = tempfile::tempdir().unwrap();
         credentials(&ca, dir.path(), days);
         let fake = Arc::new(Fake {

@@ -3,7 +3,7 @@
 //! Owns the device's key and certificate as files. Never decides what is sent.
 
 use std::{
-    io::{self, Write},
+    io,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -27,8 +27,8 @@ use trenza_shared::{
     },
 };
 
-pub use super::validity::Validity;
 use crate::config::files;
+pub use trenza_shared::net::pki::{Validity, replace};
 
 /// Largest answer: a welcome with all lanes and write keys. Unit: bytes.
 const ANSWER_BYTES_MAX: usize = 1024 * 1024;
@@ -447,20 +447,4 @@ pub(crate) fn read(path: &Path) -> Result<String, CredentialsError> {
         path: path.to_owned(),
         cause,
     })
-}
-
-/// Replaces a file so that it is always either the old or the new one.
-///
-/// # Errors
-/// What the system says; the old file is there then.
-pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let next = path.with_extension("next");
-    let mut file = std::fs::File::create(&next)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    std::fs::rename(&next, path)?;
-    match path.parent() {
-        Some(dir) if !dir.as_os_str().is_empty() => std::fs::File::open(dir)?.sync_all(),
-        _ => Ok(()),
-    }
 }

@@ -123,6 +123,11 @@ pub enum Todo {
         #[arg(long, value_name = "AGENT_ID")]
         agent: Option<AgentId>,
     },
+    /// Say how long the certificates last and what to do; changes nothing; ends with 1 when there is something to do
+    Doctor {
+        #[command(flatten)]
+        asked: Asked,
+    },
     /// Write a consistent copy of everything into a folder, while the server runs
     Backup {
         /// The folder; must not exist or be empty

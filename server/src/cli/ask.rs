@@ -124,7 +124,7 @@ pub async fn ask(todo: Todo) -> anyhow::Result<ExitCode> {
             })
             .await;
         }
-        Todo::Init { .. } | Todo::Run { .. } | Todo::Restore { .. } => {
+        Todo::Init { .. } | Todo::Run { .. } | Todo::Doctor { .. } | Todo::Restore { .. } => {
             return Ok(ExitCode::SUCCESS);
         } // handled before
     };

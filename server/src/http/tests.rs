@@ -12,7 +12,7 @@ use trenza_shared::{
         client::{Client, ClientError, ClientLimits, Response},
         pki::{self, DeviceKey},
         serve::{Limits, Listener, serve},
-        tls::{TlsTime, Trust, client_config},
+        tls::{CertCell, TlsTime, Trust, client_config},
     },
     store::Batch,
     wire::{
@@ -28,7 +28,8 @@ use trenza_shared::{
 
 use crate::{
     admin, app,
-    app::random,
+    app::{names_of, random},
+    certs::keep_made,
     tables::{AgentRow, AgentState, CERTS, CONTACTS, CertRow},
     testing::{Server, WEB},
 };
@@ -59,7 +60,10 @@ struct Device {
 impl Site {
     async fn start() -> Self {
         let server = Server::start().await;
-        let tls = app::agents_tls(&server.app).unwrap();
+        let app = &server.app;
+        let cell = CertCell::default();
+        keep_made(&cell, &app.ca, &names_of(app), app.clock.wall_ms()).unwrap();
+        let tls = app::agents_tls(app, cell).unwrap();
         let listener = Listener::bind(([127, 0, 0, 1], 0).into(), Some(tls), Limits::default())
             .await
             .unwrap();

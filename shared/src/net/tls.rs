@@ -15,7 +15,7 @@ use std::{
     time::Duration,
 };
 
-pub use cell::{CertCell, MadeCert, device_server_config};
+pub use cell::CertCell;
 pub use rustls::ServerConfig;
 use rustls::{
     CertificateError, ClientConfig, DigitallySignedStruct, DistinguishedName, Error, RootCertStore,
@@ -26,7 +26,7 @@ use rustls::{
     },
     crypto::{CryptoProvider, ring},
     server::{
-        ResolvesServerCert, WebPkiClientVerifier,
+        WebPkiClientVerifier,
         danger::{ClientCertVerified, ClientCertVerifier},
     },
     time_provider::TimeProvider,
@@ -154,21 +154,21 @@ impl TimeProvider for WallTime {
     }
 }
 
-/// For browsers, SDKs and the API: TLS 1.2 and 1.3, HTTP/2 and 1.1, resumption by tickets.
+/// For browsers, tablets, SDKs and the API: TLS 1.2 and 1.3, HTTP/2 and 1.1, resumption by tickets.
 ///
-/// `chain` is the leaf first, then (for a certificate of the own CA) the CA, so that an enrolling agent can pin it.
+/// The chain in `cert` is the leaf first, then (for a server's certificate of the own CA) the CA, so that an enrolling agent can
+/// pin it. It may come and change while the listener is open.
 ///
 /// # Errors
-/// [`TlsError::BadCertificate`] when key and chain do not fit.
+/// [`TlsError::BadCertificate`] when no session tickets can be made.
 pub fn web_server_config(
-    chain: Vec<CertificateDer<'static>>,
-    key: PrivateKeyDer<'static>,
+    cert: CertCell,
     clock: Arc<dyn Clock>,
 ) -> Result<Arc<ServerConfig>, TlsError> {
     let mut config = ServerConfig::builder_with_details(provider(), Arc::new(WallTime(clock)))
         .with_protocol_versions(&[&TLS13, &TLS12])?
         .with_no_client_auth()
-        .with_single_cert(chain, key)?;
+        .with_cert_resolver(Arc::new(cert));
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     config.ticketer = ring::Ticketer::new()?;
     Ok(Arc::new(config))
@@ -182,7 +182,7 @@ pub fn web_server_config(
 /// # Errors
 /// [`TlsError`] when the CA is unreadable.
 pub fn agents_server_config(
-    cert: Arc<dyn ResolvesServerCert>,
+    cert: CertCell,
     ca: &CertificateDer<'static>,
     expired_grace_ms: u64,
     clock: Arc<dyn Clock>,
@@ -197,7 +197,7 @@ pub fn agents_server_config(
     let mut config = ServerConfig::builder_with_details(provider(), Arc::new(WallTime(clock)))
         .with_protocol_versions(&[&TLS13])?
         .with_client_cert_verifier(Arc::new(verifier))
-        .with_cert_resolver(cert);
+        .with_cert_resolver(Arc::new(cert));
     config.alpn_protocols = vec![b"h2".to_vec()];
     config.ticketer = ring::Ticketer::new()?;
     Ok(Arc::new(config))

@@ -1,6 +1,7 @@
 //! The real programs as child processes, killed when dropped.
 
 mod agent;
+mod clock;
 mod server;
 
 use std::{
@@ -16,6 +17,7 @@ use anyhow::{Context as _, bail, ensure};
 use serde_json::Value;
 
 pub use agent::Agent;
+pub use clock::FalseClock;
 pub use server::Server;
 
 use crate::disk::Disk;

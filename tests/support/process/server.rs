@@ -203,6 +203,20 @@ impl Server {
         venue: Option<&str>,
         dir: &Path,
     ) -> anyhow::Result<Agent> {
+        self.enrol_in(touchpoint, venue, dir, BTreeMap::new())
+    }
+
+    /// The same of an agent that lives in this environment, from its enrolment on.
+    ///
+    /// # Errors
+    /// A command failed.
+    pub fn enrol_in(
+        &self,
+        touchpoint: &str,
+        venue: Option<&str>,
+        dir: &Path,
+        mut env: BTreeMap<String, String>,
+    ) -> anyhow::Result<Agent> {
         let mut invite = vec!["agent", "invite", "--touchpoint", touchpoint, "--json"];
         invite.extend(venue.into_iter().flat_map(|venue| ["--venue", venue]));
         let invite: Value = serde_json::from_slice(&self.must(invite)?)?;
@@ -219,18 +233,21 @@ impl Server {
                 "--dir",
             ])
             .arg(dir)
+            .envs(&env)
             .output()?;
         ensure!(
             output.status.success(),
             "enrol: {}",
             String::from_utf8_lossy(&output.stderr)
         );
-        let env = ["HTTP", "OPS"]
-            .map(|name| (format!("TRENZA_LISTEN__{name}"), "127.0.0.1:0".to_owned()));
+        env.extend(
+            ["HTTP", "OPS"]
+                .map(|name| (format!("TRENZA_LISTEN__{name}"), "127.0.0.1:0".to_owned())),
+        );
         Ok(Agent {
             dir: dir.to_owned(),
             log: dir.join("agent.log"),
-            env: env.into(),
+            env,
             running: None,
         })
     }

@@ -3,16 +3,11 @@
 //! Owns making and signing of certificates and writing of key files. Never believes a name in a certificate request, and
 //! never lets a device's private key travel. All keys are ECDSA P-256, which every TLS stack accepts.
 
+mod files; // how keys and certificates are written
 mod owner; // whose a certificate is, and what its key signed
+mod validity; // how long a certificate is good, and when it wants to be renewed
 
-use std::{
-    fs::{File, OpenOptions},
-    io::{self, Write},
-    net::IpAddr,
-    os::unix::fs::OpenOptionsExt,
-    path::Path,
-    time::Duration,
-};
+use std::{net::IpAddr, time::Duration};
 
 use rcgen::{
     BasicConstraints, CertificateParams, CertificateSigningRequestParams, DistinguishedName,
@@ -24,7 +19,11 @@ use rustls_pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer, pem::PemObject};
 
 use crate::id::{AgentId, to_hex};
 
-pub use owner::{BadSignature, CERT_BYTES_MAX, Owner, cert_names, cert_owner, verify_owner};
+pub use files::{replace, write_secret};
+pub use owner::{
+    BadSignature, CERT_BYTES_MAX, Owner, cert_names, cert_owner, is_issued_by, verify_owner,
+};
+pub use validity::{Validity, cert_expires_ms};
 
 /// Life of the CA, in days: twenty years.
 pub const CA_DAYS: u32 = 7305;
@@ -90,18 +89,6 @@ pub fn parse_fingerprint(text: &str) -> Option<[u8; 32]> {
         .filter(|c| !matches!(c, ':' | ' ' | '\t' | '\n'))
         .collect();
     crate::id::from_hex(&digits)
-}
-
-/// The end of a certificate's validity, in UTC milliseconds; `None` when it is not X.509.
-pub fn cert_expires_ms(der: &[u8]) -> Option<i64> {
-    let (_, cert) = x509_parser::parse_x509_certificate(der).ok()?;
-    cert.validity().not_after.timestamp().checked_mul(1000)
-}
-
-/// The start of a certificate's validity, in UTC milliseconds; `None` when it is not X.509.
-pub fn cert_begins_ms(der: &[u8]) -> Option<i64> {
-    let (_, cert) = x509_parser::parse_x509_certificate(der).ok()?;
-    cert.validity().not_before.timestamp().checked_mul(1000)
 }
 
 /// A signed certificate.
@@ -217,7 +204,34 @@ impl Ca {
         days: u32,
     ) -> Result<ServerCert, PkiError> {
         let key = KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256)?;
-        let cert = self.sign_server(&key, names, ips, now_ms, days)?;
+        self.server_cert(&key, names, ips, now_ms, days)
+    }
+
+    /// The same for the key that a listener has: of key and certificate, which are two files, only one changes.
+    ///
+    /// # Errors
+    /// [`PkiError::BadPem`] for a text that is no P-256 key; else as [`Ca::issue_server`].
+    pub fn renew_server(
+        &self,
+        key_pem: &str,
+        names: &[String],
+        ips: &[IpAddr],
+        now_ms: i64,
+        days: u32,
+    ) -> Result<ServerCert, PkiError> {
+        let DeviceKey(key) = DeviceKey::from_pem(key_pem)?;
+        self.server_cert(&key, names, ips, now_ms, days)
+    }
+
+    fn server_cert(
+        &self,
+        key: &KeyPair,
+        names: &[String],
+        ips: &[IpAddr],
+        now_ms: i64,
+        days: u32,
+    ) -> Result<ServerCert, PkiError> {
+        let cert = self.sign_server(key, names, ips, now_ms, days)?;
         Ok(ServerCert {
             chain_pem: format!("{}{}", cert.pem, self.pem),
             key_pem: key.serialize_pem(),
@@ -467,24 +481,6 @@ pub fn read_key(pem: &str) -> Result<PrivateKeyDer<'static>, PkiError> {
         what: "private key",
         cause: error.to_string(),
     })
-}
-
-/// Writes a new file that only its owner can read, and makes it durable. Never overwrites.
-///
-/// # Errors
-/// [`io::ErrorKind::AlreadyExists`] when the file is there; else what the system says.
-pub fn write_secret(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(path)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    match path.parent() {
-        Some(dir) if !dir.as_os_str().is_empty() => File::open(dir)?.sync_all(),
-        _ => File::open(".")?.sync_all(),
-    }
 }
 
 #[cfg(test)]

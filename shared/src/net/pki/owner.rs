@@ -90,6 +90,17 @@ fn name_text(name: &GeneralName<'_>) -> Option<String> {
     }
 }
 
+/// Whether `ca` issued a certificate (both DER), whatever it is good for and until when.
+pub fn is_issued_by(ca: &[u8], certificate: &[u8]) -> bool {
+    parse(certificate).is_some_and(|cert| is_signed_by(&cert, ca))
+}
+
+fn is_signed_by(cert: &X509Certificate<'_>, ca: &[u8]) -> bool {
+    parse_x509_certificate(ca).is_ok_and(|(_, ca)| {
+        cert.issuer() == ca.subject() && cert.verify_signature(Some(ca.public_key())).is_ok()
+    })
+}
+
 /// Checks that `ca` issued `certificate` to an agent and that the agent's key signed `content`; returns the agent.
 ///
 /// The certificate's validity does not count: content may wait for months on its way, and what was signed in time stays
@@ -105,8 +116,7 @@ pub fn verify_owner(
 ) -> Result<Owner, BadSignature> {
     let cert = parse(certificate).ok_or(BadSignature::NoAgent)?;
     let owner = owner(&cert).ok_or(BadSignature::NoAgent)?;
-    let (_, ca) = parse_x509_certificate(ca).map_err(|_| BadSignature::OtherAuthority)?;
-    if cert.issuer() != ca.subject() || cert.verify_signature(Some(ca.public_key())).is_err() {
+    if !is_signed_by(&cert, ca) {
         return Err(BadSignature::OtherAuthority);
     }
     let key = cert.public_key().subject_public_key.data.as_ref();

@@ -1,7 +1,7 @@
 //! Tests of certificates.
 
 use super::*;
-use std::os::unix::fs::PermissionsExt;
+use std::{io, os::unix::fs::PermissionsExt};
 use x509_parser::parse_x509_certificate;
 
 const NOW: i64 = 1_768_472_430_456;
@@ -31,6 +31,29 @@ fn a_ca_survives_its_files_and_signs_the_same() {
         read_chain(&cert.chain_pem).unwrap(),
         [cert.cert.der, ca.cert_der().clone()]
     );
+}
+
+#[test]
+fn a_listeners_certificate_is_renewed_for_the_same_key_by_its_own_authority() {
+    let (ca, other) = (ca(), Ca::generate("Trenza test", NOW).unwrap());
+    let names = ["localhost".to_owned()];
+    let first = ca.issue_server(&names, &[], NOW, 30).unwrap();
+    let again = ca
+        .renew_server(&first.key_pem, &names, &[], NOW + 1_000_000, 30)
+        .unwrap();
+    assert_eq!(again.key_pem, first.key_pem);
+    let key = |der: &[u8]| {
+        let (_, leaf) = parse_x509_certificate(der).unwrap();
+        leaf.public_key().raw.to_vec()
+    };
+    assert_eq!(key(&again.cert.der), key(&first.cert.der));
+    assert_ne!(again.cert.fingerprint, first.cert.fingerprint);
+    assert!(is_issued_by(ca.cert_der(), &again.cert.der));
+    assert!(
+        !is_issued_by(other.cert_der(), &again.cert.der),
+        "an authority of the same name"
+    );
+    assert!(!is_issued_by(ca.cert_der(), b"nothing"));
 }
 
 #[test]

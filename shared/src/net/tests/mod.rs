@@ -107,10 +107,15 @@ impl Site {
         )
     }
 
-    async fn web(&self) -> Served {
+    fn cell(&self) -> CertCell {
         let (chain, key) = self.chain();
+        CertCell::holding(chain, key).unwrap()
+    }
+
+    async fn web(&self) -> Served {
+        let cell = self.cell();
         Served::start(
-            Some(web_server_config(chain, key, self.clock.clone()).unwrap()),
+            Some(web_server_config(cell, self.clock.clone()).unwrap()),
             whoami(),
             Limits::default(),
         )
@@ -118,11 +123,8 @@ impl Site {
     }
 
     async fn agents(&self, grace_ms: u64) -> Served {
-        let (chain, key) = self.chain();
-        let cell = CertCell::default();
-        cell.set(chain, key).unwrap();
-        let (cert, ca) = (Arc::new(cell), self.ca.cert_der());
-        let config = agents_server_config(cert, ca, grace_ms, self.clock.clone()).unwrap();
+        let (cell, ca) = (self.cell(), self.ca.cert_der());
+        let config = agents_server_config(cell, ca, grace_ms, self.clock.clone()).unwrap();
         Served::start(Some(config), whoami(), Limits::default()).await
     }
 

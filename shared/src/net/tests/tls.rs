@@ -133,7 +133,8 @@ async fn a_stolen_ca_certificate_in_the_chain_does_not_help() {
     let (site, thief) = (Site::new(), Site::new());
     let (mut chain, key) = thief.chain();
     chain[1] = site.ca.cert_der().clone();
-    let config = web_server_config(chain, key, site.clock.clone()).unwrap();
+    let cell = CertCell::holding(chain, key).unwrap();
+    let config = web_server_config(cell, site.clock.clone()).unwrap();
     let server = Served::start(Some(config), whoami(), Limits::default()).await;
     let pin = parse_fingerprint(&site.ca.fingerprint()).unwrap();
     let error = whoami_of(
@@ -156,7 +157,8 @@ async fn a_host_name_that_is_not_in_the_certificate_is_refused() {
         read_chain(&cert.chain_pem).unwrap(),
         read_key(&cert.key_pem).unwrap(),
     );
-    let config = web_server_config(chain, key, site.clock.clone()).unwrap();
+    let cell = CertCell::holding(chain, key).unwrap();
+    let config = web_server_config(cell, site.clock.clone()).unwrap();
     let server = Served::start(Some(config), whoami(), Limits::default()).await;
     let pin = parse_fingerprint(&site.ca.fingerprint()).unwrap();
     for trust in [site.trust(), Trust::ca_fingerprint(pin)] {

@@ -105,8 +105,7 @@ fn start(todo: Todo) -> anyhow::Result<ExitCode> {
         Todo::Doctor { asked } => {
             let config = Config::load(&asked.settings.config)?;
             let checks = doctor::examine(&config, SystemClock.wall_ms());
-            say::answer(&serde_json::to_value(&checks)?, asked.json)?;
-            let well = checks.iter().all(|check| check.ok);
+            let well = say::checks(&checks, asked.json)?;
             ExitCode::from(u8::from(!well))
         }
         Todo::Run { settings } => {

@@ -227,12 +227,13 @@ async fn a_revoked_agent_is_refused_soon_goes_on_and_after_a_new_enrolment_deliv
 /// What the doctor says of the web certificate, and whether all is well.
 fn doctor(server: &Server) -> anyhow::Result<(bool, String)> {
     let output = server.command(["doctor", "--json"])?;
-    let checks: Value = serde_json::from_slice(&output.stdout)
+    let found: Value = serde_json::from_slice(&output.stdout)
         .with_context(|| String::from_utf8_lossy(&output.stderr).into_owned())?;
-    let said = checks
+    ensure!(found["ok"] == output.status.success(), "{found}");
+    let said = found["checks"]
         .as_array()
         .and_then(|all| all.iter().find(|one| one["name"] == "web_certificate"))
-        .with_context(|| format!("no web_certificate in {checks}"))?;
+        .with_context(|| format!("no web_certificate in {found}"))?;
     let message = said["message"].as_str().unwrap_or_default().to_owned();
     Ok((output.status.success(), message))
 }

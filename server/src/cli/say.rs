@@ -2,9 +2,9 @@
 
 use std::io::{self, Write as _};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use crate::admin::init;
+use crate::admin::{doctor::Check, init};
 
 /// An answer: one line of JSON, or a text for people.
 ///
@@ -17,6 +17,24 @@ pub fn answer(value: &Value, json: bool) -> io::Result<()> {
     } else {
         write!(out, "{}", readable(value, 0))
     }
+}
+
+/// What the doctor found, as the agent's says it; gives whether all is well.
+///
+/// # Errors
+/// Nobody reads.
+pub fn checks(checks: &[Check], json: bool) -> io::Result<bool> {
+    let well = checks.iter().all(|check| check.ok);
+    let mut out = io::stdout().lock();
+    if json {
+        writeln!(out, "{}", json!({ "ok": well, "checks": checks }))?;
+    } else {
+        for Check { name, ok, message } in checks {
+            let word = if *ok { "ok " } else { "BAD" };
+            writeln!(out, "{word} {name:<15} {message}")?;
+        }
+    }
+    Ok(well)
 }
 
 /// What `init` made, and what to do next.

@@ -33,11 +33,24 @@ impl Server {
     /// # Errors
     /// `init` failed.
     pub fn init(dir: &Path, id_key: Option<&str>) -> anyhow::Result<Self> {
+        Self::init_in(dir, id_key, BTreeMap::new())
+    }
+
+    /// The same in this environment, in which it lives from then on.
+    ///
+    /// # Errors
+    /// `init` failed.
+    pub fn init_in(
+        dir: &Path,
+        id_key: Option<&str>,
+        mut env: BTreeMap<String, String>,
+    ) -> anyhow::Result<Self> {
         let output = Command::new(bin("trenza-server")?)
             .arg("init")
             .arg("--dir")
             .arg(dir)
             .arg("--json")
+            .envs(&env)
             .output()?;
         ensure!(
             output.status.success(),
@@ -45,7 +58,6 @@ impl Server {
             String::from_utf8_lossy(&output.stderr)
         );
         let init = serde_json::from_slice(&output.stdout)?;
-        let mut env = BTreeMap::new();
         for name in ["HTTPS", "HTTP", "AGENTS", "OPS"] {
             env.insert(format!("TRENZA_LISTEN__{name}"), "127.0.0.1:0".to_owned());
         }

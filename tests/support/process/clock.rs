@@ -76,6 +76,8 @@ impl FalseClock {
             ("FAKETIME_NO_CACHE", "1".to_owned()),
             ("FAKETIME_DONT_FAKE_MONOTONIC", "1".to_owned()),
             ("NO_FAKE_STAT", "1".to_owned()),
+            // A program that begins itself anew would leave the library's shared memory behind.
+            ("MALLOC_ARENA_MAX", "2".to_owned()),
         ]
         .map(|(name, value)| (name.to_owned(), value))
         .into_iter()

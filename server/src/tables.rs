@@ -19,7 +19,7 @@ use trenza_shared::{
 };
 
 pub use copies::{CopyKeyRow, CopyOfRow, InstanceRow, InstancesRow, Standing};
-pub use lane::{LaneRow, Links, MarkRow, RecordRow};
+pub use lane::{EarlierRow, LaneRow, Links, MarkRow, RecordRow};
 
 // ---- ground truth ----
 
@@ -233,6 +233,8 @@ impl Row for MetaRow {}
 pub const LOG: Table<u64, RecordRow> = Table::new(Space("log"));
 /// (agent, epoch, lane) -> what is stored.
 pub const LANES: Table<(AgentId, Epoch, Lane), LaneRow> = Table::new(Space("lane"));
+/// (agent, epoch, lane, first sequence number) -> a run of a lane that has too many for one row.
+pub const EARLIER: Table<(AgentId, Epoch, Lane, Seq), EarlierRow> = Table::new(Space("earlier"));
 /// (agent, epoch, lane) -> what of it is in the last finished backup.
 pub const ARCHIVED: Table<(AgentId, Epoch, Lane), LaneRow> = Table::new(Space("archived"));
 /// (agent, epoch, lane, last sequence number of a stored run) -> which record it is.
@@ -407,9 +409,10 @@ pub const WORDS: Table<(String, Fingerprint), ()> = Table::new(Space("word"));
 pub const APPLIED: Table<(), u64> = Table::new(Space("applied"));
 
 /// Tables that nothing can rebuild.
-pub const TRUTH: [Space; 18] = [
+pub const TRUTH: [Space; 19] = [
     LOG.space(),
     LANES.space(),
+    EARLIER.space(),
     MARKS.space(),
     ARCHIVED.space(),
     AGENTS.space(),

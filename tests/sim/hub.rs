@@ -11,10 +11,8 @@ use trenza_agent::config::files;
 use trenza_server::{
     app::App,
     config::Config,
-    sync::chain,
-    tables::{
-        AgentRow, AgentState, CERTS, CertRow, EVENTS, Hop, LANES, LOG, META, MetaRow, SourceRow,
-    },
+    sync::{chain, segments},
+    tables::{AgentRow, AgentState, CERTS, CertRow, EVENTS, Hop, LOG, META, MetaRow, SourceRow},
 };
 use trenza_shared::{
     clock::TestClock,
@@ -297,7 +295,7 @@ impl Hub {
     /// The disk fails.
     pub fn lane_last(&self, epoch: Epoch, lane: Lane) -> anyhow::Result<Seq> {
         let mut greatest = 0;
-        for row in LANES.rows(&*self.disk) {
+        for row in segments::all(&*self.disk) {
             let ((_, of, at), row) = row?;
             if (of, at) == (epoch, lane) {
                 greatest = greatest.max(row.segments.last().map_or(0, |segment| segment.last));
@@ -312,7 +310,7 @@ impl Hub {
     /// What is wrong, and where.
     pub fn verify_chains(&self, held: &Held) -> anyhow::Result<()> {
         let mut counted = 0;
-        for row in LANES.rows(&*self.disk) {
+        for row in segments::all(&*self.disk) {
             let (key, lane) = row?;
             for segment in &lane.segments {
                 let links = chain::stored(&*self.disk, key, segment.first, segment.last)?;

@@ -10,7 +10,7 @@ use trenza_shared::{
     id::Seq,
     wire::{
         frame::Frame,
-        sync::{Ack, CERTIFICATE_EXPIRED, LaneHave, NOT_CURRENT},
+        sync::{Ack, CERTIFICATE_EXPIRED, LaneHave, NOT_CURRENT, SEGMENTS_MAX},
     },
 };
 
@@ -30,6 +30,8 @@ use crate::{
 const LIVE_MAX: usize = 2;
 /// Most places found in one talk that are no longer on the device; further ones wait for the next talk.
 const GONE_MAX: usize = 256;
+/// Entries kept aside of which the server is told before more is sent: it names a limited number of gaps that it knows no reason for.
+const UNTOLD_MAX: usize = SEGMENTS_MAX / 4;
 
 /// Why sending stopped.
 #[derive(Debug, PartialEq, Eq)]
@@ -43,6 +45,8 @@ pub(super) enum Stopped {
         /// Whether it was due anyway.
         due: bool,
     },
+    /// Much was kept aside that the server has not been told of.
+    Tell,
     /// The server has another history of this lane.
     Diverged(Divergence, LaneHave),
 }
@@ -73,6 +77,15 @@ impl Flight {
     async fn go(self, sender: &Sender, frame: Frame) -> (Self, Frame, Result<Ack, TalkError>) {
         let answer = sender.uplink.frame(&frame, sender.around.instance).await;
         (self, frame, answer)
+    }
+}
+
+/// The server lost nothing, and has no room for what lies beyond so many gaps, or names no more of them.
+fn is_crowded(answer: &Ack, known: &LaneHave) -> bool {
+    match answer {
+        Ack::Gap(have) => have.holds(known),
+        Ack::Stored(have) => have.beyond.len() >= SEGMENTS_MAX && have.holds(known),
+        Ack::Fork(_) => false,
     }
 }
 
@@ -108,7 +121,9 @@ impl Sender {
         let (mut gone, _) = self.kept().await?;
         let gone_max = gone.len() + GONE_MAX;
         // Something was kept aside that the server has not been told of.
-        let mut untold = false;
+        let mut untold = 0;
+        // A lane of which the server takes no more.
+        let mut crowded = None;
         // Halves of frames that the server refused.
         let mut halves: Vec<(Flight, Frame)> = Vec::new();
         let mut stopped = None;
@@ -119,6 +134,11 @@ impl Sender {
                     break;
                 }
                 if let Some((flight, frame)) = halves.pop() {
+                    if gone.iter().any(|one| one.holds(&flight.what)) {
+                        // Kept aside by an earlier talk, or of a lane that is full.
+                        sending.retain(|(what, _)| *what != flight.what);
+                        continue;
+                    }
                     on_the_way.push(flight.go(self, frame));
                     break;
                 }
@@ -192,14 +212,18 @@ impl Sender {
                 Ok(()) = heads.changed(), if stopped.is_none() => continue,
             };
             let Some((flight, frame, answer)) = answered else {
-                let end = if untold {
-                    Stopped::Ask { due: false }
+                let end = if untold > 0 {
+                    Stopped::Tell
                 } else if window.rests(clock.boottime_ms()) {
                     Stopped::Resting
                 } else {
                     Stopped::Done
                 };
-                return Ok(stopped.unwrap_or(end));
+                // Only now: the other lanes went on.
+                return match (stopped, crowded) {
+                    (None, Some(lane)) => Err(TalkError::Full(lane)),
+                    (stopped, _) => Ok(stopped.unwrap_or(end)),
+                };
             };
             let now_ms = clock.boottime_ms();
             let full = window.is_full(sending.iter().filter(|(_, live)| !live).count());
@@ -216,8 +240,11 @@ impl Sender {
                             }
                         }
                         Ok(None) | Err(_) => {
-                            untold |= self.keep(&frame, &error).await?;
+                            untold += usize::from(self.keep(&frame, &error).await?);
                             gone.push(flight.what);
+                            if untold >= UNTOLD_MAX {
+                                stopped.get_or_insert(Stopped::Tell);
+                            }
                         }
                     }
                     continue;
@@ -251,7 +278,14 @@ impl Sender {
                     metrics::counter!("trenza_agent_sent_entries_total").increment(count);
                     self.acknowledged(have)?;
                 }
-                // It lost something since it was asked, or has no room for what lies beyond so many gaps.
+                answer if is_crowded(&answer, &flight.known) => {
+                    crowded = Some(flight.what.lane);
+                    gone.push(Stretch {
+                        last: Seq::MAX,
+                        ..flight.what
+                    });
+                }
+                // It lost something since it was asked.
                 Ack::Stored(_) | Ack::Gap(_) => {
                     if !matches!(stopped, Some(Stopped::Diverged(..))) {
                         stopped = Some(Stopped::Ask { due: false });

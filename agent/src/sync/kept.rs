@@ -24,8 +24,9 @@ use crate::{
 pub const PROGRAM: &str = env!("CARGO_PKG_VERSION");
 /// Code of a part of the log that cannot be read.
 pub const UNREADABLE: &str = "unreadable";
-/// Most entries that are kept aside; further ones stay in the log, and hold up what follows them there.
-pub const ROWS_MAX: usize = 1_000;
+/// Most entries that are kept aside, so that all of them are told; further ones stay in the log, and hold up the acknowledgement of
+/// what follows them there.
+pub const ROWS_MAX: usize = KEPT_MAX;
 /// Longest reason that is kept. Unit: characters.
 const REASON_CHARS_MAX: usize = 300;
 /// Most chunks moved aside at once; further ones are found by the next talk.
@@ -166,7 +167,8 @@ impl Sender {
         Ok((stretches.collect(), told(&rows)))
     }
 
-    /// The server will never take this entry: it is kept aside, the others go on. False where too many are.
+    /// The server will never take this entry: it is kept aside, the others go on. False where that is no news, or too
+    /// many are.
     pub(super) async fn keep(&self, frame: &Frame, error: &TalkError) -> Result<bool, TalkError> {
         let (code, reason) = match error {
             TalkError::Refused { code, message, .. } => (code.clone(), message.clone()),
@@ -191,11 +193,12 @@ impl Sender {
             if all(&*store)?.len() >= ROWS_MAX {
                 return Ok::<_, StoreError>(false);
             }
+            let known = KEPT.get(&*store, &key)?.is_some();
             let mut batch = Batch::new();
             KEPT.put(&mut batch, &key, &row)?;
             KEPT_BYTES.put(&mut batch, &key, &bytes)?;
             store.commit(batch, Durable::Yes)?;
-            Ok(true)
+            Ok(!known)
         })
         .await
     }
@@ -303,7 +306,9 @@ mod tests {
             .map(|run| (run.first, run.last))
             .collect();
         assert_eq!(runs, [(3, 6), (7, 7), (9, 9)]);
-        let many: Vec<_> = (0..500).map(|n| (at(2 * n), row(2 * n, "a"))).collect();
+        let many: Vec<_> = (0..KEPT_MAX as u64 + 9)
+            .map(|n| (at(2 * n), row(2 * n, "a")))
+            .collect();
         assert_eq!(told(&many).len(), KEPT_MAX);
     }
 

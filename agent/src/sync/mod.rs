@@ -269,6 +269,11 @@ impl Sender {
             match self.push().await? {
                 Stopped::Done | Stopped::Resting => return Ok(()),
                 Stopped::Ask { due: true } => continue,
+                // No more often than there is room for what is kept aside.
+                Stopped::Tell => {
+                    self.hello_boot_ms = None;
+                    continue;
+                }
                 Stopped::Ask { due: false } => self.hello_boot_ms = None,
                 Stopped::Diverged(found, have) => {
                     self.branch(found, &diverge::told_marks(&have)).await?

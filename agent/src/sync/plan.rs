@@ -32,6 +32,15 @@ pub struct Stretch {
     pub last: Seq,
 }
 
+impl Stretch {
+    /// Whether all of `other` lies in it.
+    pub fn holds(&self, other: &Self) -> bool {
+        (self.epoch, self.lane) == (other.epoch, other.lane)
+            && self.first <= other.first
+            && other.last <= self.last
+    }
+}
+
 /// What may be sent next.
 #[derive(Clone, Copy, Debug)]
 pub enum Want<'a> {

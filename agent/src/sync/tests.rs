@@ -38,7 +38,7 @@ use trenza_shared::{
         frame::Frame,
         sync::{
             Ack, CERTIFICATE_EXPIRED, Hello, Introduction, Kept, LaneHave, Lineage, Mark,
-            RENEWABLE_MS, Segment, Welcome,
+            RENEWABLE_MS, SEGMENTS_MAX, Segment, Welcome,
         },
     },
 };
@@ -110,6 +110,7 @@ impl World {
             lineage: Mutex::default(),
             kept: Mutex::default(),
             poisoned: AtomicU64::new(0),
+            segments_max: AtomicU64::new(u64::MAX),
             program: Mutex::new("1.0.0".into()),
             calls: AtomicU64::new(1),
             lose_every: AtomicU64::new(0),

@@ -13,7 +13,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use serde::{Deserialize, Serialize};
 use trenza_shared::{
     clock::format_ms,
-    id::InstanceId,
+    id::{InstanceId, Lane},
     net::{
         client::{Client, ClientError, ClientLimits, Response},
         pki::{self, DeviceKey, PkiError},
@@ -114,6 +114,11 @@ pub enum TalkError {
         /// End of its validity. Unit: ms since 1970.
         expired_ms: i64,
     },
+    /// The server keeps a limited number of gaps.
+    #[error(
+        "the server has so many gaps of the lane {0:?} that it takes no more of it: far too much of it is refused; nothing is lost, other lanes are sent. Update the server and this program, then send now"
+    )]
+    Full(Lane),
     /// An answer that makes no sense twice in a row.
     #[error("server and agent do not agree where the log ends: {0}")]
     Disagreement(String),

@@ -25,7 +25,8 @@ use super::check::Advised;
 use crate::{
     app::App,
     config::{Config, Tls},
-    tables::{ARCHIVED, LANES, META, MetaRow, spaces},
+    sync::segments,
+    tables::{ARCHIVED, META, MetaRow, spaces},
 };
 
 /// Shape of the folder.
@@ -176,7 +177,7 @@ fn pieces(
     }
     let folder = to.join(STORE);
     let (tables, lanes) = snapshot(store, |view| {
-        let lanes = LANES.rows(view).collect::<Result<Vec<_>, _>>()?;
+        let lanes = segments::all(view).collect::<Result<Vec<_>, _>>()?;
         Ok::<_, BackupError>((copy(view, &folder)?, lanes))
     })??;
     let manifest = Manifest {

@@ -5,7 +5,7 @@ use trenza_shared::{
     clock::format_ms,
     id::AgentId,
     net::error::HttpError,
-    store::{Batch, Direction, Durable, snapshot},
+    store::{Batch, Durable, snapshot},
     wire::sync::Lineage,
 };
 
@@ -16,8 +16,9 @@ use crate::{
     sync::{
         audit::{self, Audit},
         fleet::CopyOf,
+        segments,
     },
-    tables::{AgentState, CONTACTS, INVITES, InviteRow, LANES},
+    tables::{AgentState, CONTACTS, INVITES, InviteRow},
 };
 
 /// How long an invitation works. Unit: ms.
@@ -109,8 +110,9 @@ pub fn list(app: &App) -> Result<AgentLines, HttpError> {
         let contact = CONTACTS
             .get(&*app.store, &agent)
             .map_err(HttpError::internal)?;
-        let lanes = LANES
-            .scan_prefix(&*app.store, &agent, Direction::Forward, LANES_MAX)
+        let lanes = segments::of_agent(&*app.store, &agent)
+            .take(LANES_MAX)
+            .collect::<Result<Vec<_>, _>>()
             .map_err(HttpError::internal)?;
         agents.push(AgentLine {
             agent,

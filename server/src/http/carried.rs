@@ -27,7 +27,7 @@ use trenza_shared::{
 use super::sync::{FRAME_BODY_BYTES_MAX, HELLO_BYTES_MAX, agent_of, msgpack, take};
 use crate::{
     app::App,
-    sync::{log::lane_row, place},
+    sync::{place, segments},
     tables::{AgentState, CONTACTS},
 };
 
@@ -69,7 +69,7 @@ pub async fn have(
 }
 
 fn lane(app: &App, name: &LaneName) -> Result<CarriedLane, trenza_shared::store::StoreError> {
-    let row = lane_row(&*app.store, &(name.agent, name.epoch, name.lane))?;
+    let row = segments::lane(&*app.store, &(name.agent, name.epoch, name.lane))?;
     let contact = CONTACTS.get(&*app.store, &name.agent)?;
     let oldest = contact
         .iter()

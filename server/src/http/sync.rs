@@ -21,8 +21,8 @@ use trenza_shared::{
         frame::{FRAME_BYTES_MAX, FRAME_EVENTS_MAX, Frame},
         sync::{
             Ack, CERTIFICATE_EXPIRED, CERTIFICATE_TOO_OLD, CopyWord, Hello, INSTANCE_HEADER,
-            KEPT_MAX, Kept, LANES_MAX, LaneHave, Lineage, NOT_CURRENT, RENEWABLE_MS, Segment,
-            Welcome,
+            KEPT_MAX, Kept, LANES_MAX, LaneHave, Lineage, NOT_CURRENT, RENEWABLE_MS, SEGMENTS_MAX,
+            Segment, Welcome,
         },
     },
 };
@@ -35,14 +35,14 @@ use crate::{
         chain::{self, LaneKey},
         copies,
         doors::Pass,
-        log::{Arrival, Outcome, Placed, lane_row},
-        place,
+        log::{Arrival, Outcome, Placed},
+        place, segments,
     },
     tables::{ARCHIVED, AgentState, CERTS, CONTACTS, ContactRow, LaneRow},
 };
 
 /// Longest hello. Unit: bytes.
-pub(super) const HELLO_BYTES_MAX: usize = 64 * 1024;
+pub(super) const HELLO_BYTES_MAX: usize = 256 * 1024;
 /// Longest frame: its entries, or a single largest event, packed or not. Unit: bytes.
 pub(super) const FRAME_BODY_BYTES_MAX: usize =
     FRAME_BYTES_MAX * 2 + trenza_shared::event::EVENT_BYTES_MAX;
@@ -203,7 +203,7 @@ pub(super) fn lanes(
     let (mut haves, mut fork) = (Vec::with_capacity(hello.lanes.len()), None);
     for head in &hello.lanes {
         let key = (hello.agent, head.epoch, head.lane);
-        let row = lane_row(view, &key)?;
+        let row = segments::lane(view, &key)?;
         let mut have = told(app, key, &row, head.oldest, &hello.kept)?;
         // It ended this lane where the histories part: more of the other one is no news.
         let left = |one: &Lineage| (one.from, one.lane) == (head.epoch, head.lane);
@@ -220,6 +220,7 @@ pub(super) fn lanes(
                 head.epoch, head.lane, head.seq
             ));
         }
+        have.beyond.truncate(SEGMENTS_MAX);
         haves.push(have);
     }
     Ok((haves, fork))
@@ -380,10 +381,11 @@ pub(super) async fn take(app: &App, received_ms: i64, frame: Frame) -> Result<Ac
         .next();
     let kept = contact.as_ref().map_or(&[][..], |row| &row.hello.kept);
     let told = told(app, (agent, epoch, lane), &row, oldest.unwrap_or(0), kept);
-    let have = LaneHave {
+    let mut have = LaneHave {
         marks,
         ..told.map_err(HttpError::internal)?
     };
+    have.beyond.truncate(SEGMENTS_MAX);
     let (name, ack) = match outcome {
         Outcome::Stored => ("stored", Ack::Stored(have)),
         Outcome::Known => ("known", Ack::Stored(have)),

@@ -14,9 +14,9 @@ use trenza_shared::{
 use super::{
     dropped::{self, Range},
     fleet::Gap,
-    place,
+    place, segments,
 };
-use crate::tables::{CONTACTS, DROPPED, Hop, LANES, LOG, LaneRow, MARKS, MarkRow};
+use crate::tables::{CONTACTS, DROPPED, Hop, LOG, LaneRow, MARKS, MarkRow};
 
 /// Most damages told of one lane; the rest is counted.
 const DAMAGES_MAX: usize = 20;
@@ -68,7 +68,7 @@ pub struct LaneAudit {
 /// The store cannot be read at all. What cannot be read in it is damage.
 pub fn audit(view: &dyn View, only: Option<AgentId>) -> Result<Audit, StoreError> {
     let mut rows = BTreeMap::new();
-    for row in LANES.rows(view) {
+    for row in segments::all(view) {
         let (key, row) = row?;
         rows.insert(key, row);
     }
@@ -183,7 +183,7 @@ fn lane(
         on_device: head.is_some_and(|head| head.oldest <= *run.start()),
     });
     found.gaps = gaps.collect();
-    found.count = LaneRow { segments }.count();
+    found.count = segments.iter().map(|one| one.last - one.first + 1).sum();
     Ok(found)
 }
 

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use trenza_shared::{
     clock::format_ms,
     id::{AgentId, Epoch, Lane, Seq},
-    store::{Direction, StoreError, View},
+    store::{StoreError, View},
     wire::sync::{Kept, LANES_MAX, LaneHead, Lineage},
 };
 
@@ -16,9 +16,9 @@ use crate::{
     registry::Registry,
     sync::{
         dropped::{self, Range, Ranges},
-        place,
+        place, segments,
     },
-    tables::{AgentRow, AgentState, CONTACTS, ContactRow, LANES, LaneRow},
+    tables::{AgentRow, AgentState, CONTACTS, ContactRow, LaneRow},
 };
 
 /// The fleet and its sums.
@@ -165,11 +165,10 @@ pub struct LaneStatus {
 pub fn read(view: &dyn View, registry: &Registry, now_ms: i64) -> Result<Fleet, StoreError> {
     let mut agents = Vec::new();
     for (id, row) in registry.agents() {
-        let stored = LANES.scan_prefix(view, &id, Direction::Forward, LANES_MAX)?;
-        let stored = stored
-            .into_iter()
-            .map(|((_, epoch, lane), row)| ((epoch, lane), row))
-            .collect();
+        let stored = segments::of_agent(view, &id)
+            .take(LANES_MAX)
+            .map(|row| row.map(|((_, epoch, lane), row)| ((epoch, lane), row)))
+            .collect::<Result<_, _>>()?;
         let contact = CONTACTS.get(view, &id)?;
         let said = dropped::of_agent(view, &id)?;
         agents.push(status(

@@ -7,8 +7,8 @@ use metrics::{counter, histogram};
 use tokio::sync::watch;
 use trenza_shared::{
     group_commit::{Committer, GroupCommit, GroupError},
-    id::{AgentId, Epoch, Lane, Seq},
-    store::{Direction, Durable, Overlay, Store, StoreError, View},
+    id::Seq,
+    store::{Direction, Durable, Overlay, Store, StoreError},
     wire::{
         entry::Entry,
         frame::{Frame, Run},
@@ -19,6 +19,7 @@ use trenza_shared::{
 use super::{
     chain::{self, LaneKey},
     place::{Place, place},
+    segments::{self, SEGMENTS_STORED_MAX},
 };
 use crate::tables::{Hop, LANES, LOG, LaneRow, Links, MARKS, MarkRow, RecordRow};
 
@@ -242,10 +243,12 @@ impl Step<'_> {
             return Ok(Placed::Own(self.record(arrival)?));
         };
         let key = (agent, epoch, lane);
-        let row = match self.lanes.get(&key) {
+        let stored = match self.lanes.get(&key) {
             Some((row, _)) => row.clone(),
-            None => lane_row(&self.view, &key)?,
+            None => segments::stored(&self.view, &key)?,
         };
+        let row = segments::around(&self.view, &key, &stored, first)?;
+        let room = SEGMENTS_STORED_MAX.saturating_sub(row.earlier as usize);
         let frame = Segment {
             first,
             last: first.saturating_add(u64::from(arrival.count).saturating_sub(1)),
@@ -255,7 +258,7 @@ impl Step<'_> {
         // Only where frames overlap: those of an agent that was not told what became of them, or of two copies.
         let mut own: Option<BTreeMap<Seq, _>> = None;
         let placed = place(
-            &row.segments,
+            (&row.segments, room),
             &frame,
             |seq| chain::after(&self.view, key, seq),
             |seq| {
@@ -271,17 +274,22 @@ impl Step<'_> {
             },
         )?;
         let (outcome, lane, marks) = match placed {
-            Place::Known => (Outcome::Known, row, Vec::new()),
-            Place::Full => (Outcome::Full, row, Vec::new()),
+            Place::Known => (Outcome::Known, stored, Vec::new()),
+            Place::Full => (Outcome::Full, stored, Vec::new()),
             Place::Fork => {
                 let entries = chain::unpack(&arrival.run, self.next)?;
                 let there = chain::hashes(&links, first, &entries);
                 let marks = chain::in_common(&self.view, key, &frame, &there)?;
-                (Outcome::Fork, row, marks)
+                (Outcome::Fork, stored, marks)
             }
             Place::New { parts, lane } => {
                 self.parts(&key, arrival, links, &frame, &parts)?;
-                (Outcome::Stored, LaneRow { segments: lane }, Vec::new())
+                let row = LaneRow {
+                    segments: lane,
+                    ..row
+                };
+                let row = segments::part(&mut self.view, &key, &stored, row)?;
+                (Outcome::Stored, row, Vec::new())
             }
         };
         let changed =
@@ -289,7 +297,7 @@ impl Step<'_> {
         self.lanes.insert(key, (lane.clone(), changed));
         Ok(Placed::Frame {
             outcome,
-            lane,
+            lane: segments::whole(&self.view, &key, lane)?,
             marks,
         })
     }
@@ -369,13 +377,5 @@ fn end(store: &dyn Store) -> Result<u64, StoreError> {
     Ok(last.map_or(0, |(number, _)| number))
 }
 
-/// What is stored of a lane; of an unknown one nothing.
-///
-/// # Errors
-/// The store cannot be read.
-pub fn lane_row(view: &dyn View, key: &(AgentId, Epoch, Lane)) -> Result<LaneRow, StoreError> {
-    Ok(LANES.get(view, key)?.unwrap_or_default())
-}
-
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -9,7 +9,7 @@ use trenza_shared::{
     id::{ChainHash, Epoch, Lane, Seq},
     wire::{
         entry::CHAIN_START,
-        sync::{Kept, LaneHave, SEGMENTS_MAX, Segment},
+        sync::{Kept, LaneHave, Segment},
     },
 };
 
@@ -31,7 +31,7 @@ pub enum Place {
     Fork,
 }
 
-/// How a frame stands to the `lane` that is there. `here` is the chain that is stored after a number, `there` the frame's own;
+/// How a frame stands to the `lane` that is there, which may have at most `room` segments. `here` is the chain that is stored after a number, `there` the frame's own;
 /// both are only asked where the two overlap. A number that `here` knows nothing of was stored by a program that kept no chain, and
 /// counts as equal.
 ///
@@ -40,7 +40,7 @@ pub enum Place {
 /// # Errors
 /// What `here` or `there` answers.
 pub fn place<E>(
-    lane: &[Segment],
+    (lane, room): (&[Segment], usize),
     frame: &Segment,
     mut here: impl FnMut(Seq) -> Result<Option<ChainHash>, E>,
     mut there: impl FnMut(Seq) -> Result<ChainHash, E>,
@@ -104,16 +104,14 @@ pub fn place<E>(
         return Ok(Place::Known);
     }
     let joined = join(lane, &parts);
-    Ok(
-        if joined.len() > SEGMENTS_MAX && joined.len() > lane.len() {
-            Place::Full
-        } else {
-            Place::New {
-                parts,
-                lane: joined,
-            }
-        },
-    )
+    Ok(if joined.len() > room && joined.len() > lane.len() {
+        Place::Full
+    } else {
+        Place::New {
+            parts,
+            lane: joined,
+        }
+    })
 }
 
 /// All segments in order, those that touch made one. They do not overlap.
@@ -161,17 +159,16 @@ pub fn have_but(
     never: &[RangeInclusive<Seq>],
 ) -> LaneHave {
     let mut have = LaneHave::nothing(epoch, lane);
+    let mut never = never.iter().peekable();
+    // The last number up to which all is there or never comes.
+    let mut reached: Seq = 0;
     for segment in segments {
-        // The last number up to which all is there or never comes.
-        let reached = never.iter().fold(have.acked, |reached, run| {
-            if *run.start() <= reached.saturating_add(1) {
-                reached.max(*run.end())
-            } else {
-                reached
-            }
-        });
+        while let Some(run) = never.next_if(|run| *run.start() <= reached.saturating_add(1)) {
+            reached = reached.max(*run.end());
+        }
         if segment.first <= reached.saturating_add(1) {
             (have.acked, have.hash) = (segment.last, segment.head);
+            reached = reached.max(segment.last);
         } else {
             have.beyond.push(*segment);
         }
@@ -205,6 +202,9 @@ mod tests {
 
     use super::*;
 
+    /// Segments that a lane may have here.
+    const ROOM: usize = 64;
+
     /// The chain of a branch: up to `fork` all branches are one.
     fn hash(branch: u8, fork: Seq, seq: Seq) -> ChainHash {
         if seq == 0 {
@@ -228,7 +228,7 @@ mod tests {
 
     fn put(lane: &[Segment], branch: u8, fork: Seq, first: Seq, last: Seq) -> Place {
         place::<Infallible>(
-            lane,
+            (lane, ROOM),
             &segment(branch, fork, first, last),
             |seq| Ok(Some(hash(0, fork, seq))),
             |seq| Ok(hash(branch, fork, seq)),
@@ -308,19 +308,19 @@ mod tests {
             previous: ChainHash([9; 32]),
             ..own(1, 5)
         };
-        let asked = place::<Infallible>(&[], &other_start, |_| Ok(None), |_| Ok(CHAIN_START));
+        let asked = place::<Infallible>((&[], 1), &other_start, |_| Ok(None), |_| Ok(CHAIN_START));
         assert_eq!(asked.unwrap_or(Place::Known), Place::Fork);
     }
 
     #[test]
     fn a_lane_has_a_limited_number_of_gaps_and_the_oldest_can_always_be_filled() {
         let own = |first, last| segment(0, 9_999, first, last);
-        let lane: Vec<Segment> = (0..SEGMENTS_MAX as u64)
+        let lane: Vec<Segment> = (0..ROOM as u64)
             .map(|n| own(1 + 3 * n, 1 + 3 * n))
             .collect();
         assert_eq!(put(&lane, 0, 9_999, 900, 901), Place::Full);
         assert!(
-            matches!(put(&lane, 0, 9_999, 2, 3), Place::New { lane, .. } if lane.len() == SEGMENTS_MAX - 1)
+            matches!(put(&lane, 0, 9_999, 2, 3), Place::New { lane, .. } if lane.len() == ROOM - 1)
         );
     }
 

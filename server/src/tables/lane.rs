@@ -48,13 +48,33 @@ impl std::fmt::Debug for Links {
     }
 }
 
-/// What the server has of one lane of an agent, version 2.
+/// What the server has of one lane of an agent, version 2. As it is stored; the whole of it is read by
+/// [`segments`](crate::sync::segments).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LaneRow {
-    /// Runs without a gap, every link of which was checked: ascending, at most
-    /// [`SEGMENTS_MAX`](trenza_shared::wire::sync::SEGMENTS_MAX). Two of them never touch.
+    /// Runs without a gap, every link of which was checked: ascending. Two of them never touch.
     pub segments: Vec<Segment>,
+    /// How many more lie before them, each in a row of [`EARLIER`](super::EARLIER): what every frame writes stays small however
+    /// many gaps a lane has.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub earlier: u32,
 }
+
+fn is_none(count: &u32) -> bool {
+    *count == 0
+}
+
+/// A run before those of its [`LaneRow`]; its first number is in the key.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EarlierRow {
+    /// Its last number.
+    pub last: Seq,
+    /// Chain before its first.
+    pub previous: ChainHash,
+    /// Chain after its last.
+    pub head: ChainHash,
+}
+impl Row for EarlierRow {}
 
 impl LaneRow {
     /// Everything from 1 to `seq`.
@@ -67,10 +87,11 @@ impl LaneRow {
         };
         Self {
             segments: if seq == 0 { Vec::new() } else { vec![all] },
+            earlier: 0,
         }
     }
 
-    /// How many entries are stored.
+    /// How many entries are stored, of a whole row.
     pub fn count(&self) -> u64 {
         self.segments
             .iter()

@@ -12,10 +12,10 @@ use crate::{
 
 /// Most lanes named in one message: lanes times epochs an agent may have lived through.
 pub const LANES_MAX: usize = 256;
-/// Most segments of a lane that a server keeps: what comes beyond has to wait until a gap is filled.
+/// Most segments beyond a gap that a server names of a lane in one answer.
 pub const SEGMENTS_MAX: usize = 64;
-/// Most runs of numbers that an agent tells of as kept and not delivered.
-pub const KEPT_MAX: usize = 64;
+/// Most runs of numbers that an agent keeps aside and does not deliver, all of which it tells.
+pub const KEPT_MAX: usize = 1_000;
 /// Most marks in one answer: at distances of 0, 1, 2, 4, 8... numbers they span any lane.
 pub const MARKS_MAX: usize = 66;
 

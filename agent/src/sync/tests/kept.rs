@@ -105,3 +105,56 @@ async fn a_chunk_that_cannot_be_decoded_is_set_aside_and_the_rest_is_sent() {
     assert_eq!(kept[0].1.code, keeping::UNREADABLE);
     edge.stop().await;
 }
+
+/// Every third one is refused: far more gaps than the server names in an answer.
+fn poisonous() -> Vec<String> {
+    let mut all = texts(0..600);
+    for text in all.iter_mut().step_by(3) {
+        text.push_str(" poison");
+    }
+    all
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn hundreds_of_refused_entries_hold_nothing_up() {
+    let world = World::new().await;
+    let edge = world.edge(MemStore::new());
+    edge.capture(&poisonous()).await;
+    edge.until("all but what is refused is acknowledged", |_| {
+        acked(&edge) == 600
+    })
+    .await;
+    assert_eq!(keeping::all(&*edge.store).unwrap().len(), 200);
+    assert_eq!(world.fake.texts().len(), 400);
+    assert_eq!(world.fake.poisoned.load(Ordering::SeqCst), 200, "once each");
+    edge.until("it is well", |link| link.up && link.problem.is_empty())
+        .await;
+    edge.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lane_with_too_many_gaps_for_the_server_is_told_and_holds_no_other_lane_up() {
+    let world = World::new().await;
+    world.fake.segments_max.store(5, Ordering::SeqCst);
+    let edge = world.edge(MemStore::new());
+    edge.capture(&poisonous()).await;
+    edge.until("it says what is wrong", |link| {
+        link.problem.contains("so many gaps of the lane Visits")
+    })
+    .await;
+    let held = |lane| {
+        let lanes = world.fake.lanes.lock().unwrap();
+        lanes.get(&(1, lane)).map_or(0, |held| held.len())
+    };
+    assert!((1..400).contains(&held(Lane::Visits)));
+    assert!(held(Lane::Clock) > 0, "another lane goes on");
+    // A server that keeps more.
+    world.fake.segments_max.store(u64::MAX, Ordering::SeqCst);
+    edge.wake.notify_one();
+    edge.until("all but what is refused is acknowledged", |_| {
+        acked(&edge) == 600
+    })
+    .await;
+    assert_eq!(world.fake.texts().len(), 400);
+    edge.stop().await;
+}

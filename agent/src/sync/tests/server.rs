@@ -25,6 +25,8 @@ pub struct Fake {
     pub kept: Mutex<Vec<Kept>>,
     /// Frames with nothing but an entry that is refused.
     pub poisoned: AtomicU64,
+    /// Most runs of a lane that it keeps.
+    pub segments_max: AtomicU64,
     /// Its version; the later one refuses nothing.
     pub program: Mutex<String>,
     pub calls: AtomicU64,
@@ -80,7 +82,21 @@ impl Fake {
             }
         }
         have.archived = have.acked;
+        have.beyond.truncate(SEGMENTS_MAX);
         have
+    }
+
+    /// Whether a frame would be one run too many.
+    fn is_full(&self, frame: &Frame) -> bool {
+        let lanes = self.lanes.lock().unwrap();
+        let Some(held) = lanes.get(&(frame.epoch, frame.lane)) else {
+            return false;
+        };
+        let begins = |seq: &&Seq| !held.contains_key(&(*seq - 1));
+        let runs = held.keys().filter(begins).count() as u64;
+        let alone =
+            !held.contains_key(&(frame.first - 1)) && !held.contains_key(&(frame.last() + 1));
+        alone && runs >= self.segments_max.load(Ordering::SeqCst)
     }
 
     /// The chain at a number and ever further before it.
@@ -201,6 +217,9 @@ pub async fn frame(
     {
         fake.refused.notify_one();
         return Err(HttpError::unavailable("busy", "busy", seconds));
+    }
+    if fake.is_full(&frame) {
+        return Ok(fake.answer(&Ack::Gap(fake.have(frame.epoch, frame.lane))));
     }
     let (mut hash, mut sent) = (frame.previous, Vec::new());
     for (seq, entry) in (frame.first..).zip(entries) {

@@ -1,6 +1,6 @@
 //! What an agent keeps and cannot deliver.
 
-use trenza_shared::wire::sync::Kept;
+use trenza_shared::wire::sync::{KEPT_MAX, Kept, SEGMENTS_MAX};
 
 use super::*;
 
@@ -48,7 +48,55 @@ async fn what_an_agent_keeps_and_cannot_deliver_is_told_and_holds_no_acknowledge
     );
     assert_eq!(fleet.unwrap().agents[0].kept, hello.kept);
     // More than a hello holds is refused.
-    hello.kept = vec![hello.kept[0].clone(); 65];
+    hello.kept = vec![hello.kept[0].clone(); KEPT_MAX + 1];
     assert_eq!(device.say(&hello).await.unwrap().status, 400);
+    site.close().await;
+}
+
+#[tokio::test]
+async fn as_many_runs_as_an_agent_may_keep_hold_nothing_up_and_a_few_are_named_in_an_answer() {
+    let site = Site::start().await;
+    let device = site.device(1);
+    let last = 2 * (SEGMENTS_MAX as u64 + 40);
+    let mut hello = Hello {
+        lanes: vec![LaneHead {
+            epoch: 1,
+            lane: Lane::Visits,
+            seq: last,
+            hash: CHAIN_START,
+            oldest: 1,
+        }],
+        ..device.hello_of(Some(1))
+    };
+    let heard = async |hello: &Hello| {
+        let answer = device.say(hello).await.unwrap();
+        assert_eq!(answer.status, 200, "{:?}", answer.error());
+        Welcome::from_bytes(&answer.body).unwrap().lanes.remove(0)
+    };
+    heard(&hello).await;
+    for number in (2..=last).step_by(2) {
+        let answer = device.frame(number, Some(1)).await;
+        let Ack::Stored(have) = Ack::from_bytes(&answer.body).unwrap() else {
+            panic!("{number} is not stored");
+        };
+        assert!(have.acked == 0 && have.beyond.len() <= SEGMENTS_MAX);
+    }
+    assert_eq!(heard(&hello).await.beyond.len(), SEGMENTS_MAX);
+    let odd = |number: u64| Kept {
+        epoch: 1,
+        lane: Lane::Visits,
+        first: number,
+        last: number,
+        code: "bad_frame".into(),
+    };
+    // Runs of other lanes fill the list: as long as it may be, the hello is read.
+    let mine = (1..last).step_by(2).map(odd);
+    let others = (0..).map(|number| Kept {
+        epoch: u32::MAX,
+        ..odd(u64::MAX - 2 * number)
+    });
+    hello.kept = mine.chain(others).take(KEPT_MAX).collect();
+    let have = heard(&hello).await;
+    assert_eq!((have.acked, have.beyond.len()), (last, 0));
     site.close().await;
 }

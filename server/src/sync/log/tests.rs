@@ -2,7 +2,7 @@ use std::ops::RangeInclusive;
 
 use proptest::prelude::*;
 use trenza_shared::{
-    id::ChainHash,
+    id::{AgentId, ChainHash, Lane},
     store::{Fault, FaultyStore, MemStore},
     wire::{
         entry::{CHAIN_START, SALT_BLOCK, SaltRoot},
@@ -26,7 +26,7 @@ fn entry(branch: &str, fork: Seq, seq: Seq) -> Entry {
 }
 
 /// A frame of a branch; within the first salt block.
-fn frame(branch: &str, fork: Seq, range: RangeInclusive<Seq>) -> Frame {
+pub(in crate::sync) fn frame(branch: &str, fork: Seq, range: RangeInclusive<Seq>) -> Frame {
     let (first, last) = range.into_inner();
     assert!(last <= SALT_BLOCK);
     let key = SALT.block_key(1, Lane::Visits, 1);
@@ -36,7 +36,7 @@ fn frame(branch: &str, fork: Seq, range: RangeInclusive<Seq>) -> Frame {
     Frame::seal(AGENT, 1, Lane::Visits, first, previous, key, held)
 }
 
-fn writer(store: Arc<dyn Store>) -> Writer {
+pub(in crate::sync) fn writer(store: Arc<dyn Store>) -> Writer {
     Writer {
         store,
         next: Some(1),
@@ -45,7 +45,7 @@ fn writer(store: Arc<dyn Store>) -> Writer {
 }
 
 /// Hands frames in, those of one slice in one commit.
-fn put(writer: &mut Writer, frames: &[Frame]) -> Vec<(Outcome, Vec<Mark>)> {
+pub(in crate::sync) fn put(writer: &mut Writer, frames: &[Frame]) -> Vec<(Outcome, Vec<Mark>)> {
     let arrivals = frames.iter().cloned().map(|frame| Arrival::frame(1, frame));
     let answers = writer.commit(arrivals.collect());
     let outcome = |answer| match answer {
@@ -114,7 +114,7 @@ fn of_frames_that_overlap_only_the_rest_is_stored() {
         .collect();
     use Outcome::{Known, Stored};
     assert_eq!(outcomes, [Stored, Stored, Known, Stored, Known]);
-    let row = lane_row(&*store, &KEY).unwrap();
+    let row = segments::lane(&*store, &KEY).unwrap();
     assert_eq!(row, LaneRow::up_to(35, own(1..=35).head));
     let stored = numbers(&*store);
     assert_eq!(stored.len(), 35);
@@ -181,7 +181,7 @@ proptest! {
         let stored = numbers(&*store);
         prop_assert_eq!(stored.iter().map(|(seq, _)| *seq).collect::<Vec<_>>(), all.iter().copied().collect::<Vec<_>>());
         prop_assert!(stored.iter().all(|(seq, text)| *text == entry("", 0, *seq).personal));
-        let row = lane_row(&*store, &KEY).unwrap();
+        let row = segments::lane(&*store, &KEY).unwrap();
         prop_assert_eq!(row.count(), all.len() as u64);
         for segment in &row.segments {
             prop_assert_eq!(segment.head, frame("", 0, 1..=segment.last).head);
@@ -212,7 +212,7 @@ proptest! {
                     prop_assert!(stored.contains(&(seq, text)));
                 }
             }
-            let row = lane_row(&*store, &KEY).unwrap();
+            let row = segments::lane(&*store, &KEY).unwrap();
             for segment in &row.segments {
                 let one = |branch| frame(branch, fork, 1..=segment.last).head;
                 prop_assert!([one("a"), one("b")].contains(&segment.head));

@@ -8,7 +8,6 @@ use trenza_shared::{
     clock::{Clock, SystemClock},
     group_commit::GroupError,
     identifier::Place,
-    identity::Rules,
     net::{
         pki::Ca,
         serve::{Limits, Listener, serve, serve_unix},
@@ -178,7 +177,7 @@ impl App {
         let registry = Arc::new(Registry::open(store.clone())?);
         let applier = Applier {
             registry: registry.clone(),
-            rules: Arc::new(Rules::default()),
+            rules: Arc::new(config.rules()),
             id_key: config.id_key()?,
         };
         let (resolver, follow) = evidence::run(

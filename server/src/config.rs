@@ -8,6 +8,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 use trenza_shared::{
     id::from_hex,
+    identity::{Matching, Rules},
     settings::{self, ENV_PREFIX, SettingsError},
 };
 
@@ -152,6 +153,8 @@ impl Default for Tls {
 pub struct IdentityConfig {
     /// Key of the public ids: 32 bytes in hexadecimal. Two servers with the same key and the same events show the same ids.
     pub id_key: String,
+    /// How records without a common identifier are compared.
+    pub matching: Matching,
 }
 
 /// Section `[place]`: defaults for telephone numbers, ids and times.
@@ -245,6 +248,14 @@ impl Config {
     /// [`ConfigError::IdKey`].
     pub fn id_key(&self) -> Result<[u8; 32], ConfigError> {
         from_hex(&self.identity.id_key).ok_or(ConfigError::IdKey)
+    }
+
+    /// The rules of identity.
+    pub fn rules(&self) -> Rules {
+        Rules {
+            matching: self.identity.matching,
+            ..Rules::default()
+        }
     }
 
     /// The local socket of the commands.

@@ -5,6 +5,7 @@
 
 mod copies;
 mod lane;
+mod matched;
 
 use serde::{Deserialize, Serialize};
 use trenza_shared::{
@@ -20,6 +21,7 @@ use trenza_shared::{
 
 pub use copies::{CopyKeyRow, CopyOfRow, InstanceRow, InstancesRow, Standing};
 pub use lane::{EarlierRow, LaneRow, Links, MarkRow, RecordRow};
+pub use matched::{EdgeRow, MatchedRow, UnitRow};
 
 // ---- ground truth ----
 
@@ -401,12 +403,25 @@ pub const PROFILES: Table<[u8; 16], ProfileRow> = Table::new(Space("profile"));
 pub const COMPONENT_OF: Table<Fingerprint, Vec<u8>> = Table::new(Space("component_of"));
 /// Id -> component.
 pub const COMPONENTS: Table<Fingerprint, ComponentRow> = Table::new(Space("component"));
+/// Seed -> a customer by identifiers, as it is compared with others.
+pub const UNITS: Table<Fingerprint, UnitRow> = Table::new(Space("unit"));
+/// (match key, seed): who may be compared with whom.
+pub const MATCH_KEYS: Table<(u64, Fingerprint), ()> = Table::new(Space("match_key"));
+/// (seed, seed) -> the odds that they are one person, where that is worth asking. Both ways.
+pub const EDGES: Table<(Fingerprint, Fingerprint), EdgeRow> = Table::new(Space("edge"));
+/// Seed -> all that are one person with it, by what their records agree on.
+pub const MATCHED: Table<Fingerprint, MatchedRow> = Table::new(Space("matched"));
+/// (rank, seed, seed): whom to ask about, the surest first.
+pub const QUESTIONS: Table<(u32, Fingerprint, Fingerprint), ()> = Table::new(Space("question"));
 /// Customer id (of any fingerprint that ever was) -> fingerprint.
 pub const IDS: Table<CustomerId, Vec<u8>> = Table::new(Space("id"));
 /// (searchable word, fingerprint).
 pub const WORDS: Table<(String, Fingerprint), ()> = Table::new(Space("word"));
 /// One row: the last record of the log that is in the derived tables.
 pub const APPLIED: Table<(), u64> = Table::new(Space("applied"));
+
+/// One row: digest of the rules by which the derived tables were derived.
+pub const RULED: Table<(), Vec<u8>> = Table::new(Space("ruled"));
 
 /// Tables that nothing can rebuild.
 pub const TRUTH: [Space; 19] = [
@@ -431,7 +446,7 @@ pub const TRUTH: [Space; 19] = [
     FED.space(),
 ];
 /// Tables that `replay` rebuilds, byte for byte.
-pub const DERIVED: [Space; 16] = [
+pub const DERIVED: [Space; 22] = [
     EVENTS.space(),
     CLOCKS.space(),
     TAKEN.space(),
@@ -445,19 +460,27 @@ pub const DERIVED: [Space; 16] = [
     PROFILES.space(),
     COMPONENT_OF.space(),
     COMPONENTS.space(),
+    UNITS.space(),
+    MATCH_KEYS.space(),
+    EDGES.space(),
+    MATCHED.space(),
+    QUESTIONS.space(),
     IDS.space(),
     WORDS.space(),
     APPLIED.space(),
+    RULED.space(),
 ];
 
 /// Tables that are asked by exact key for what is mostly not there yet.
-pub const POINT_LOOKUPS: [Space; 6] = [
+pub const POINT_LOOKUPS: [Space; 8] = [
     EVENTS.space(),
     MESSAGES.space(),
     FRAGMENTS.space(),
     NODES.space(),
     PROFILES.space(),
     COMPONENT_OF.space(),
+    UNITS.space(),
+    MATCHED.space(),
 ];
 
 /// All of them, to open the store with.

@@ -4,15 +4,22 @@
 //! nothing but names, birthday and state. The weights are learned on FEBRL 2 and the threshold is even odds, so nothing is judged
 //! on what it was learned from, and no threshold is tuned. Prints a table and writes `target/bench/identity.json`.
 
+mod day;
 mod febrl;
 mod measure;
 
-use std::{path::PathBuf, time::Instant};
+use std::{
+    path::{Path, PathBuf},
+    time::Instant,
+};
 
 use anyhow::Context as _;
 use clap::Parser;
 use serde_json::json;
-use trenza_shared::matching::{Bands, Model, Sample, candidates, compare, group, train};
+use trenza_shared::{
+    identity::Rules,
+    matching::{Bands, Model, Sample, candidates, compare, group, train},
+};
 
 use crate::{
     febrl::{Fields, Record},
@@ -32,11 +39,25 @@ const RANDOM_PAIRS: usize = 400_000;
 struct Args {
     /// The folder with FEBRL's `dataset2.csv` to `dataset4b.csv`.
     febrl: PathBuf,
+    /// Learns the weights that are shipped and writes them into this folder (`shared/src/matching/models`); measures nothing.
+    #[arg(long)]
+    learn: Option<PathBuf>,
+    /// People of the labelled day.
+    #[arg(long, default_value_t = 20_000)]
+    people: usize,
 }
+
+/// The day that the shipped Spanish weights are learned on.
+const LEARNED_SEED: u64 = 7;
+/// The days that they are judged on.
+const JUDGED_SEEDS: [u64; 2] = [14, 15];
 
 fn main() -> anyhow::Result<()> {
     let args = Args::parse();
-    let mut rows = Vec::new();
+    if let Some(folder) = &args.learn {
+        return ship(&args, folder);
+    }
+    let mut rows = days(args.people)?;
     println!(
         "{:<34} {:>9} {:>9} {:>9} {:>12} {:>12}",
         "", "precision", "recall", "F1", "wrong/1000", "records/s"
@@ -74,6 +95,78 @@ fn main() -> anyhow::Result<()> {
     let path = path.join("identity.json");
     std::fs::write(&path, serde_json::to_vec_pretty(&rows)?)
         .with_context(|| format!("cannot write {}", path.display()))
+}
+
+/// Learns the weights that come with the program.
+fn ship(args: &Args, folder: &Path) -> anyhow::Result<()> {
+    let es = day::labelled(LEARNED_SEED, args.people)?.learned(&Rules::default());
+    let en = learned(&febrl::load(&args.febrl, &["dataset2.csv"], Fields::All)?);
+    for (name, model) in [("es.json", es), ("en.json", en)] {
+        let path = folder.join(name);
+        let text = serde_json::to_string(&model)? + "\n";
+        std::fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
+    }
+    Ok(())
+}
+
+/// The labelled days as the server resolves them, by identifiers alone and with matching.
+fn days(people: usize) -> anyhow::Result<Vec<serde_json::Value>> {
+    let mut rows = Vec::new();
+    println!(
+        "{:<34} {:>9} {:>9} {:>9} {:>7} {:>8} {:>11} {:>7}",
+        "", "precision", "recall", "F1", "wrong", "at home", "asked", "right"
+    );
+    for seed in JUDGED_SEEDS {
+        let day = day::labelled(seed, people)?;
+        let mut rules = Rules::default();
+        let bands = [
+            (false, 0),
+            (true, 6_000),
+            (true, 8_000),
+            (true, 11_000),
+            (true, 14_000),
+        ];
+        for (on, link) in bands {
+            rules.matching.on = on;
+            rules.matching.bands.link = link;
+            let day::Judged {
+                quality,
+                questions: (asked, right),
+            } = day.judge(&rules);
+            let name = match on {
+                true => format!("day {seed}, linked from {link}"),
+                false => format!("day {seed}, identifiers alone"),
+            };
+            println!(
+                "{name:<34} {:>9.4} {:>9.4} {:>9.4} {:>7} {:>8} {:>11} {:>7}",
+                quality.precision,
+                quality.recall,
+                quality.f1,
+                quality.wrong_merges,
+                quality.wrong_merges_in_households,
+                asked,
+                right
+            );
+            rows.push(json!({"data": name, "people": people, "asked": asked, "asked_rightly": right, "quality": quality}));
+            if on {
+                let alone = day.alone(&rules);
+                println!(
+                    "  {} records without identifiers: {} pairs linked rightly of {} that tell more than a name, {} wrongly; {} asked, {} rightly",
+                    alone.records,
+                    alone.right,
+                    alone.could,
+                    alone.wrong,
+                    alone.asked,
+                    alone.asked_rightly
+                );
+                rows.push(json!({
+                    "data": format!("{name}, without identifiers"), "records": alone.records, "right": alone.right, "wrong": alone.wrong,
+                    "could": alone.could, "asked": alone.asked, "asked_rightly": alone.asked_rightly,
+                }));
+            }
+        }
+    }
+    Ok(rows)
 }
 
 /// The weights that fit some records nobody labelled.

@@ -47,7 +47,8 @@ pub fn customers(
     order.sort_unstable();
     let mut lines = 0;
     for (_, seed) in order {
-        let Some(group) = record::group_of(view, &seed)? else {
+        // A part of a person goes with the person, whose seed is the earliest of its parts'.
+        let Some(group) = record::group_of(view, &seed)?.filter(|group| group.seed == seed) else {
             continue;
         };
         to.write_all(line(view, id_key, group)?.as_bytes())?;

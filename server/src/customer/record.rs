@@ -41,15 +41,12 @@ impl Record {
     }
 }
 
-/// The group of a fingerprint.
+/// The customer of a fingerprint, as a group of all its fingerprints.
 ///
 /// # Errors
 /// The store cannot be read.
 pub fn group_of(view: &dyn View, fingerprint: &Fingerprint) -> Result<Option<Group>, StoreError> {
-    let Some(id) = read::component_of(view, fingerprint)? else {
-        return Ok(None);
-    };
-    Ok(read::component(view, &id)?.and_then(|component| component.group_of(fingerprint).cloned()))
+    read::person(view, fingerprint)
 }
 
 /// Joins a group's fragments.

@@ -12,16 +12,21 @@ use trenza_shared::{
     identifier::Identifier,
     identity::{
         Apart, Clash, Decision, Decisions, Evidence, Group, Node, Rules, Seen, Sentence, SharedWhy,
-        Step, Why, sentence, why,
+        Step, Why, agreement, bridges, nearest, said_of, sentence, why,
     },
-    store::{Direction, StoreError, View},
+    matching::Score,
+    store::{Direction, Overlay, StoreError, View},
 };
 
 use super::{
     lookup,
     timeline::{Moment, moment},
 };
-use crate::{identity::read, registry::Registry, tables::TIMELINE};
+use crate::{
+    identity::{StoredGraph, read},
+    registry::Registry,
+    tables::TIMELINE,
+};
 
 /// What stands for what is not shown.
 const HIDDEN: &str = "***";
@@ -97,6 +102,11 @@ pub fn explain(
                     moment: first_moment(view, node)?,
                     decision: None,
                 },
+                Evidence::Match(_) => Proof {
+                    step: step.clone(),
+                    moment: None,
+                    decision: None,
+                },
                 Evidence::Decision(id) => Proof {
                     step: step.clone(),
                     moment: None,
@@ -164,13 +174,14 @@ fn answer(
         .find(|group| theirs.iter().any(|other| other.seed == group.seed))
     {
         let nodes = nodes(view, group)?;
+        let bridges = bridges(&StoredGraph(&mut Overlay::new(view)), group, context.rules)?;
         let shared: BTreeSet<&Identifier> =
             group.shared.iter().map(|key| &key.identifier).collect();
         let ends = |side: &Side| candidates(&nodes, &shared, side);
         let mut best: Option<Vec<Step>> = None;
         for one in ends(from) {
             for other in ends(to) {
-                let chain = why::chain(&nodes, group, &one, &other, context.decisions);
+                let chain = why::chain(&nodes, group, &bridges, &one, &other, context.decisions);
                 if let Some(chain) =
                     chain.filter(|chain| best.as_ref().is_none_or(|best| chain.len() < best.len()))
                 {
@@ -183,12 +194,14 @@ fn answer(
     let (Some(one), Some(other)) = (ours.first(), theirs.first()) else {
         return Ok(Why::Apart(vec![Apart::NothingInCommon]));
     };
-    let apart = why::between(
+    let mut apart = why::between(
         (one, &nodes(view, one)?),
         (other, &nodes(view, other)?),
         context.decisions,
         context.rules,
     );
+    let graph = StoredGraph(&mut Overlay::new(view));
+    apart.extend(nearest(&graph, one, other, context.rules)?);
     Ok(Why::Apart(apart))
 }
 
@@ -290,8 +303,28 @@ impl Proof {
             "agent": moment.and_then(Moment::agent),
             "at": moment.map(|moment| moment.row.at_ms).or(decided_at).map(format_ms),
             "decision": decision,
+            "match": match &self.step.evidence {
+                Evidence::Match(score) => score_json(score),
+                Evidence::Node(_) | Evidence::Decision(_) => Value::Null,
+            },
         })
     }
+}
+
+/// What two records agree on, term by term. Unit of the numbers: bits.
+pub fn score_json(score: &Score) -> Value {
+    let bits = |bits: i32| f64::from(bits) / 1000.0;
+    let terms = score.terms.iter().map(|term| {
+        let (es, en) = said_of(term.field, term.level);
+        json!({"field": term.field, "level": term.level, "bits": bits(term.bits), "says": {"es": es, "en": en}})
+    });
+    json!({
+        "bits": bits(score.odds),
+        "terms": terms.collect::<Vec<_>>(),
+        "prior": bits(score.prior),
+        "family": bits(score.family),
+        "sentence": agreement(score),
+    })
 }
 
 /// `KIND:VALUE`, shortened for those who may not see it.
@@ -317,6 +350,9 @@ fn apart_json(reason: &Apart, masked: bool) -> Value {
         Apart::Unknown(value) => json!({"reason": "unknown", "value": shown(value, masked)}),
         Apart::NothingInCommon => json!({"reason": "nothing_in_common"}),
         Apart::Clash(clash) => clash_json(clash, masked),
+        Apart::Unlike { score, link } => {
+            json!({"reason": "unlike", "match": score_json(score), "needed": f64::from(*link) / 1000.0})
+        }
         Apart::Shared(key) => {
             let (why, against) = match &key.why {
                 SharedWhy::TooMany => ("too_many", Value::Null),

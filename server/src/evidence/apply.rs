@@ -32,7 +32,7 @@ use crate::{
     registry::Registry,
     tables::{
         APPLIED, DROPPED, DroppedRow, EVENTS, EventRow, FRAGMENTS, Hop, IDS, MESSAGES, OriginRow,
-        Position, REJECTED, RecordRow, RejectedRow, TIMELINE, WORDS,
+        Position, REJECTED, RULED, RecordRow, RejectedRow, TIMELINE, WORDS,
     },
 };
 
@@ -98,6 +98,7 @@ impl Applier {
             step.record(*number, record)?;
         }
         APPLIED.put(step.overlay, &(), last)?;
+        RULED.put(step.overlay, &(), &self.rules.digest().to_vec())?;
         step.finish()
     }
 

@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     identity::StoredGraph,
-    tables::{APPLIED, DECISIONS, DERIVED, DecisionRow, FED, FEED, FeedRow},
+    tables::{APPLIED, DECISIONS, DERIVED, DecisionRow, FED, FEED, FeedRow, RULED},
 };
 
 /// Most records applied in one batch.
@@ -143,6 +143,13 @@ pub fn run(
     log_last: watch::Receiver<u64>,
     stop: watch::Receiver<bool>,
 ) -> Result<(Resolver, impl Future<Output = ()> + Send), StoreError> {
+    let ruled = RULED.get(&*store, &())?;
+    if APPLIED.get(&*store, &())?.is_some()
+        && ruled.as_deref() != Some(applier.rules.digest().as_slice())
+    {
+        info!("derived tables follow other rules, rebuilding");
+        clear_spaces(&*store, &DERIVED)?;
+    }
     let decisions = load_decisions(&*store)?;
     let (told, applied) = watch::channel(APPLIED.get(&*store, &())?.unwrap_or(0));
     let (told_decisions, seen) = watch::channel(Arc::new(decisions.clone()));
@@ -324,11 +331,6 @@ impl Loop {
             identity::DecideError::Bad(bad) => DecideError::Bad(bad),
             identity::DecideError::Store(error) => DecideError::Store(error),
         };
-        if preview {
-            let graph = StoredGraph(&mut overlay);
-            return identity::preview(&graph, &self.decisions, decision, &self.applier.rules)
-                .map_err(unwrap);
-        }
         let mut decisions = self.decisions.clone();
         let outcome = identity::decide(
             &mut StoredGraph(&mut overlay),
@@ -337,6 +339,10 @@ impl Loop {
             &self.applier.rules,
         )
         .map_err(unwrap)?;
+        // What it would do is what it does to a state that nobody keeps.
+        if preview {
+            return Ok(outcome);
+        }
         let mut batch = overlay.into_batch();
         DECISIONS.put(&mut batch, &decision.id, &DecisionRow(decision.clone()))?;
         self.tell(&mut batch, &self.applier.feed(&outcome.changes))?;

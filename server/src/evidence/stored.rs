@@ -24,11 +24,7 @@ pub fn seed_of(
     view: &(impl View + ?Sized),
     fingerprint: &Fingerprint,
 ) -> Result<Option<Fingerprint>, StoreError> {
-    let Some(id) = read::component_of(view, fingerprint)? else {
-        return Ok(None);
-    };
-    Ok(read::component(view, &id)?
-        .and_then(|component| component.group_of(fingerprint).map(|group| group.seed)))
+    Ok(read::person(view, fingerprint)?.map(|person| person.seed))
 }
 
 /// A stored fragment.

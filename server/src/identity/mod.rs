@@ -2,15 +2,19 @@
 //!
 //! Owns the tables of the graph. What they mean is decided in the shared core.
 
+use std::cmp::Reverse;
+
 use trenza_shared::{
     id::Fingerprint,
     identifier::Identifier,
-    identity::{Component, Graph, KeyProfile, Node, key_hash},
+    identity::{Component, Graph, Group, KeyProfile, Node, Question, Unit, key_hash},
+    matching::Bits,
     store::{Direction, Overlay, StoreError, View, Writer},
 };
 
 use crate::tables::{
-    COMPONENT_OF, COMPONENTS, ComponentRow, HOLDERS, NODES, NodeRow, PROFILES, ProfileRow,
+    COMPONENT_OF, COMPONENTS, ComponentRow, EDGES, EdgeRow, HOLDERS, MATCH_KEYS, MATCHED,
+    MatchedRow, NODES, NodeRow, PROFILES, ProfileRow, QUESTIONS, UNITS, UnitRow,
 };
 
 /// The graph over an overlay: what is written is read back at once and committed by the caller.
@@ -82,6 +86,86 @@ pub mod read {
         id: &Fingerprint,
     ) -> Result<Option<Component>, StoreError> {
         Ok(COMPONENTS.get(view, id)?.map(|row| row.0))
+    }
+
+    /// The customers by identifiers that are one person with this one; none when it is alone.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn matched(
+        view: &(impl View + ?Sized),
+        seed: &Fingerprint,
+    ) -> Result<Option<Vec<Fingerprint>>, StoreError> {
+        Ok(MATCHED.get(view, seed)?.map(|row| row.0))
+    }
+
+    /// The person of a node, as a group of all its nodes.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn person(
+        view: &(impl View + ?Sized),
+        member: &Fingerprint,
+    ) -> Result<Option<Group>, StoreError> {
+        let Some(group) = by_identifiers(view, member)? else {
+            return Ok(None);
+        };
+        let Some(person) = matched(view, &group.seed)? else {
+            return Ok(Some(group));
+        };
+        let mut parts = Vec::with_capacity(person.len());
+        for seed in &person {
+            parts.extend(by_identifiers(view, seed)?);
+        }
+        Ok(Group::joined(&parts))
+    }
+
+    fn by_identifiers(
+        view: &(impl View + ?Sized),
+        member: &Fingerprint,
+    ) -> Result<Option<Group>, StoreError> {
+        let Some(id) = component_of(view, member)? else {
+            return Ok(None);
+        };
+        Ok(component(view, &id)?.and_then(|component| component.group_of(member).cloned()))
+    }
+
+    /// Questions in the order of the list, those after a given one.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn questions(
+        view: &(impl View + ?Sized),
+        after: Option<&Question>,
+        max: usize,
+    ) -> Result<Vec<Question>, StoreError> {
+        let after = after.map(question_key);
+        let rows = QUESTIONS.scan(
+            view,
+            after.as_ref(),
+            None,
+            Direction::Forward,
+            max.saturating_add(1),
+        )?;
+        let rows = rows.into_iter().map(|(key, ())| key);
+        let rows = rows.filter(|key| Some(key) != after.as_ref()).take(max);
+        Ok(rows.map(|key| question_of(&key)).collect())
+    }
+}
+
+/// The key of a question: the surer, the smaller.
+pub fn question_key(question: &Question) -> (u32, Fingerprint, Fingerprint) {
+    let rank = i64::from(i32::MAX) - i64::from(question.odds.0);
+    (rank as u32, question.one, question.other)
+}
+
+/// The question of a key.
+pub fn question_of(key: &(u32, Fingerprint, Fingerprint)) -> Question {
+    let (rank, one, other) = *key;
+    Question {
+        odds: Reverse((i64::from(i32::MAX) - i64::from(rank)) as Bits),
+        one,
+        other,
     }
 }
 
@@ -162,6 +246,87 @@ impl<'b> Graph for StoredGraph<'_, 'b> {
 
     fn remove_component(&mut self, id: &Fingerprint) -> Result<(), StoreError> {
         COMPONENTS.delete(self.0, id);
+        Ok(())
+    }
+
+    fn unit(&self, seed: &Fingerprint) -> Result<Option<Unit>, StoreError> {
+        Ok(UNITS.get(&*self.0, seed)?.map(|row| row.0))
+    }
+
+    fn put_unit(&mut self, unit: &Unit) -> Result<(), StoreError> {
+        UNITS.put(self.0, &unit.seed, &UnitRow(unit.clone()))
+    }
+
+    fn remove_unit(&mut self, seed: &Fingerprint) -> Result<(), StoreError> {
+        UNITS.delete(self.0, seed);
+        Ok(())
+    }
+
+    fn match_holders(&self, key: &u64, max: usize) -> Result<Vec<Fingerprint>, StoreError> {
+        let rows = MATCH_KEYS.scan_prefix(&*self.0, key, Direction::Forward, max)?;
+        Ok(rows.into_iter().map(|((_, seed), ())| seed).collect())
+    }
+
+    fn add_match_holder(&mut self, key: &u64, seed: &Fingerprint) -> Result<(), StoreError> {
+        MATCH_KEYS.put(self.0, &(*key, *seed), &())
+    }
+
+    fn remove_match_holder(&mut self, key: &u64, seed: &Fingerprint) -> Result<(), StoreError> {
+        MATCH_KEYS.delete(self.0, &(*key, *seed));
+        Ok(())
+    }
+
+    fn edges(&self, seed: &Fingerprint) -> Result<Vec<(Fingerprint, Bits)>, StoreError> {
+        let rows = EDGES.scan_prefix(&*self.0, seed, Direction::Forward, usize::MAX)?;
+        Ok(rows
+            .into_iter()
+            .map(|((_, other), row)| (other, row.0))
+            .collect())
+    }
+
+    fn put_edge(
+        &mut self,
+        one: &Fingerprint,
+        other: &Fingerprint,
+        odds: Option<Bits>,
+    ) -> Result<(), StoreError> {
+        match odds {
+            Some(odds) => EDGES.put(self.0, &(*one, *other), &EdgeRow(odds)),
+            None => {
+                EDGES.delete(self.0, &(*one, *other));
+                Ok(())
+            }
+        }
+    }
+
+    fn matched(&self, seed: &Fingerprint) -> Result<Option<Vec<Fingerprint>>, StoreError> {
+        read::matched(&*self.0, seed)
+    }
+
+    fn put_matched(
+        &mut self,
+        seed: &Fingerprint,
+        person: Option<&[Fingerprint]>,
+    ) -> Result<(), StoreError> {
+        match person {
+            Some(person) => MATCHED.put(self.0, seed, &MatchedRow(person.to_vec())),
+            None => {
+                MATCHED.delete(self.0, seed);
+                Ok(())
+            }
+        }
+    }
+
+    fn asks(&self, question: &Question) -> Result<bool, StoreError> {
+        Ok(QUESTIONS.get(&*self.0, &question_key(question))?.is_some())
+    }
+
+    fn put_question(&mut self, question: &Question) -> Result<(), StoreError> {
+        QUESTIONS.put(self.0, &question_key(question), &())
+    }
+
+    fn drop_question(&mut self, question: &Question) -> Result<(), StoreError> {
+        QUESTIONS.delete(self.0, &question_key(question));
         Ok(())
     }
 }

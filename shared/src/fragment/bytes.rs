@@ -150,6 +150,8 @@ mod v1 {
         #[serde(borrow, skip_serializing_if = "is_default")]
         birthday: Option<&'a str>,
         #[serde(borrow, skip_serializing_if = "is_default")]
+        birth_digits: Option<&'a str>,
+        #[serde(borrow, skip_serializing_if = "is_default")]
         street: Option<&'a str>,
         #[serde(borrow, skip_serializing_if = "is_default")]
         city: Option<&'a str>,
@@ -415,6 +417,7 @@ mod v1 {
                 given,
                 surnames,
                 birthday,
+                birth_digits,
                 street,
                 city,
                 postal_code,
@@ -427,6 +430,7 @@ mod v1 {
                 given: given.iter().map(String::as_str).collect(),
                 surnames: surnames.iter().map(String::as_str).collect(),
                 birthday: birthday.as_deref(),
+                birth_digits: birth_digits.as_deref(),
                 street: street.as_deref(),
                 city: city.as_deref(),
                 postal_code: postal_code.as_deref(),
@@ -444,6 +448,7 @@ mod v1 {
                 given: texts(self.given),
                 surnames: texts(self.surnames),
                 birthday: text(self.birthday),
+                birth_digits: text(self.birth_digits),
                 street: text(self.street),
                 city: text(self.city),
                 postal_code: text(self.postal_code),

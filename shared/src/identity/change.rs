@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::grouping::{Component, Group};
+use super::grouping::Group;
 use crate::id::Fingerprint;
 
 /// One thing that became of a person. Persons are named by their seeds: old ones as before, new ones as after.
@@ -58,9 +58,9 @@ pub struct Outcome {
 }
 
 impl Outcome {
-    /// Compares the components that were with those that are; both over the same nodes, but for new ones.
+    /// Compares the persons that were with those that are; both over the same nodes, but for new ones.
     #[must_use]
-    pub fn between(before: &[Component], after: &[Component]) -> Self {
+    pub fn between(before: &[Group], after: &[Group]) -> Self {
         let old: BTreeMap<Fingerprint, &Group> = by_seed(before);
         let new: BTreeMap<Fingerprint, &Group> = by_seed(after);
         let mut was: BTreeMap<Fingerprint, Fingerprint> = BTreeMap::new();
@@ -128,10 +128,6 @@ impl Outcome {
     }
 }
 
-fn by_seed(components: &[Component]) -> BTreeMap<Fingerprint, &Group> {
-    components
-        .iter()
-        .flat_map(|component| &component.groups)
-        .map(|group| (group.seed, group))
-        .collect()
+fn by_seed(groups: &[Group]) -> BTreeMap<Fingerprint, &Group> {
+    groups.iter().map(|group| (group.seed, group)).collect()
 }

@@ -8,7 +8,7 @@ use super::{
     grouping::{Clash, SharedWhy},
     problem::Problem,
 };
-use crate::{identifier::Kind, person::Person};
+use crate::identifier::Kind;
 
 /// Most full names that one person may be known by. More are not one person, whatever links them.
 pub(super) const NAMES_MAX: usize = 64;
@@ -17,13 +17,13 @@ pub(super) const NAMES_MAX: usize = 64;
 #[derive(Clone, Default)]
 pub(super) struct Summary {
     /// Keys of which a person has at most one per kind and scope.
-    exclusive: BTreeSet<u32>,
+    pub exclusive: BTreeSet<u32>,
     /// Full names; those joined by a decision stand together, and one of them is enough to fit.
-    names: Vec<Vec<u32>>,
+    pub names: Vec<Vec<u32>>,
     /// Sides of *not same* decisions.
     labels: BTreeSet<(u32, bool)>,
     /// Keys of kinds of which a person has a limited number.
-    limited: BTreeMap<Kind, BTreeSet<u32>>,
+    pub limited: BTreeMap<Kind, BTreeSet<u32>>,
 }
 
 impl Summary {
@@ -117,9 +117,10 @@ impl Judge {
                     .any(|a| others.iter().any(|b| self.fit(problem, *a, *b)));
                 if !fits {
                     let text = |names: &[u32]| {
-                        names
-                            .first()
-                            .map_or_else(String::new, |at| shown(&problem.names[*at as usize]))
+                        names.first().map_or_else(String::new, |at| {
+                            let name = &problem.names[*at as usize];
+                            shown(&name.given, &name.surnames)
+                        })
                     };
                     let (one, other) = ordered(text(names), text(others));
                     return Some(Clash::Names { one, other });
@@ -207,7 +208,7 @@ fn decided(problem: &Problem, one: &Summary, other: &Summary) -> Option<Clash> {
     })
 }
 
-fn ordered<T: Ord>(one: T, other: T) -> (T, T) {
+pub(super) fn ordered<T: Ord>(one: T, other: T) -> (T, T) {
     if one <= other {
         (one, other)
     } else {
@@ -216,13 +217,8 @@ fn ordered<T: Ord>(one: T, other: T) -> (T, T) {
 }
 
 /// A full name as folded, given names first.
-pub(super) fn shown(person: &Person) -> String {
-    let words: Vec<&str> = person
-        .given
-        .iter()
-        .chain(&person.surnames)
-        .map(String::as_str)
-        .collect();
+pub(super) fn shown(given: &[String], surnames: &[String]) -> String {
+    let words: Vec<&str> = given.iter().chain(surnames).map(String::as_str).collect();
     words.join(" ")
 }
 

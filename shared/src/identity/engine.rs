@@ -10,12 +10,15 @@ use super::{
     change::Outcome,
     decision::{BadDecision, Decision},
     decisions::{Active, Decisions},
-    graph::Graph,
-    grouping::Component,
+    graph::{Graph, group_of},
+    grouping::{Component, Group},
     payload::Node,
+    people::{People, people},
     profile::KeyProfile,
-    resolve::resolve,
+    rematch::{Moved, rematch},
+    resolve::{Resolved, resolve},
     rules::{Class, Rules},
+    unit::Unit,
 };
 use crate::{id::Fingerprint, identifier::Identifier};
 
@@ -33,13 +36,24 @@ pub enum DecideError<E> {
     Store(E),
 }
 
+/// Everything from scratch.
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+pub struct Whole {
+    /// Customers by identifiers.
+    pub components: Vec<Component>,
+    /// Those of them that can be compared with others, by seed.
+    pub units: Vec<Unit>,
+    /// Which of them are one person, and whom to ask about.
+    pub people: People,
+}
+
 /// Everything from scratch: the reference that the engine equals after every step.
 #[must_use]
 pub fn full<'a>(
     nodes: impl IntoIterator<Item = &'a Node>,
     decisions: &Decisions,
     rules: &Rules,
-) -> Vec<Component> {
+) -> Whole {
     let nodes: Vec<&Node> = nodes.into_iter().collect();
     let mut profiles: BTreeMap<&Identifier, KeyProfile> = BTreeMap::new();
     for node in &nodes {
@@ -51,7 +65,16 @@ pub fn full<'a>(
         }
     }
     let hot = |key: &Identifier| profiles.get(key).is_some_and(KeyProfile::hot);
-    resolve(nodes.iter().copied(), decisions.active(), rules, &hot)
+    let Resolved {
+        components,
+        mut units,
+    } = resolve(nodes.iter().copied(), decisions.active(), rules, &hot);
+    units.sort_unstable_by_key(|unit| unit.seed);
+    Whole {
+        components,
+        people: people(&units, rules),
+        units,
+    }
 }
 
 /// Takes in a node. A known one with no earlier time changes nothing; with an earlier one, at most seeds.
@@ -170,27 +193,6 @@ pub fn decide<G: Graph>(
     recompute(graph, &touched, &[], decisions.active(), rules).map_err(DecideError::Store)
 }
 
-/// What a decision would do; changes nothing.
-///
-/// # Errors
-/// [`DecideError`]
-pub fn preview<G: Graph>(
-    graph: &G,
-    decisions: &Decisions,
-    decision: Decision,
-    rules: &Rules,
-) -> Result<Outcome, DecideError<G::Error>> {
-    let mut after = decisions.clone();
-    after.insert(decision)?;
-    let subjects = decisions.active().differing(after.active());
-    let plan = || {
-        let touched = holding(graph, &subjects)?;
-        plan(graph, &touched, &[], after.active(), rules)
-    };
-    let (was, is) = plan().map_err(DecideError::Store)?;
-    Ok(Outcome::between(&was, &is))
-}
-
 /// The components of all holders of some values. A decision is a person's work, so hot values are read to the end.
 fn holding<G: Graph>(
     graph: &G,
@@ -245,14 +247,14 @@ fn links<G: Graph>(
         && !graph.profile(key)?.hot())
 }
 
-/// Resolves some components again, with new nodes among them: what was and what is.
-fn plan<G: Graph>(
-    graph: &G,
+/// Resolves some components again, with new nodes among them, and what follows for the persons.
+fn recompute<G: Graph>(
+    graph: &mut G,
     touched: &BTreeSet<Fingerprint>,
     new: &[Node],
     active: &Active,
     rules: &Rules,
-) -> Result<(Vec<Component>, Vec<Component>), G::Error> {
+) -> Result<Outcome, G::Error> {
     let mut before = Vec::new();
     let mut nodes: BTreeMap<Fingerprint, Node> = BTreeMap::new();
     for id in touched {
@@ -272,19 +274,71 @@ fn plan<G: Graph>(
             hot.insert(key);
         }
     }
-    let after = resolve(nodes.values(), active, rules, &|key| hot.contains(key));
-    Ok((before, after))
+    let Resolved { components, units } =
+        resolve(nodes.values(), active, rules, &|key| hot.contains(key));
+    write(graph, &before, &components)?;
+    let (was, is) = (by_seed(&before), by_seed(&components));
+    let moved = if rules.matching.on {
+        rematch(graph, &was.keys().copied().collect(), units, rules)?
+    } else {
+        Moved::new()
+    };
+    let mut then = Persons::new();
+    let mut now = Persons::new();
+    for seed in was.keys().chain(is.keys()).chain(moved.keys()) {
+        let (old, new) = match moved.get(seed) {
+            Some(pair) => pair.clone(),
+            None => {
+                let person = graph.matched(seed)?.unwrap_or_else(|| vec![*seed]);
+                (person.clone(), person)
+            }
+        };
+        then.insert(old);
+        now.insert(new);
+    }
+    let then = persons(graph, &then, &was, &is)?;
+    let now = persons(graph, &now, &is, &was)?;
+    Ok(Outcome::between(&then, &now))
 }
 
-fn recompute<G: Graph>(
+/// Persons, each by the seeds of the customers by identifiers it is.
+type Persons = BTreeSet<Vec<Fingerprint>>;
+
+/// The groups of some persons. Customers that were resolved again are as `resolved` says, and nothing where only the `other`
+/// grouping has them; the rest are read.
+fn persons<G: Graph>(
+    graph: &G,
+    persons: &Persons,
+    resolved: &BTreeMap<Fingerprint, Group>,
+    other: &BTreeMap<Fingerprint, Group>,
+) -> Result<Vec<Group>, G::Error> {
+    let mut groups = Vec::new();
+    for person in persons {
+        let mut parts = Vec::with_capacity(person.len());
+        for seed in person {
+            match resolved.get(seed) {
+                Some(group) => parts.push(group.clone()),
+                None if other.contains_key(seed) => {}
+                None => parts.extend(group_of(graph, seed)?),
+            }
+        }
+        groups.extend(Group::joined(&parts));
+    }
+    Ok(groups)
+}
+
+fn by_seed(components: &[Component]) -> BTreeMap<Fingerprint, Group> {
+    let groups = components.iter().flat_map(|component| &component.groups);
+    groups.map(|group| (group.seed, group.clone())).collect()
+}
+
+/// Writes components in place of those that were.
+fn write<G: Graph>(
     graph: &mut G,
-    touched: &BTreeSet<Fingerprint>,
-    new: &[Node],
-    active: &Active,
-    rules: &Rules,
-) -> Result<Outcome, G::Error> {
-    let (before, after) = plan(graph, touched, new, active, rules)?;
-    for component in &before {
+    before: &[Component],
+    after: &[Component],
+) -> Result<(), G::Error> {
+    for component in before {
         if !after.iter().any(|one| one.id == component.id) {
             graph.remove_component(&component.id)?;
         }
@@ -293,7 +347,7 @@ fn recompute<G: Graph>(
         .iter()
         .flat_map(|component| component.members().map(|member| (member, &component.id)))
         .collect();
-    for component in &after {
+    for component in after {
         if !before.contains(component) {
             graph.put_component(component)?;
         }
@@ -303,5 +357,5 @@ fn recompute<G: Graph>(
             }
         }
     }
-    Ok(Outcome::between(&before, &after))
+    Ok(())
 }

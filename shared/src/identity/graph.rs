@@ -5,8 +5,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 
-use super::{grouping::Component, payload::Node, profile::KeyProfile};
-use crate::{id::Fingerprint, identifier::Identifier};
+use super::{
+    grouping::{Component, Group},
+    payload::Node,
+    people::{People, Question},
+    profile::KeyProfile,
+    unit::Unit,
+};
+use crate::{id::Fingerprint, identifier::Identifier, matching::Bits};
 
 /// The tables of the identity graph. One writer; what is written is read back at once.
 pub trait Graph {
@@ -87,6 +93,112 @@ pub trait Graph {
     /// # Errors
     /// Those of the store.
     fn remove_component(&mut self, id: &Fingerprint) -> Result<(), Self::Error>;
+    /// A customer by identifiers that can be compared with others, by its seed.
+    ///
+    /// # Errors
+    /// Those of the store.
+    fn unit(&self, seed: &Fingerprint) -> Result<Option<Unit>, Self::Error>;
+    /// Writes one.
+    ///
+    /// # Errors
+    /// Those of the store.
+    fn put_unit(&mut self, unit: &Unit) -> Result<(), Self::Error>;
+    /// Removes one.
+    ///
+    /// # Errors
+    /// Those of the store.
+    fn remove_unit(&mut self, seed: &Fingerprint) -> Result<(), Self::Error>;
+    /// Which of them have a match key: at most `max`, in order.
+    ///
+    /// # Errors
+    /// Those of the store.
+    fn match_holders(&self, key: &u64, max: usize) -> Result<Vec<Fingerprint>, Self::Error>;
+    /// Notes one under a match key.
+    ///
+    /// # Errors
+    /// Those of the store.
+    fn add_match_holder(&mut self, key: &u64, seed: &Fingerprint) -> Result<(), Self::Error>;
+    /// Takes one from under a match key.
+    ///
+    /// # Errors
+    /// Those of the store.
+    fn remove_match_holder(&mut self, key: &u64, seed: &Fingerprint) -> Result<(), Self::Error>;
+    /// Whom one may be, with the odds.
+    ///
+    /// # Errors
+    /// Those of the store.
+    fn edges(&self, seed: &Fingerprint) -> Result<Vec<(Fingerprint, Bits)>, Self::Error>;
+    /// Writes the odds that one is another, or removes them. Called for both ends.
+    ///
+    /// # Errors
+    /// Those of the store.
+    fn put_edge(
+        &mut self,
+        one: &Fingerprint,
+        other: &Fingerprint,
+        odds: Option<Bits>,
+    ) -> Result<(), Self::Error>;
+    /// All customers by identifiers that are the person one is, sorted, itself among them; none when it is alone.
+    ///
+    /// # Errors
+    /// Those of the store.
+    fn matched(&self, seed: &Fingerprint) -> Result<Option<Vec<Fingerprint>>, Self::Error>;
+    /// Writes them, or removes them.
+    ///
+    /// # Errors
+    /// Those of the store.
+    fn put_matched(
+        &mut self,
+        seed: &Fingerprint,
+        person: Option<&[Fingerprint]>,
+    ) -> Result<(), Self::Error>;
+    /// Whether a question stands.
+    ///
+    /// # Errors
+    /// Those of the store.
+    fn asks(&self, question: &Question) -> Result<bool, Self::Error>;
+    /// Puts a question.
+    ///
+    /// # Errors
+    /// Those of the store.
+    fn put_question(&mut self, question: &Question) -> Result<(), Self::Error>;
+    /// Takes one back.
+    ///
+    /// # Errors
+    /// Those of the store.
+    fn drop_question(&mut self, question: &Question) -> Result<(), Self::Error>;
+}
+
+/// The person a node belongs to, as a group of all its nodes.
+///
+/// # Errors
+/// Those of the store.
+pub fn person_of<G: Graph>(graph: &G, member: &Fingerprint) -> Result<Option<Group>, G::Error> {
+    let Some(group) = group_of(graph, member)? else {
+        return Ok(None);
+    };
+    match graph.matched(&group.seed)? {
+        None => Ok(Some(group)),
+        Some(person) => {
+            let mut parts = Vec::with_capacity(person.len());
+            for seed in person {
+                parts.extend(group_of(graph, &seed)?);
+            }
+            Ok(Group::joined(&parts))
+        }
+    }
+}
+
+/// The group a node is in by identifiers.
+///
+/// # Errors
+/// Those of the store.
+pub fn group_of<G: Graph>(graph: &G, member: &Fingerprint) -> Result<Option<Group>, G::Error> {
+    let Some(id) = graph.component_of(member)? else {
+        return Ok(None);
+    };
+    let component = graph.component(&id)?;
+    Ok(component.and_then(|component| component.group_of(member).cloned()))
 }
 
 /// The graph in memory.
@@ -97,6 +209,11 @@ pub struct MemoryGraph {
     profiles: BTreeMap<Identifier, KeyProfile>,
     places: BTreeMap<Fingerprint, Fingerprint>,
     components: BTreeMap<Fingerprint, Component>,
+    units: BTreeMap<Fingerprint, Unit>,
+    match_holders: BTreeMap<u64, BTreeSet<Fingerprint>>,
+    edges: BTreeMap<(Fingerprint, Fingerprint), Bits>,
+    matched: BTreeMap<Fingerprint, Vec<Fingerprint>>,
+    questions: BTreeSet<Question>,
 }
 
 impl MemoryGraph {
@@ -104,6 +221,21 @@ impl MemoryGraph {
     #[must_use]
     pub fn components(&self) -> Vec<Component> {
         self.components.values().cloned().collect()
+    }
+
+    /// Those that can be compared with others, by seed.
+    #[must_use]
+    pub fn units(&self) -> Vec<Unit> {
+        self.units.values().cloned().collect()
+    }
+
+    /// What matching makes of them.
+    #[must_use]
+    pub fn people(&self) -> People {
+        People {
+            persons: self.matched.values().cloned().collect(),
+            questions: self.questions.clone(),
+        }
     }
 
     /// All nodes, by fingerprint.
@@ -197,6 +329,92 @@ impl Graph for MemoryGraph {
 
     fn remove_component(&mut self, id: &Fingerprint) -> Result<(), Infallible> {
         self.components.remove(id);
+        Ok(())
+    }
+
+    fn unit(&self, seed: &Fingerprint) -> Result<Option<Unit>, Infallible> {
+        Ok(self.units.get(seed).cloned())
+    }
+
+    fn put_unit(&mut self, unit: &Unit) -> Result<(), Infallible> {
+        self.units.insert(unit.seed, unit.clone());
+        Ok(())
+    }
+
+    fn remove_unit(&mut self, seed: &Fingerprint) -> Result<(), Infallible> {
+        self.units.remove(seed);
+        Ok(())
+    }
+
+    fn match_holders(&self, key: &u64, max: usize) -> Result<Vec<Fingerprint>, Infallible> {
+        let holders = self.match_holders.get(key).into_iter().flatten();
+        Ok(holders.take(max).copied().collect())
+    }
+
+    fn add_match_holder(&mut self, key: &u64, seed: &Fingerprint) -> Result<(), Infallible> {
+        self.match_holders.entry(*key).or_default().insert(*seed);
+        Ok(())
+    }
+
+    fn remove_match_holder(&mut self, key: &u64, seed: &Fingerprint) -> Result<(), Infallible> {
+        if let Some(holders) = self.match_holders.get_mut(key) {
+            holders.remove(seed);
+            if holders.is_empty() {
+                self.match_holders.remove(key);
+            }
+        }
+        Ok(())
+    }
+
+    fn edges(&self, seed: &Fingerprint) -> Result<Vec<(Fingerprint, Bits)>, Infallible> {
+        let least = (*seed, Fingerprint([0; 16]));
+        let from = self
+            .edges
+            .range(least..)
+            .take_while(|((one, _), _)| one == seed);
+        Ok(from.map(|((_, other), odds)| (*other, *odds)).collect())
+    }
+
+    fn put_edge(
+        &mut self,
+        one: &Fingerprint,
+        other: &Fingerprint,
+        odds: Option<Bits>,
+    ) -> Result<(), Infallible> {
+        match odds {
+            Some(odds) => self.edges.insert((*one, *other), odds),
+            None => self.edges.remove(&(*one, *other)),
+        };
+        Ok(())
+    }
+
+    fn matched(&self, seed: &Fingerprint) -> Result<Option<Vec<Fingerprint>>, Infallible> {
+        Ok(self.matched.get(seed).cloned())
+    }
+
+    fn put_matched(
+        &mut self,
+        seed: &Fingerprint,
+        person: Option<&[Fingerprint]>,
+    ) -> Result<(), Infallible> {
+        match person {
+            Some(person) => self.matched.insert(*seed, person.to_vec()),
+            None => self.matched.remove(seed),
+        };
+        Ok(())
+    }
+
+    fn asks(&self, question: &Question) -> Result<bool, Infallible> {
+        Ok(self.questions.contains(question))
+    }
+
+    fn put_question(&mut self, question: &Question) -> Result<(), Infallible> {
+        self.questions.insert(*question);
+        Ok(())
+    }
+
+    fn drop_question(&mut self, question: &Question) -> Result<(), Infallible> {
+        self.questions.remove(question);
         Ok(())
     }
 }

@@ -81,6 +81,29 @@ pub struct Group {
     pub shared: Vec<SharedKey>,
 }
 
+impl Group {
+    /// Several groups as one person.
+    #[must_use]
+    pub fn joined(groups: &[Self]) -> Option<Self> {
+        let first = groups.iter().min_by_key(|one| (one.seed_at_ms, one.seed))?;
+        let mut joined = Self {
+            members: Vec::new(),
+            shared: Vec::new(),
+            ..first.clone()
+        };
+        for group in groups {
+            joined.members.extend(&group.members);
+            joined.shared.extend(group.shared.iter().cloned());
+        }
+        joined.members.sort_unstable();
+        joined.shared.sort_unstable();
+        joined
+            .shared
+            .dedup_by(|one, other| one.identifier == other.identifier);
+        Some(joined)
+    }
+}
+
 /// Persons that evidence would have made one. For the review queue.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub struct Refusal {

@@ -5,8 +5,9 @@
 //! stores a merge; never links by a name alone.
 //!
 //! In reading order: an event's [`Payload`] is a [`Node`]; [`Rules`] say what its values may prove; a [`KeyProfile`] finds the
-//! values that are everybody's; [`Decisions`] are what people said; [`resolve()`] groups; [`insert`] and [`decide`] keep the
-//! groups up to date over a [`Graph`]; [`why()`] explains.
+//! values that are everybody's; [`Decisions`] are what people said; [`resolve()`] groups by identifiers; [`people()`] joins the
+//! groups whose records agree enough ([`Unit`], `matching`); [`insert`] and [`decide`] keep both up to date over a [`Graph`];
+//! [`why()`] explains.
 
 pub mod change;
 mod cluster;
@@ -16,27 +17,33 @@ pub mod engine;
 pub mod graph;
 pub mod grouping;
 pub mod ids;
+mod pairs;
 pub mod payload;
+pub mod people;
 mod problem;
 pub mod profile;
+mod rematch;
 pub mod resolve;
 pub mod rules;
 pub mod sentence;
+pub mod unit;
 pub mod why;
 
 pub use change::{Change, Outcome};
 pub use decision::{BadDecision, Decision, DecisionKind};
 pub use decisions::{Active, Decisions};
-pub use engine::{DecideError, decide, full, insert, preview, remove, retime};
-pub use graph::{Graph, MemoryGraph};
+pub use engine::{DecideError, Whole, decide, full, insert, remove, retime};
+pub use graph::{Graph, MemoryGraph, group_of, person_of};
 pub use grouping::{Cause, Clash, Component, Group, Refusal, SharedKey, SharedWhy};
 pub use ids::customer_id;
 pub use payload::{Node, Payload, key_hash};
+pub use people::{People, Question, people, whole_group};
 pub use profile::KeyProfile;
-pub use resolve::resolve;
-pub use rules::{Class, KindRule, Rules};
-pub use sentence::{Seen, Sentence, mask, sentence};
-pub use why::{Apart, Evidence, Step, Why, why};
+pub use resolve::{Resolved, resolve};
+pub use rules::{Class, KindRule, Matching, Rules};
+pub use sentence::{Seen, Sentence, agreement, mask, said_of, sentence};
+pub use unit::{Name, Side, Unit};
+pub use why::{Apart, Bridge, Evidence, Step, Why, bridges, compared, nearest, why};
 
 #[cfg(test)]
 mod tests;

@@ -81,6 +81,7 @@ impl Payload {
             given,
             surnames,
             birthday,
+            birth_digits,
             street,
             city,
             postal_code,
@@ -116,6 +117,10 @@ impl Payload {
             company,
         ] {
             out.texts(field.as_slice());
+        }
+        // Came later: payloads without it encode as they always did.
+        if birth_digits.is_some() {
+            out.texts(birth_digits.as_slice());
         }
         out.0
     }

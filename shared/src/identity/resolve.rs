@@ -27,6 +27,7 @@ use super::{
     payload::Node,
     problem::{Off, Problem},
     rules::Rules,
+    unit::{Name, Side, Unit, contacts, merged},
 };
 use crate::{
     id::{DecisionId, Fingerprint},
@@ -36,7 +37,16 @@ use crate::{
 /// Rounds of one tier in which ambiguous holders are told apart from generic keys.
 pub const ROUNDS_MAX: usize = 32;
 
-/// Groups nodes into persons, by connected component; components sorted by id.
+/// What resolution by identifiers makes of nodes.
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+pub struct Resolved {
+    /// The connected components with their groups, by id.
+    pub components: Vec<Component>,
+    /// The groups that can be compared with others; none where the rules do not match.
+    pub units: Vec<Unit>,
+}
+
+/// Groups nodes by identifiers.
 ///
 /// `hot` says which values name too many persons to link any (see [`super::KeyProfile`]); it must be the same for equal sets.
 #[must_use]
@@ -45,14 +55,20 @@ pub fn resolve<'a>(
     active: &Active,
     rules: &Rules,
     hot: &dyn Fn(&Identifier) -> bool,
-) -> Vec<Component> {
+) -> Resolved {
     let problem = Problem::new(nodes, active, rules, hot);
     let mut solver = Solver::new(&problem, rules);
     solver.decisions();
     for keys in problem.tiers.values() {
         solver.tier(keys);
     }
-    solver.components()
+    let components = solver.components();
+    let units = if rules.matching.on {
+        solver.units(&components, active)
+    } else {
+        Vec::new()
+    };
+    Resolved { components, units }
 }
 
 struct Solver<'a> {

@@ -6,7 +6,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use crate::identifier::{Identifier, Kind};
+use super::ids::truncated;
+use crate::{
+    identifier::{Identifier, Kind},
+    matching::{Bands, Language},
+};
 
 /// Most distinct persons a value may name before it links nobody.
 pub const CAP_DEFAULT: usize = 20;
@@ -45,6 +49,40 @@ pub struct KindRule {
     pub window_days: Option<u32>,
 }
 
+/// How records without a common identifier are compared.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Matching {
+    /// Whether they are compared at all.
+    pub on: bool,
+    /// By whose weights.
+    pub model: Language,
+    /// What is done at which odds.
+    pub bands: Bands,
+    /// How many persons there may be: the more, the more of them are alike by chance.
+    pub population: u64,
+    /// Under how many customers a match key tells nobody apart any more.
+    pub holders_max: usize,
+    /// Most customers that pairs of high odds may connect; so many that are all alike are no evidence of one person.
+    pub members_max: usize,
+}
+
+impl Default for Matching {
+    fn default() -> Self {
+        Self {
+            on: true,
+            model: Language::Es,
+            bands: Bands {
+                ask: 0,
+                link: 11_000,
+            },
+            population: 1_000_000,
+            holders_max: 50,
+            members_max: 400,
+        }
+    }
+}
+
 /// The rules of one version of the identity graph.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -57,6 +95,8 @@ pub struct Rules {
     pub cap: usize,
     /// Values that are evidence of nothing, whatever their scope: kind and normalised value.
     pub blocked: BTreeSet<(Kind, String)>,
+    /// How records without a common identifier are compared.
+    pub matching: Matching,
 }
 
 impl Default for Rules {
@@ -69,6 +109,7 @@ impl Default for Rules {
                 .collect(),
             cap: CAP_DEFAULT,
             blocked: BTreeSet::new(),
+            matching: Matching::default(),
         }
     }
 }
@@ -110,7 +151,21 @@ impl KindRule {
     }
 }
 
+/// Another number, another result of the same rules; grows whenever the meaning of what is derived changes.
+const MEANING: u32 = 2;
+
 impl Rules {
+    /// Stands for all that what is derived depends on beside the events and the decisions. What was derived by another one must
+    /// be derived anew.
+    #[must_use]
+    pub fn digest(&self) -> [u8; 16] {
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(&MEANING.to_le_bytes());
+        hasher.update(format!("{self:?}").as_bytes());
+        hasher.update(&self.matching.model.digest());
+        truncated(hasher.finalize().as_bytes())
+    }
+
     /// The rule of `kind`.
     #[must_use]
     pub fn rule(&self, kind: Kind) -> KindRule {
@@ -139,6 +194,18 @@ impl Rules {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_change_of_the_rules_changes_their_digest() {
+        let rules = Rules::default();
+        assert_eq!(rules.digest(), Rules::default().digest());
+        let mut other = rules.clone();
+        other.matching.bands.link += 1;
+        assert_ne!(other.digest(), rules.digest());
+        other = rules.clone();
+        other.matching.model = Language::En;
+        assert_ne!(other.digest(), rules.digest());
+    }
 
     #[test]
     fn the_rules_survive_json_and_refuse_a_typo() {

@@ -11,6 +11,7 @@ use super::{
 use crate::{
     id::Fingerprint,
     identifier::{Identifier, Kind},
+    matching::{Bits, Field, Score},
 };
 
 /// One sentence in both languages.
@@ -66,6 +67,23 @@ fn link(step: &Step, masked: bool, seen: &dyn Fn(&Fingerprint) -> Option<Seen>) 
                 format!("{} and {} appear together{en}.", upper(&from.en), to.en),
             )
         }
+        Evidence::Match(score) => {
+            let agree = agreement(score);
+            both(
+                format!(
+                    "{} y {} son de la misma persona por lo que coinciden sus datos: {}",
+                    upper(&from.es),
+                    to.es,
+                    agree.es
+                ),
+                format!(
+                    "{} and {} are the same person's because the records agree: {}",
+                    upper(&from.en),
+                    to.en,
+                    agree.en
+                ),
+            )
+        }
         Evidence::Decision(_) => both(
             format!(
                 "Alguien decidió que {} y {} son de la misma persona.",
@@ -93,6 +111,19 @@ fn apart(reason: &Apart, masked: bool) -> Sentence {
             "They have no value in common.",
         ),
         Apart::Clash(clash) => clashing(clash, masked),
+        Apart::Unlike { score, link } => {
+            let (agree, es, en) = (agreement(score), number(*link, ','), number(*link, '.'));
+            both(
+                format!(
+                    "Sus datos, comparados: {} Harían falta {es} para unirlos.",
+                    agree.es
+                ),
+                format!(
+                    "Their records, compared: {} It would take {en} to link them.",
+                    agree.en
+                ),
+            )
+        }
         Apart::Shared(shared) => {
             let key = named(&shared.identifier, masked);
             let (es, en) = match &shared.why {
@@ -155,6 +186,96 @@ fn clashing(clash: &Clash, masked: bool) -> Sentence {
                 ),
             )
         }
+    }
+}
+
+/// What speaks for two being one person, what against, and the sum.
+#[must_use]
+pub fn agreement(score: &Score) -> Sentence {
+    let some = |for_it: bool| -> Option<Sentence> {
+        let said = score.terms.iter().filter(|term| (term.bits > 0) == for_it);
+        let said: Vec<(&str, &str)> = said.map(|term| said_of(term.field, term.level)).collect();
+        let list = |and: &str, of: fn(&(&'static str, &'static str)) -> &'static str| {
+            let words: Vec<&str> = said.iter().map(of).collect();
+            match words.split_last() {
+                Some((last, [])) => (*last).to_owned(),
+                Some((last, rest)) => format!("{} {and} {last}", rest.join(", ")),
+                None => String::new(),
+            }
+        };
+        (!said.is_empty()).then(|| both(list("y", |one| one.0), list("and", |one| one.1)))
+    };
+    let (es, en) = match (some(true), some(false)) {
+        (Some(one), Some(other)) => (
+            format!("{}; en contra, {}", one.es, other.es),
+            format!("{}; against it, {}", one.en, other.en),
+        ),
+        (Some(one), None) => (one.es, one.en),
+        (None, Some(other)) => (
+            format!("en contra, {}", other.es),
+            format!("against it, {}", other.en),
+        ),
+        (None, None) => ("nada".to_owned(), "nothing".to_owned()),
+    };
+    both(
+        format!("{es}. Suman {}.", number(score.odds, ',')),
+        format!("{en}. They add up to {}.", number(score.odds, '.')),
+    )
+}
+
+/// Thousandths of a bit as bits with one digit.
+fn number(bits: Bits, point: char) -> String {
+    let tenths = (bits.abs() + 50) / 100;
+    let sign = if bits < 0 && tenths > 0 { "-" } else { "" };
+    format!("{sign}{}{point}{}", tenths / 10, tenths % 10)
+}
+
+/// A level of agreement of a field in words.
+#[must_use]
+pub fn said_of(field: Field, level: u8) -> (&'static str, &'static str) {
+    match (field, level) {
+        (Field::Given, 1) => ("el mismo nombre", "the same given name"),
+        (Field::Given, 2) => ("un nombre que equivale", "an equivalent given name"),
+        (Field::Given, 3) => ("una inicial que encaja", "an initial that fits"),
+        (Field::Given, 4) => ("un nombre casi igual", "nearly the same given name"),
+        (Field::Given, _) => ("otro nombre", "another given name"),
+        (Field::Surname, 1) => ("los mismos apellidos", "the same surnames"),
+        (Field::Surname, 2) => ("apellidos que equivalen", "equivalent surnames"),
+        (Field::Surname, 3) => ("apellidos casi iguales", "nearly the same surnames"),
+        (Field::Surname, 4) => ("un apellido en común", "one surname in common"),
+        (Field::Surname, _) => ("otros apellidos", "other surnames"),
+        (Field::Birth, 1) => ("la misma fecha de nacimiento", "the same date of birth"),
+        (Field::Birth, 2) => (
+            "una fecha de nacimiento con una errata",
+            "a date of birth with one slip",
+        ),
+        (Field::Birth, 3) => (
+            "una fecha de nacimiento parecida",
+            "a similar date of birth",
+        ),
+        (Field::Birth, _) => ("otra fecha de nacimiento", "another date of birth"),
+        (Field::Place, 1) => ("la misma dirección", "the same address"),
+        (Field::Place, 2) => ("casi la misma dirección", "nearly the same address"),
+        (Field::Place, 3) => ("parte de la dirección", "part of the address"),
+        (Field::Place, 4) => ("poco de la dirección", "little of the address"),
+        (Field::Place, 5) => ("otra dirección", "another address"),
+        (Field::Place, 6) => ("la misma provincia", "the same state"),
+        (Field::Place, _) => ("otra provincia", "another state"),
+        (Field::Gender, 1) => ("el mismo sexo", "the same gender"),
+        (Field::Gender, _) => ("otro sexo", "another gender"),
+        (Field::Document, 1) => ("el mismo documento", "the same national id"),
+        (Field::Document, 2) => ("un documento con una errata", "a national id with one slip"),
+        (Field::Document, _) => ("otro documento", "another national id"),
+        (Field::Phone, 1) => ("el mismo teléfono", "the same phone"),
+        (Field::Phone, 2) => ("un teléfono con una errata", "a phone with one slip"),
+        (Field::Phone, _) => ("otro teléfono", "another phone"),
+        (Field::Email, 1) => ("el mismo correo", "the same e-mail"),
+        (Field::Email, 2) => (
+            "el mismo correo en otro proveedor",
+            "the same e-mail at another provider",
+        ),
+        (Field::Email, 3) => ("un correo con una errata", "an e-mail with one slip"),
+        (Field::Email, _) => ("otro correo", "another e-mail"),
     }
 }
 

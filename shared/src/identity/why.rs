@@ -9,18 +9,22 @@ use serde::{Deserialize, Serialize};
 use super::{
     cluster::shown,
     decisions::Decisions,
-    graph::Graph,
-    grouping::{Clash, Component, Group, SharedKey},
+    graph::{Graph, group_of, person_of},
+    grouping::{Clash, Group, SharedKey},
+    pairs::{Held, Scale},
     payload::Node,
     rules::{Class, Rules},
 };
 use crate::{
     id::{DecisionId, Fingerprint},
     identifier::Identifier,
+    matching::{Bits, Score},
 };
 
 /// Most holders of one value that an explanation looks at.
 pub const HOLDERS_MAX: usize = 256;
+/// Most customers by identifiers of one person whose records an explanation compares.
+const SCORED_MAX: usize = 32;
 /// Most full names of one person that an explanation compares with another's.
 const NAMES_MAX: usize = 64;
 
@@ -53,6 +57,8 @@ pub enum Evidence {
     Node(Fingerprint),
     /// A decision.
     Decision(DecisionId),
+    /// What the records of the person agree on.
+    Match(Score),
 }
 
 /// What keeps two values apart.
@@ -67,6 +73,110 @@ pub enum Apart {
     Shared(SharedKey),
     /// No value connects them.
     NothingInCommon,
+    /// Their records do not agree enough.
+    Unlike {
+        /// The surest pair of records.
+        score: Score,
+        /// The odds from which they would be one.
+        link: Bits,
+    },
+}
+
+/// Two customers by identifiers whose records agree enough to be one person.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Bridge {
+    /// The one.
+    pub one: Group,
+    /// The other.
+    pub other: Group,
+    /// By how much.
+    pub score: Score,
+}
+
+/// What joins the parts of a person that no identifier joins.
+///
+/// # Errors
+/// Those of the store.
+pub fn bridges<G: Graph>(
+    graph: &G,
+    person: &Group,
+    rules: &Rules,
+) -> Result<Vec<Bridge>, G::Error> {
+    let Some(parts) = graph.matched(&person.seed)? else {
+        return Ok(Vec::new());
+    };
+    let scale = Scale::new(rules);
+    let mut held = Vec::new();
+    for part in &parts {
+        if let (Some(unit), Some(group)) = (graph.unit(part)?, group_of(graph, part)?) {
+            held.push((Held::new(unit), group));
+        }
+    }
+    let mut bridges = Vec::new();
+    for (nth, (one, ours)) in held.iter().enumerate() {
+        for (other, theirs) in &held[nth + 1..] {
+            let score = scale.score(&one.subject, &other.subject);
+            if score.odds >= rules.matching.bands.link {
+                bridges.push(Bridge {
+                    one: ours.clone(),
+                    other: theirs.clone(),
+                    score,
+                });
+            }
+        }
+    }
+    Ok(bridges)
+}
+
+/// What the records of two customers by identifiers agree on; none when one cannot be compared.
+///
+/// # Errors
+/// Those of the store.
+pub fn compared<G: Graph>(
+    graph: &G,
+    one: &Fingerprint,
+    other: &Fingerprint,
+    rules: &Rules,
+) -> Result<Option<Score>, G::Error> {
+    let (Some(one), Some(other)) = (graph.unit(one)?, graph.unit(other)?) else {
+        return Ok(None);
+    };
+    let scale = Scale::new(rules);
+    Ok(Some(scale.score(&one.subject(), &other.subject())))
+}
+
+/// What the records of two persons agree on at best; none when the rules do not match, or nothing can be compared.
+///
+/// # Errors
+/// Those of the store.
+pub fn nearest<G: Graph>(
+    graph: &G,
+    one: &Group,
+    other: &Group,
+    rules: &Rules,
+) -> Result<Option<Apart>, G::Error> {
+    if !rules.matching.on {
+        return Ok(None);
+    }
+    let scale = Scale::new(rules);
+    let held = |person: &Group| -> Result<Vec<Held>, G::Error> {
+        let parts = graph.matched(&person.seed)?;
+        let parts = parts.unwrap_or_else(|| vec![person.seed]);
+        let mut held = Vec::new();
+        for part in parts.iter().take(SCORED_MAX) {
+            held.extend(graph.unit(part)?.map(Held::new));
+        }
+        Ok(held)
+    };
+    let (ours, theirs) = (held(one)?, held(other)?);
+    let pairs = ours.iter().flat_map(|a| theirs.iter().map(move |b| (a, b)));
+    let best = pairs
+        .map(|(a, b)| scale.score(&a.subject, &b.subject))
+        .max();
+    Ok(best.map(|score| Apart::Unlike {
+        score,
+        link: rules.matching.bands.link,
+    }))
 }
 
 /// Explains why the holders of `from` and `to` are one person, or are not.
@@ -91,8 +201,8 @@ pub fn why<G: Graph>(
     }
     for (seed, group) in &ours {
         if theirs.contains_key(seed) {
-            let nodes = nodes(graph, group)?;
-            if let Some(steps) = chain(&nodes, group, from, to, decisions) {
+            let (nodes, bridges) = (nodes(graph, group)?, bridges(graph, group, rules)?);
+            if let Some(steps) = chain(&nodes, group, &bridges, from, to, decisions) {
                 return Ok(Why::Linked(steps));
             }
         }
@@ -100,12 +210,13 @@ pub fn why<G: Graph>(
     let (Some(one), Some(other)) = (ours.values().next(), theirs.values().next()) else {
         return Ok(Why::Apart(vec![Apart::NothingInCommon]));
     };
-    let apart = between(
+    let mut apart = between(
         (one, &nodes(graph, one)?),
         (other, &nodes(graph, other)?),
         decisions,
         rules,
     );
+    apart.extend(nearest(graph, one, other, rules)?);
     Ok(Why::Apart(apart))
 }
 
@@ -162,6 +273,7 @@ pub fn between(
 pub fn chain(
     nodes: &[Node],
     group: &Group,
+    bridges: &[Bridge],
     from: &Identifier,
     to: &Identifier,
     decisions: &Decisions,
@@ -197,6 +309,17 @@ pub fn chain(
                 }
             }
         }
+        for (side, bridge) in sides(bridges, holders.get(key).into_iter().flatten()) {
+            let over = nodes
+                .iter()
+                .filter(|node| side.members.contains(&node.fingerprint));
+            for next in over.flat_map(|node| &node.payload.identifiers) {
+                came.entry(next).or_insert_with(|| {
+                    open.push_back(next);
+                    Some((key, Evidence::Match(bridge.score.clone())))
+                });
+            }
+        }
         for partner in decisions.active().partners(key) {
             let pair = (key.min(partner).clone(), key.max(partner).clone());
             let decided = decisions.active().same().get(&pair);
@@ -222,6 +345,24 @@ pub fn chain(
     Some(steps)
 }
 
+/// The far sides of the bridges that begin at some nodes.
+fn sides<'a, 'n>(
+    bridges: &'a [Bridge],
+    nodes: impl Iterator<Item = &'n &'n Node> + Clone,
+) -> impl Iterator<Item = (&'a Group, &'a Bridge)> {
+    let ends = |bridge: &'a Bridge| {
+        [(&bridge.one, &bridge.other), (&bridge.other, &bridge.one)]
+            .map(|(near, far)| (near, far, bridge))
+    };
+    let all: Vec<_> = bridges.iter().flat_map(ends).collect();
+    all.into_iter().filter_map(move |(near, far, bridge)| {
+        let begins = nodes
+            .clone()
+            .any(|node| near.members.contains(&node.fingerprint));
+        begins.then_some((far, bridge))
+    })
+}
+
 fn values(nodes: &[Node]) -> BTreeSet<&Identifier> {
     nodes
         .iter()
@@ -234,7 +375,10 @@ fn name_clash(ours: &[Node], theirs: &[Node]) -> Option<Clash> {
         let named = nodes.iter().enumerate();
         named
             .filter(|(_, node)| node.payload.person.full_name().is_some())
-            .map(|(at, node)| (shown(&node.payload.person), at))
+            .map(|(at, node)| {
+                let person = &node.payload.person;
+                (shown(&person.given, &person.surnames), at)
+            })
             .collect()
     };
     for (name, at) in names(ours).iter().take(NAMES_MAX) {
@@ -256,18 +400,13 @@ fn groups<G: Graph>(
     graph: &G,
     key: &Identifier,
 ) -> Result<BTreeMap<(i64, Fingerprint), Group>, G::Error> {
-    let mut out = BTreeMap::new();
-    let mut components: BTreeMap<Fingerprint, Component> = BTreeMap::new();
+    let mut out: BTreeMap<(i64, Fingerprint), Group> = BTreeMap::new();
     for holder in graph.holders(key, None, HOLDERS_MAX)? {
-        let Some(id) = graph.component_of(&holder)? else {
+        if out.values().any(|group| group.members.contains(&holder)) {
             continue;
-        };
-        if !components.contains_key(&id) {
-            components.extend(graph.component(&id)?.map(|component| (id, component)));
         }
-        if let Some(group) = components.get(&id).and_then(|one| one.group_of(&holder)) {
-            out.entry((group.seed_at_ms, group.seed))
-                .or_insert_with(|| group.clone());
+        if let Some(group) = person_of(graph, &holder)? {
+            out.insert((group.seed_at_ms, group.seed), group);
         }
     }
     Ok(out)

@@ -13,6 +13,7 @@ mod compare;
 mod group;
 mod keys;
 mod model;
+mod shipped;
 mod subject;
 mod train;
 
@@ -20,9 +21,10 @@ pub use cluster::{MEMBERS_MAX, cluster};
 pub use compare::{FIELDS, Field, Pattern, compare};
 pub use group::{Bands, HOLDERS_MAX, candidates, group};
 pub use keys::{KEYS_MAX, keys};
-pub use model::{Bits, Class, Model};
+pub use model::{Bits, Class, Model, Score, Term};
+pub use shipped::Language;
 pub use subject::{Subject, digits};
-pub use train::{Sample, train};
+pub use train::{Sample, learn, train};
 
 #[cfg(test)]
 mod tests;

@@ -31,6 +31,8 @@ pub(super) const CLASSES: [Class; 3] = [Class::Person, Class::Family, Class::Str
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Model {
+    /// Among how many records the shares below are.
+    pub records: u64,
     /// By class, field and level: the logarithm of how probable the level is in the class; that of the unknown level is 0.
     pub levels: [Vec<Vec<Bits>>; 3],
     /// By class: the logarithm of its share among all pairs.
@@ -41,6 +43,30 @@ pub struct Model {
     pub surnames: BTreeMap<String, Bits>,
     /// What a name that is in neither table counts as.
     pub rare: Bits,
+}
+
+/// What one field says of two records.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+pub struct Term {
+    /// The field.
+    pub field: Field,
+    /// How far it agrees.
+    pub level: u8,
+    /// How much more, or less, probable that is of one person than of strangers. Unit: thousandths of a bit.
+    pub bits: Bits,
+}
+
+/// The odds of a pair, taken apart. Terms, `prior` and `family` add up to the odds, or to more where less is allowed.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+pub struct Score {
+    /// The logarithm of the odds that they are one person.
+    pub odds: Bits,
+    /// Of every field that both have.
+    pub terms: Vec<Term>,
+    /// How rare it is, before anything is compared, that two are one person.
+    pub prior: Bits,
+    /// What is taken off because two of one family agree so as well.
+    pub family: Bits,
 }
 
 /// The highest odds of a pair that agrees on `pattern`, whatever the weights say. A name alone never links, and nothing links
@@ -69,6 +95,10 @@ fn ceiling(pattern: &Pattern) -> Bits {
 /// The highest odds of two who have nothing but their names in common: less than even.
 const NAME_ALONE: Bits = -1;
 
+/// How much less probable than by itself and by itself it is that two of one family have one given name *and* one birthday:
+/// a son is named after his father, a twin is born with his brother, but twins are named to be told apart.
+const TWINS_OF_ONE_NAME: Bits = -6_000;
+
 /// The odds of two whose given name, surname and birthday are all known and all different: whatever they share, they are two.
 const NEVER: Bits = -20_000;
 
@@ -88,6 +118,7 @@ impl Model {
         let (surnames, rare_surname) =
             frequencies(subjects.iter().map(|one| one.surnames.as_slice()));
         Self {
+            records: 20_000,
             levels: [table(&PERSON), table(&FAMILY), table(&STRANGERS)],
             shares: [1e-4, 1e-4, 1.0].map(bits),
             given,
@@ -99,8 +130,64 @@ impl Model {
     /// The logarithm of the odds that two records that agree on `pattern` are one person's.
     #[must_use]
     pub fn odds(&self, one: &Subject, other: &Subject, pattern: &Pattern) -> Bits {
+        self.odds_among(one, other, pattern, 0)
+    }
+
+    /// The same where a pair of one person, or of one family, is rarer by `prior` than where the weights were learned.
+    #[must_use]
+    pub fn odds_among(
+        &self,
+        one: &Subject,
+        other: &Subject,
+        pattern: &Pattern,
+        prior: Bits,
+    ) -> Bits {
         let [person, family, strangers] = self.sums(one, other, pattern);
-        (person - sum(family, strangers)).min(ceiling(pattern))
+        (person - prior - sum(family - prior, strangers)).min(ceiling(pattern))
+    }
+
+    /// The odds of [`Self::odds_among`], term by term.
+    #[must_use]
+    pub fn score(&self, one: &Subject, other: &Subject, pattern: &Pattern, prior: Bits) -> Score {
+        let [person, strangers] = [Class::Person as usize, Class::Strangers as usize];
+        let sums = self.sums(one, other, pattern);
+        let mut bare = *pattern;
+        // The frequencies of names stand in the sums of strangers alone.
+        for field in [Field::Given, Field::Surname] {
+            bare[field as usize] = 0;
+        }
+        let rest = self.sums(one, other, &bare)[strangers];
+        let terms = FIELDS.into_iter().filter_map(|field| {
+            let level = pattern[field as usize];
+            let of = |class: usize| self.levels[class][field as usize][usize::from(level)];
+            let stranger = match field {
+                Field::Given | Field::Surname => {
+                    let mut alone = bare;
+                    alone[field as usize] = level;
+                    self.sums(one, other, &alone)[strangers] - rest
+                }
+                _ => of(strangers),
+            };
+            (level > 0).then(|| Term {
+                field,
+                level,
+                bits: of(person) - stranger,
+            })
+        });
+        let apart = sums[person] - prior - sums[strangers];
+        let family = sums[strangers] - sum(sums[Class::Family as usize] - prior, sums[strangers]);
+        Score {
+            odds: (apart + family).min(ceiling(pattern)),
+            terms: terms.collect(),
+            prior: self.shares[person] - self.shares[strangers] - prior,
+            family,
+        }
+    }
+
+    /// How much rarer pairs of one person are among so many records than among those of the weights.
+    #[must_use]
+    pub fn prior(&self, records: u64) -> Bits {
+        logarithm(records) - logarithm(self.records)
     }
 
     /// By class: how probable it is that two records agree so.
@@ -113,6 +200,9 @@ impl Model {
                     *sum += self.levels[class as usize][field as usize][usize::from(level)];
                 }
             }
+        }
+        if pattern[Field::Given as usize] == 1 && pattern[Field::Birth as usize] == 1 {
+            sums[Class::Family as usize] += TWINS_OF_ONE_NAME;
         }
         // That two strangers have one name is as probable as the name is frequent.
         let given = self.levels[Class::Strangers as usize][Field::Given as usize][1];
@@ -161,6 +251,14 @@ fn frequencies<'a>(names: impl Iterator<Item = &'a [String]>) -> (BTreeMap<Strin
         .collect();
     let rare = 2.0 / (all as f64).clamp(FEW, 2.0 / RARE_MIN);
     (known, bits(rare))
+}
+
+/// The logarithm of a whole number, linear between powers of two: near enough, and the same everywhere.
+fn logarithm(number: u64) -> Bits {
+    let number = number.max(1);
+    let whole = number.ilog2();
+    let rest = u128::from(number - (1 << whole)) * 1000;
+    whole as Bits * 1000 + (rest >> whole) as Bits
 }
 
 /// The logarithm of a probability.

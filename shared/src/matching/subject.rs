@@ -51,7 +51,11 @@ impl Subject {
         Self {
             given: person.given.clone(),
             surnames: person.surnames.clone(),
-            birth: person.birthday.as_deref().and_then(digits),
+            birth: person
+                .birthday
+                .as_deref()
+                .or(person.birth_digits.as_deref())
+                .and_then(digits),
             street: street.map(|street| street.replace(' ', "")),
             words: street
                 .into_iter()

@@ -110,6 +110,12 @@ proptest! {
         prop_assert_eq!(compare(one, other), compare(other, one));
         let pattern = compare(one, other);
         prop_assert_eq!(model.odds(one, other, &pattern), model.odds(other, one, &pattern));
+        let prior = model.prior(1_000_000);
+        let score = model.score(one, other, &pattern, prior);
+        prop_assert_eq!(&score, &model.score(other, one, &pattern, prior));
+        prop_assert_eq!(score.odds, model.odds_among(one, other, &pattern, prior));
+        let sum = score.terms.iter().map(|term| term.bits).sum::<Bits>() + score.prior + score.family;
+        prop_assert!(sum == score.odds || sum > score.odds && score.odds < 0, "{} {:?}", sum, score);
     }
 
     #[test]

@@ -16,6 +16,11 @@ const ROUNDS: usize = 60;
 /// As how many pairs the start model counts, by class.
 const WEIGHT: [f64; 3] = [30.0, 3_000.0, 3.0];
 
+/// As how many pairs the start model counts where the class of every pair is known.
+const LABELLED_WEIGHT: f64 = 20.0;
+/// And as what share of the pairs beside, of persons and families: records of a few sources are written alike, of others less so.
+const LABELLED_SHARE: f64 = 0.2;
+
 /// What was seen.
 #[derive(Clone, Default, Debug)]
 pub struct Sample {
@@ -30,7 +35,10 @@ pub struct Sample {
 /// A model that fits the sample, begun at `start`, of which it keeps the tables of names.
 #[must_use]
 pub fn train(sample: &Sample, start: &Model) -> Model {
-    let mut model = start.clone();
+    let mut model = Model {
+        records: sample.records,
+        ..start.clone()
+    };
     let pairs = (sample.records as f64 * (sample.records as f64 - 1.0) / 2.0).max(1.0);
     // Nearly all pairs of a person or a family are among the candidates; at random nearly all are strangers.
     let candidates: u64 = sample.candidates.values().sum();
@@ -62,6 +70,36 @@ pub fn train(sample: &Sample, start: &Model) -> Model {
             );
         }
         model.shares = shares.map(bits);
+    }
+    model
+}
+
+/// A model of pairs of which the class is known, begun at `start`. `pairs` says by class how often each pattern stands among
+/// some of its pairs, `of` how many pairs of it there are among so many records.
+#[must_use]
+pub fn learn(
+    records: u64,
+    pairs: &[BTreeMap<Pattern, u64>; 3],
+    of: [u64; 3],
+    start: &Model,
+) -> Model {
+    let mut model = Model {
+        records,
+        ..start.clone()
+    };
+    let all = of.iter().sum::<u64>().max(1) as f64;
+    for class in CLASSES {
+        let mut counts = zeros();
+        for (pattern, count) in &pairs[class as usize] {
+            add(&mut counts, pattern, *count as f64);
+        }
+        let seen: u64 = pairs[class as usize].values().sum();
+        let weight = match class {
+            Class::Strangers => LABELLED_WEIGHT,
+            Class::Person | Class::Family => LABELLED_WEIGHT + seen as f64 * LABELLED_SHARE,
+        };
+        model.levels[class as usize] = maximised(&counts, &start.levels[class as usize], weight);
+        model.shares[class as usize] = bits((of[class as usize] as f64 / all).max(1e-12));
     }
     model
 }

@@ -39,6 +39,56 @@ pub(super) fn normal_form(raw: &str) -> Option<String> {
     (!NO_DATES.contains(&text.as_str())).then_some(text)
 }
 
+/// Eight digits, year first, of what was written for a date and is none. `None` for what stands for none and for what does not
+/// begin with a year that is believed.
+pub(super) fn digits(raw: &str) -> Option<String> {
+    let text = raw.trim();
+    let date = text.split(['T', ' ']).next()?;
+    let parts: Vec<&str> = date.split(['-', '/', '.']).collect();
+    let (year, rest) = match parts.as_slice() {
+        [year, month, day] if year.len() == 4 => (*year, (*month, *day)),
+        [day, month, year] if year.len() == 4 => (*year, (*month, *day)),
+        [packed] if packed.len() == 8 && packed.is_ascii() => {
+            (&packed[..4], (&packed[4..6], &packed[6..]))
+        }
+        _ => return None,
+    };
+    if !(YEAR_MIN..=YEAR_MAX).contains(&number(year)?) {
+        return None;
+    }
+    let (month, day) = (number(rest.0)?, number(rest.1)?);
+    let text = format!("{year}{month:02}{day:02}");
+    let dashed = format!("{year}-{month:02}-{day:02}");
+    (text.len() == 8 && (month, day) != (0, 0) && !NO_DATES.contains(&dashed.as_str()))
+        .then_some(text)
+}
+
 fn number(text: &str) -> Option<i16> {
     (text.len() <= 4 && text.bytes().all(|b| b.is_ascii_digit())).then(|| text.parse().ok())?
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_digits_of_a_date_that_does_not_exist_are_kept_and_those_that_stand_for_none_are_not() {
+        for (raw, kept) in [
+            ("1980-02-31", Some("19800231")),
+            ("31/2/1980", Some("19800231")),
+            ("19801405", Some("19801405")),
+            ("1980-13-45T00:00:00Z", Some("19801345")),
+            ("0000-00-00", None),
+            ("1980-00-00", None),
+            ("1900-01-01", None),
+            ("9999-99-99", None),
+            ("1980-123-1", None),
+            ("yesterday", None),
+            ("19ü0131", None),
+            ("", None),
+        ] {
+            assert_eq!(digits(raw).as_deref(), kept, "{raw}");
+            assert!(kept.is_none() || normal_form(raw).is_none(), "{raw}");
+        }
+    }
 }

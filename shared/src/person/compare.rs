@@ -11,7 +11,7 @@ use super::tables::{ABBREVIATED_SURNAMES, COMPOUNDS, GIVEN, NICKNAMES, SURNAMES}
 const TYPO_LETTERS_MIN: usize = 5;
 
 /// Given names and surnames of both can be one person's.
-pub(super) fn compatible(one: (&[String], &[String]), other: (&[String], &[String])) -> bool {
+pub(crate) fn compatible(one: (&[String], &[String]), other: (&[String], &[String])) -> bool {
     if one == other {
         return true;
     }

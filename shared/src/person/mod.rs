@@ -14,7 +14,7 @@ mod tables;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-pub(crate) use compare::{Likeness, given_likeness, surname_likeness};
+pub(crate) use compare::{Likeness, compatible, given_likeness, surname_likeness};
 pub use fold::fold;
 pub(crate) use phonetic::skeleton;
 
@@ -27,6 +27,9 @@ pub struct Person {
     pub surnames: Vec<String>,
     /// Date of birth, `YYYY-MM-DD`.
     pub birthday: Option<String>,
+    /// Eight digits, year first, of a date of birth that does not exist: a mistyped one is no birthday, but tells people apart.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub birth_digits: Option<String>,
     /// Street and number; `calle` and the like left out, other kinds of street abbreviated.
     pub street: Option<String>,
     /// Town.
@@ -71,13 +74,16 @@ impl Person {
             }
         }
         let address = address::Address::from_traits(traits);
+        let born = traits.get("birthday").and_then(Value::as_str);
+        let birthday = born.and_then(birthday::normal_form);
         Person {
             given,
             surnames,
-            birthday: traits
-                .get("birthday")
-                .and_then(Value::as_str)
-                .and_then(birthday::normal_form),
+            birth_digits: match birthday {
+                Some(_) => None,
+                None => born.and_then(birthday::digits),
+            },
+            birthday,
             street: address.street,
             city: address.city,
             postal_code: address.postal_code,
@@ -98,6 +104,7 @@ impl Person {
             given,
             surnames,
             birthday,
+            birth_digits,
             street,
             city,
             postal_code,
@@ -108,6 +115,7 @@ impl Person {
         } = self;
         let fields = [
             birthday,
+            birth_digits,
             street,
             city,
             postal_code,
@@ -132,7 +140,7 @@ impl Person {
     #[must_use]
     pub fn names_compatible(&self, other: &Person) -> bool {
         match (self.full_name(), other.full_name()) {
-            (Some(one), Some(other)) => compare::compatible(one, other),
+            (Some(one), Some(other)) => compatible(one, other),
             _ => true,
         }
     }

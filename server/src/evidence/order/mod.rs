@@ -8,7 +8,7 @@ mod laws;
 mod sets;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, LazyLock},
 };
 
@@ -17,6 +17,7 @@ use trenza_shared::{
     event::{Event, Taking},
     id::{AgentId, CustomerId, EventId, Fingerprint},
     identity::{self, Decision, Decisions, Node, Rules, customer_id, full},
+    matching::Bands,
     store::{Batch, Durable, MemStore, Overlay, Store as _},
     wire::{
         entry::{Entry, Open, What},
@@ -27,11 +28,12 @@ use trenza_shared::{
 use super::Applier;
 use crate::{
     customer::{export, record::group_by_id},
-    identity::StoredGraph,
+    identity::{StoredGraph, read},
     registry::Registry,
     tables::{
-        AgentRow, AgentState, CLOCKS, COMPONENT_OF, COMPONENTS, EVENTS, FRAGMENTS, HOLDERS, Hop,
-        IDS, LOG, NODES, OriginRow, PROFILES, RecordRow, TAKEN, TIMELINE, WORDS,
+        AgentRow, AgentState, CLOCKS, COMPONENT_OF, COMPONENTS, EDGES, EVENTS, FRAGMENTS, HOLDERS,
+        Hop, IDS, LOG, MATCH_KEYS, MATCHED, NODES, OriginRow, PROFILES, QUESTIONS, RecordRow,
+        TAKEN, TIMELINE, UNITS, WORDS,
     },
     testing::source,
 };
@@ -44,6 +46,18 @@ const APP: &str = "wk_app";
 /// Two agents.
 const STAND: AgentId = AgentId([1; 16]);
 const DOOR: AgentId = AgentId([2; 16]);
+
+/// Rules by which many are alike: few people, and low bands.
+fn rules() -> Rules {
+    let mut rules = Rules::default();
+    rules.matching.on = true;
+    rules.matching.population = 100;
+    rules.matching.bands = Bands {
+        ask: -4_000,
+        link: 3_000,
+    };
+    rules
+}
 
 static APPLIER: LazyLock<Applier> = LazyLock::new(|| {
     let registry = Registry::open(Arc::new(MemStore::new())).unwrap();
@@ -71,7 +85,7 @@ static APPLIER: LazyLock<Applier> = LazyLock::new(|| {
     }
     Applier {
         registry: Arc::new(registry),
-        rules: Arc::new(Rules::default()),
+        rules: Arc::new(rules()),
         id_key: ID_KEY,
     }
 });
@@ -243,6 +257,11 @@ impl World {
             PROFILES.space(),
             COMPONENT_OF.space(),
             COMPONENTS.space(),
+            UNITS.space(),
+            MATCH_KEYS.space(),
+            EDGES.space(),
+            MATCHED.space(),
+            QUESTIONS.space(),
             WORDS.space(),
             CLOCKS.space(),
             TAKEN.space(),
@@ -280,9 +299,19 @@ impl World {
             .rows(&self.store)
             .map(|row| row.unwrap().1.0)
             .collect();
-        assert_eq!(kept, expected, "{context}");
+        assert_eq!(kept, expected.components, "{context}");
+        let persons: BTreeSet<Vec<Fingerprint>> = MATCHED
+            .rows(&self.store)
+            .map(|row| row.unwrap().1.0)
+            .collect();
+        assert_eq!(persons, expected.people.persons, "{context}");
+        let questions = read::questions(&self.store, None, usize::MAX).unwrap();
+        assert!(
+            questions.iter().eq(&expected.people.questions),
+            "{context}: {questions:?}"
+        );
         let mut places = BTreeMap::new();
-        for component in &expected {
+        for component in &expected.components {
             places.extend(component.members().map(|member| (*member, component.id)));
         }
         let kept: BTreeMap<Fingerprint, Fingerprint> = COMPONENT_OF

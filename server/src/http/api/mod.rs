@@ -9,6 +9,7 @@ mod customers; // one record, its timeline, its explanation
 mod decisions; // what people decide about who is who
 mod events; // where an event stands
 pub mod openapi; // all of it, for programs
+mod review; // whom to ask about
 
 #[cfg(test)]
 mod tests;
@@ -43,7 +44,7 @@ pub struct Call {
 }
 
 /// Every call. The description in `openapi/` has the same ones, which a test sees to.
-pub const CALLS: [Call; 11] = [
+pub const CALLS: [Call; 12] = [
     Call {
         path: "/v1/customers",
         method: "get",
@@ -88,6 +89,11 @@ pub const CALLS: [Call; 11] = [
         path: "/v1/decisions",
         method: "post",
         serve: || post(decisions::decide),
+    },
+    Call {
+        path: "/v1/review",
+        method: "get",
+        serve: || get(review::page),
     },
     Call {
         path: "/v1/agents",

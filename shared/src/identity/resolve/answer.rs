@@ -34,6 +34,83 @@ impl Solver<'_> {
             .collect()
     }
 
+    /// The groups as matching sees them, without those that cannot be told from anybody.
+    pub(super) fn units(&self, components: &[Component], active: &Active) -> Vec<Unit> {
+        let mut sides = self.sides(active);
+        let place = |member: &Fingerprint| {
+            let by = |node: &&Node| node.fingerprint.cmp(member);
+            self.problem.nodes.binary_search_by(by).ok()
+        };
+        let groups = components.iter().flat_map(|component| &component.groups);
+        let mut units = Vec::new();
+        for group in groups {
+            let at: Vec<usize> = group.members.iter().filter_map(place).collect();
+            let Some(first) = at.first() else { continue };
+            let nodes: Vec<&Node> = at.iter().map(|at| self.problem.nodes[*at]).collect();
+            let root = self.clusters.find(*first as u32);
+            let summary = self.clusters.summary(root);
+            let value = |key: &u32| self.problem.keys[*key as usize].identifier.clone();
+            let name = |at: &u32| {
+                let name = &self.problem.names[*at as usize];
+                Name {
+                    given: name.given.clone(),
+                    surnames: name.surnames.clone(),
+                }
+            };
+            let mut names: Vec<Vec<Name>> = summary
+                .names
+                .iter()
+                .map(|names| {
+                    let mut names: Vec<Name> = names.iter().map(name).collect();
+                    names.sort_unstable();
+                    names
+                })
+                .collect();
+            names.sort_unstable();
+            let mut sides: Vec<Side> = sides.remove(&root).into_iter().flatten().collect();
+            sides.sort_unstable();
+            let unit = Unit {
+                seed: group.seed,
+                person: merged(&nodes),
+                contacts: contacts(&nodes),
+                exclusive: summary.exclusive.iter().map(value).collect(),
+                limited: summary.limited.values().flatten().map(value).collect(),
+                names,
+                sides,
+            };
+            if unit.comparable() {
+                units.push(unit);
+            }
+        }
+        units
+    }
+
+    /// On which sides of every *not same* the clusters stand. One that holds both values in one node takes no side by it.
+    fn sides(&self, active: &Active) -> BTreeMap<u32, BTreeSet<Side>> {
+        let mut sides: BTreeMap<u32, BTreeSet<Side>> = BTreeMap::new();
+        for ((one, other), id) in active.not_same() {
+            for (value, first) in [(one, true), (other, false)] {
+                let rival = if first { other } else { one };
+                let key = self.problem.key(value);
+                let holders = key
+                    .iter()
+                    .flat_map(|key| &self.problem.keys[*key as usize].holders);
+                for node in holders {
+                    if !self.problem.nodes[*node as usize].payload.holds(rival) {
+                        let of = sides.entry(self.clusters.find(*node)).or_default();
+                        of.insert(Side {
+                            id: *id,
+                            one: one.clone(),
+                            other: other.clone(),
+                            first,
+                        });
+                    }
+                }
+            }
+        }
+        sides
+    }
+
     /// Per node, the seed of its group.
     fn seeds(&self) -> Vec<Fingerprint> {
         let mut earliest: BTreeMap<u32, (i64, Fingerprint)> = BTreeMap::new();

@@ -3,6 +3,7 @@
 use std::{cell::Cell, convert::Infallible};
 
 use super::*;
+use crate::matching::Bits;
 
 fn undoing(target: DecisionId, observes: &[DecisionId]) -> Decision {
     let (kind, target) = (DecisionKind::Undo, Some(target));
@@ -190,6 +191,58 @@ impl Graph for Counted {
     }
     fn remove_component(&mut self, id: &Fingerprint) -> Result<(), Infallible> {
         self.tell().remove_component(id)
+    }
+    fn unit(&self, seed: &Fingerprint) -> Result<Option<Unit>, Infallible> {
+        self.ask().unit(seed)
+    }
+    fn put_unit(&mut self, unit: &Unit) -> Result<(), Infallible> {
+        self.tell().put_unit(unit)
+    }
+    fn remove_unit(&mut self, seed: &Fingerprint) -> Result<(), Infallible> {
+        self.tell().remove_unit(seed)
+    }
+    fn match_holders(&self, key: &u64, max: usize) -> Result<Vec<Fingerprint>, Infallible> {
+        let found = self.ask().match_holders(key, max)?;
+        self.rows.set(self.rows.get() + found.len());
+        Ok(found)
+    }
+    fn add_match_holder(&mut self, key: &u64, seed: &Fingerprint) -> Result<(), Infallible> {
+        self.tell().add_match_holder(key, seed)
+    }
+    fn remove_match_holder(&mut self, key: &u64, seed: &Fingerprint) -> Result<(), Infallible> {
+        self.tell().remove_match_holder(key, seed)
+    }
+    fn edges(&self, seed: &Fingerprint) -> Result<Vec<(Fingerprint, Bits)>, Infallible> {
+        let found = self.ask().edges(seed)?;
+        self.rows.set(self.rows.get() + found.len());
+        Ok(found)
+    }
+    fn put_edge(
+        &mut self,
+        one: &Fingerprint,
+        other: &Fingerprint,
+        odds: Option<Bits>,
+    ) -> Result<(), Infallible> {
+        self.tell().put_edge(one, other, odds)
+    }
+    fn matched(&self, seed: &Fingerprint) -> Result<Option<Vec<Fingerprint>>, Infallible> {
+        self.ask().matched(seed)
+    }
+    fn put_matched(
+        &mut self,
+        seed: &Fingerprint,
+        person: Option<&[Fingerprint]>,
+    ) -> Result<(), Infallible> {
+        self.tell().put_matched(seed, person)
+    }
+    fn asks(&self, question: &Question) -> Result<bool, Infallible> {
+        self.ask().asks(question)
+    }
+    fn put_question(&mut self, question: &Question) -> Result<(), Infallible> {
+        self.tell().put_question(question)
+    }
+    fn drop_question(&mut self, question: &Question) -> Result<(), Infallible> {
+        self.tell().drop_question(question)
     }
 }
 

@@ -5,6 +5,7 @@ mod frozen;
 mod gone;
 mod hostile;
 mod laws;
+mod matched;
 mod stories;
 
 use super::*;
@@ -43,10 +44,14 @@ fn person(name: &str) -> Person {
 
 /// A node: identifiers separated by spaces, a full name or nothing, a day.
 fn node(ids: &str, name: &str, day: i64) -> Node {
+    node_of(ids, person(name), day)
+}
+
+fn node_of(ids: &str, person: Person, day: i64) -> Node {
     let at_ms = day * 86_400_000;
     let ids = ids.split(' ').map(id);
     Node::new(
-        Payload::new(ids, at_ms, person(name), &Rules::default()).unwrap(),
+        Payload::new(ids, at_ms, person, &Rules::default()).unwrap(),
         at_ms,
     )
 }
@@ -83,7 +88,7 @@ fn assert_groups(nodes: &[Node], decisions: &Decisions, expected: &[&[usize]]) {
             .map(|group| group.iter().filter_map(place).collect())
             .collect()
     };
-    let got = groups(&full(nodes, decisions, &Rules::default()));
+    let got = groups(&full(nodes, decisions, &Rules::default()).components);
     assert_eq!(got, expected, "got {:?}", shown(&got));
 }
 
@@ -94,10 +99,19 @@ fn grown(nodes: &[Node], decisions: &Decisions, rules: &Rules) -> MemoryGraph {
         insert(&mut graph, node.clone(), decisions, rules).unwrap();
         let known: Vec<Node> = graph.nodes().cloned().collect();
         assert_eq!(
-            graph.components(),
+            whole(&graph),
             full(&known, decisions, rules),
             "after step {at}"
         );
     }
     graph
+}
+
+/// What a graph says of everybody.
+fn whole(graph: &MemoryGraph) -> Whole {
+    Whole {
+        components: graph.components(),
+        units: graph.units(),
+        people: graph.people(),
+    }
 }

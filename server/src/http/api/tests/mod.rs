@@ -8,6 +8,7 @@ mod fleet;
 mod hostile;
 mod records;
 mod replay;
+mod review;
 
 use serde_json::{Value, json};
 

@@ -1,0 +1,159 @@
+//! Customers without a common identifier: linked, asked about, answered, explained.
+
+use serde_json::{Value, json};
+
+use crate::{
+    evidence::replay,
+    tables::Role,
+    testing::{CORE, Server, WEB},
+};
+
+fn ana(message: &str, birthday: &str, contact: Value) -> Value {
+    let mut traits = json!({"firstName": "Ana", "lastName": "Bordils Amengual", "birthday": birthday,
+        "address": {"street": "Calle Mayor 5", "city": "Soria", "postalCode": "42001"}});
+    for (key, value) in contact.as_object().unwrap() {
+        traits[key] = value.clone();
+    }
+    json!({"type": "identify", "messageId": message, "timestamp": "2026-03-01T00:00:00Z", "traits": traits})
+}
+
+async fn id_of(server: &Server, identifier: &str) -> String {
+    let path = format!("/v1/customers?identifier={identifier}");
+    let found = server.get(Role::Steward, &path).await;
+    let customers = found.json["customers"].as_array().unwrap();
+    assert_eq!(customers.len(), 1, "{}", found.text);
+    customers[0]["id"].as_str().unwrap().to_owned()
+}
+
+/// What a replay gives is what is stored.
+fn assert_replays(server: &Server) {
+    let fresh = trenza_shared::store::MemStore::new();
+    let verified = trenza_shared::store::snapshot(&*server.app.store, |view| {
+        replay::verify_in(view, &server.app.applier, &fresh)
+    });
+    assert_eq!(verified.unwrap().unwrap().difference, None);
+}
+
+#[tokio::test]
+async fn two_sources_without_a_common_identifier_are_one_customer_and_why() {
+    let server = Server::start().await;
+    let web = ana(
+        "w1",
+        "1980-05-12",
+        json!({"email": "ana.bordils@example.org"}),
+    );
+    server.capture(WEB, &[web]).await;
+    let core = ana("c1", "1980-05-12", json!({"accountId": "ES-0007"}));
+    server.capture(CORE, &[core]).await;
+    let id = id_of(&server, "email:ana.bordils@example.org").await;
+    assert_eq!(id, id_of(&server, "accountId:ES-0007").await);
+    let timeline = server
+        .get(Role::Steward, &format!("/v1/customers/{id}/timeline"))
+        .await;
+    assert_eq!(timeline.json["events"].as_array().unwrap().len(), 2);
+    let path = "/v1/why?from=email:ana.bordils@example.org&to=accountId:ES-0007";
+    let why = server.get(Role::Steward, path).await;
+    assert_eq!(why.json["linked"], true, "{}", why.text);
+    let matched = &why.json["steps"][0]["match"];
+    assert!(matched["bits"].as_f64().unwrap() >= 11.0, "{}", why.text);
+    assert_eq!(matched["terms"][2]["field"], "birth", "{}", why.text);
+    let says = why.json["sentence"]["es"].as_str().unwrap();
+    assert!(says.contains("la misma fecha de nacimiento"), "{says}");
+    let feed = server.get(Role::Reader, "/v1/changes").await;
+    let changes = feed.json["changes"].as_array().unwrap();
+    let told: Vec<&str> = changes
+        .iter()
+        .filter_map(|one| one["type"].as_str())
+        .collect();
+    assert_eq!(
+        told,
+        ["customer.created", "customer.updated"],
+        "{}",
+        feed.text
+    );
+    let review = server.get(Role::Reader, "/v1/review").await;
+    assert_eq!(review.json, json!({"questions": [], "next": null}));
+    assert_replays(&server);
+    server.close().await;
+}
+
+#[tokio::test]
+async fn a_near_one_is_a_question_that_a_decision_answers() {
+    let server = Server::start().await;
+    let asked = ["same", "not_same"];
+    for (nth, kind) in asked.into_iter().enumerate() {
+        let (first, second) = (format!("a{nth}@example.org"), format!("6001112{nth}2"));
+        let mut web = ana(&format!("w{nth}"), "1980-05-12", json!({"email": first}));
+        let mut core = ana(&format!("c{nth}"), "1980-05-17", json!({"phone": second}));
+        let name = ["Xesqueta", "Bartomeu"][nth];
+        for event in [&mut web, &mut core] {
+            event["traits"]["firstName"] = json!(name);
+            event["traits"]["address"] = json!({"city": "Soria"});
+        }
+        server.capture(WEB, &[web]).await;
+        server.capture(CORE, &[core]).await;
+        let review = server.get(Role::Steward, "/v1/review?limit=1").await;
+        let questions = review.json["questions"].as_array().unwrap();
+        assert_eq!(questions.len(), 1, "{}", review.text);
+        let bits = questions[0]["match"]["bits"].as_f64().unwrap();
+        assert!((0.0..11.0).contains(&bits), "{}", review.text);
+        let masked = server.get(Role::Reader, "/v1/review").await;
+        assert!(
+            !masked.text.contains(&first) && !masked.text.contains("Bordils"),
+            "{}",
+            masked.text
+        );
+        let subjects = &questions[0]["subjects"];
+        assert_eq!(subjects.as_array().unwrap().len(), 2);
+        let answer = json!({"kind": kind, "subjects": subjects, "reason": "asked at the desk"});
+        let decided = server.post(Role::Steward, "/v1/decisions", &answer).await;
+        assert_eq!(decided.status, 200, "{}", decided.text);
+        let left = server.get(Role::Steward, "/v1/review").await;
+        assert_eq!(left.json["questions"], json!([]), "{}", left.text);
+        let (one, other) = (
+            id_of(&server, &format!("email:{first}")).await,
+            id_of(&server, &format!("phone:{second}")).await,
+        );
+        assert_eq!(one == other, kind == "same");
+    }
+    assert_replays(&server);
+    server.close().await;
+}
+
+#[tokio::test]
+async fn questions_are_paged_the_surest_first_and_a_wrong_cursor_is_refused() {
+    let server = Server::start().await;
+    for (nth, name) in ["Xesqueta", "Bartomeu", "Guillem"].into_iter().enumerate() {
+        for (source, birthday) in [(WEB, "1980-05-12"), (CORE, "1980-05-17")] {
+            let contact = json!({"email": format!("{source}{}@example.org", nth * 71)});
+            let mut event = ana(&format!("{source}-{nth}"), birthday, contact);
+            event["traits"]["firstName"] = json!(name);
+            event["traits"]["lastName"] = json!(["Bordils Amengual", "Fiol", "Oms Rosselló"][nth]);
+            event["traits"]["address"] = json!({"city": "Soria"});
+            server.capture(source, &[event]).await;
+        }
+    }
+    let mut path = "/v1/review?limit=1".to_owned();
+    let mut bits = Vec::new();
+    loop {
+        let page = server.get(Role::Steward, &path).await;
+        assert_eq!(page.status, 200, "{}", page.text);
+        for question in page.json["questions"].as_array().unwrap() {
+            bits.push(question["match"]["bits"].as_f64().unwrap());
+        }
+        let Some(next) = page.json["next"].as_str() else {
+            break;
+        };
+        path = format!("/v1/review?limit=1&after={next}");
+    }
+    assert_eq!(bits.len(), 3, "{bits:?}");
+    assert!(bits.is_sorted_by(|one, other| one >= other), "{bits:?}");
+    let wrong = server.get(Role::Steward, "/v1/review?after=12").await;
+    assert_eq!(
+        (wrong.status.as_u16(), wrong.json["code"].as_str()),
+        (400, Some("bad_cursor")),
+        "{}",
+        wrong.text
+    );
+    server.close().await;
+}

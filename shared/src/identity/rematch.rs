@@ -1,0 +1,422 @@
+//! Keeps the persons up to date when some customers by identifiers came, changed or went.
+//!
+//! Owns which pairs, connected sets and questions a change touches; the result is that of [`people`](super::people()) over
+//! everything. The work is bounded: a key that too many hold is not followed, and a connected set is walked no further than
+//! [`Matching::members_max`](super::Matching).
+
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, BTreeSet},
+    rc::Rc,
+};
+
+use super::{
+    graph::Graph,
+    pairs::{Held, Scale, Surest},
+    people::Question,
+    rules::Rules,
+    unit::{Unit, apart},
+};
+use crate::{id::Fingerprint, matching::Bits};
+
+type Id = Fingerprint;
+
+/// A customer whose person changed: the customers of the person before and after, sorted; none where it is no more, or was not.
+pub(super) type Moved = BTreeMap<Id, (Vec<Id>, Vec<Id>)>;
+
+/// Which edges of a connected set: those before the change, or those after.
+#[derive(Clone, Copy, PartialEq)]
+enum Edges {
+    Old,
+    New,
+}
+
+/// Takes in the customers that `was` named before, and `is` are now; writes what follows.
+pub(super) fn rematch<G: Graph>(
+    graph: &mut G,
+    was: &BTreeSet<Id>,
+    is: Vec<Unit>,
+    rules: &Rules,
+) -> Result<Moved, G::Error> {
+    let mut is: BTreeMap<Id, Unit> = is.into_iter().map(|unit| (unit.seed, unit)).collect();
+    let mut changes: BTreeMap<Id, (Option<Held>, Option<Held>)> = BTreeMap::new();
+    for seed in was
+        .iter()
+        .copied()
+        .chain(is.keys().copied())
+        .collect::<BTreeSet<_>>()
+    {
+        let old = if was.contains(&seed) {
+            graph.unit(&seed)?
+        } else {
+            None
+        };
+        let new = is.remove(&seed);
+        if old != new {
+            changes.insert(seed, (old.map(Held::new), new.map(Held::new)));
+        }
+    }
+    if changes.is_empty() {
+        return Ok(Moved::new());
+    }
+    let mut work = Work {
+        scale: Scale::new(rules),
+        rules,
+        held: BTreeMap::new(),
+        holders: BTreeMap::new(),
+        stored: BTreeMap::new(),
+        delta: BTreeMap::new(),
+        graph,
+    };
+    let (fresh, pairs) = work.take_in(changes)?;
+    for ((one, other), meet) in pairs {
+        work.weigh(one, other, meet)?;
+    }
+    work.regroup(fresh)
+}
+
+struct Work<'a, 'g, G> {
+    graph: &'g mut G,
+    scale: Scale<'a>,
+    rules: &'a Rules,
+    /// Customers as they are now.
+    held: BTreeMap<Id, Option<Rc<Held>>>,
+    /// Holders of keys as they are now; none of a key that too many hold.
+    holders: BTreeMap<u64, Option<Vec<Id>>>,
+    /// Edges as stored.
+    stored: BTreeMap<Id, BTreeMap<Id, Bits>>,
+    /// Edges that change, from the smaller end: before and after.
+    delta: BTreeMap<(Id, Id), (Option<Bits>, Option<Bits>)>,
+}
+
+/// Pairs to weigh, and whether they are known to meet under a key.
+type Pairs = BTreeMap<(Id, Id), bool>;
+
+fn pair(one: Id, other: Id) -> (Id, Id) {
+    (one.min(other), one.max(other))
+}
+
+impl<G: Graph> Work<'_, '_, G> {
+    fn cap(&self) -> usize {
+        self.rules.matching.holders_max
+    }
+
+    /// Writes the customers and their keys; who changed, and the pairs that are to be weighed again.
+    fn take_in(
+        &mut self,
+        changes: BTreeMap<Id, (Option<Held>, Option<Held>)>,
+    ) -> Result<(BTreeSet<Id>, Pairs), G::Error> {
+        let mut pairs = Pairs::new();
+        let mut before: BTreeMap<u64, Vec<Id>> = BTreeMap::new();
+        let mut moves: Vec<(u64, Id, bool)> = Vec::new();
+        for (seed, (old, new)) in &changes {
+            if old.is_some() {
+                let edges: Vec<Id> = self.edges(seed)?.keys().copied().collect();
+                pairs.extend(edges.into_iter().map(|other| (pair(*seed, other), false)));
+            } else {
+                self.stored.insert(*seed, BTreeMap::new());
+            }
+            let keys = |held: &Option<Held>| -> BTreeSet<u64> {
+                held.iter()
+                    .flat_map(|one| one.keys().iter().copied())
+                    .collect()
+            };
+            let (old, new) = (keys(old), keys(new));
+            moves.extend(old.difference(&new).map(|key| (*key, *seed, false)));
+            moves.extend(new.difference(&old).map(|key| (*key, *seed, true)));
+        }
+        for (key, ..) in &moves {
+            if !before.contains_key(key) {
+                before.insert(*key, self.graph.match_holders(key, self.cap() + 1)?);
+            }
+        }
+        for (key, seed, comes) in moves {
+            if comes {
+                self.graph.add_match_holder(&key, &seed)?;
+            } else {
+                self.graph.remove_match_holder(&key, &seed)?;
+            }
+        }
+        let fresh: BTreeSet<Id> = changes.keys().copied().collect();
+        let mut keys: BTreeMap<Id, Vec<u64>> = BTreeMap::new();
+        for (seed, (old, new)) in changes {
+            match &new {
+                Some(new) => self.graph.put_unit(&new.unit)?,
+                None if old.is_some() => self.graph.remove_unit(&seed)?,
+                None => {}
+            }
+            keys.extend(new.as_ref().map(|new| (seed, new.keys().to_vec())));
+            self.held.insert(seed, new.map(Rc::new));
+        }
+        for (key, before) in before {
+            let was_hot = before.len() > self.cap();
+            match self.holding(key)? {
+                // It tells people apart again.
+                Some(now) if was_hot => {
+                    for (nth, one) in now.iter().enumerate() {
+                        let others = now[nth + 1..].iter();
+                        pairs.extend(others.map(|other| (pair(*one, *other), true)));
+                    }
+                }
+                // It does no longer.
+                None if !was_hot => {
+                    for one in &before {
+                        let edges = self.edges(one)?;
+                        let both = before.iter().filter(|other| edges.contains_key(other));
+                        for other in both {
+                            pairs.entry(pair(*one, *other)).or_insert(false);
+                        }
+                    }
+                }
+                _ => {}
+            }
+        }
+        for (seed, keys) in keys {
+            for key in keys {
+                let others = self.holding(key)?.unwrap_or_default();
+                let others = others.into_iter().filter(|other| *other != seed);
+                pairs.extend(others.map(|other| (pair(seed, other), true)));
+            }
+        }
+        Ok((fresh, pairs))
+    }
+
+    /// Who holds a key now; none when too many do.
+    fn holding(&mut self, key: u64) -> Result<Option<Vec<Id>>, G::Error> {
+        if let Some(known) = self.holders.get(&key) {
+            return Ok(known.clone());
+        }
+        let holders = self.graph.match_holders(&key, self.cap() + 1)?;
+        let holders = (holders.len() <= self.cap()).then_some(holders);
+        self.holders.insert(key, holders.clone());
+        Ok(holders)
+    }
+
+    fn held(&mut self, seed: &Id) -> Result<Option<Rc<Held>>, G::Error> {
+        if let Some(known) = self.held.get(seed) {
+            return Ok(known.clone());
+        }
+        let held = self.graph.unit(seed)?.map(Held::new).map(Rc::new);
+        self.held.insert(*seed, held.clone());
+        Ok(held)
+    }
+
+    /// The stored edges of a customer.
+    fn edges(&mut self, seed: &Id) -> Result<&BTreeMap<Id, Bits>, G::Error> {
+        if !self.stored.contains_key(seed) {
+            let edges = self.graph.edges(seed)?.into_iter().collect();
+            self.stored.insert(*seed, edges);
+        }
+        Ok(self.stored.entry(*seed).or_default())
+    }
+
+    /// Notes whether a pair's edge changes.
+    fn weigh(&mut self, one: Id, other: Id, meet: bool) -> Result<(), G::Error> {
+        let mut now = None;
+        if let (Some(a), Some(b)) = (self.held(&one)?, self.held(&other)?)
+            && (meet || self.meet(&a, &b)?)
+        {
+            now = self.scale.edge(&a, &b);
+        }
+        // An edge stands with both; the one's may have been read already.
+        let (at, end) = match self.stored.contains_key(&other) {
+            true => (other, one),
+            false => (one, other),
+        };
+        let was = self.edges(&at)?.get(&end).copied();
+        if was != now {
+            self.delta.insert((one, other), (was, now));
+        }
+        Ok(())
+    }
+
+    /// Whether two have a key in common that tells people apart.
+    fn meet(&mut self, one: &Held, other: &Held) -> Result<bool, G::Error> {
+        for key in one.keys() {
+            if other.keys().binary_search(key).is_ok() && self.holding(*key)?.is_some() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// The edges of a customer before or after.
+    fn edges_of(&mut self, seed: &Id, of: Edges) -> Result<BTreeMap<Id, Bits>, G::Error> {
+        let mut edges = self.edges(seed)?.clone();
+        if of == Edges::New {
+            for ((one, other), (_, now)) in &self.delta {
+                let end = match (one == seed, other == seed) {
+                    (true, _) => other,
+                    (_, true) => one,
+                    _ => continue,
+                };
+                match now {
+                    Some(odds) => edges.insert(*end, *odds),
+                    None => edges.remove(end),
+                };
+            }
+        }
+        Ok(edges)
+    }
+
+    /// What linking edges connect with a customer, walked until it is more than may be clustered; and whether it is.
+    fn connected(&mut self, from: Id, of: Edges) -> Result<(BTreeSet<Id>, bool), G::Error> {
+        let mut seen = BTreeSet::from([from]);
+        let mut open = vec![from];
+        while let Some(at) = open.pop() {
+            for (next, odds) in self.edges_of(&at, of)? {
+                if odds >= self.rules.matching.bands.link && seen.insert(next) {
+                    if seen.len() > self.rules.matching.members_max {
+                        return Ok((seen, true));
+                    }
+                    open.push(next);
+                }
+            }
+        }
+        Ok((seen, false))
+    }
+
+    /// Groups again whatever the changed customers and edges touch.
+    fn regroup(&mut self, fresh: BTreeSet<Id>) -> Result<Moved, G::Error> {
+        let mut starts = fresh.clone();
+        starts.extend(self.delta.keys().flat_map(|(one, other)| [*one, *other]));
+        let mut person: BTreeMap<Id, Vec<Id>> = BTreeMap::new();
+        let mut too_many: BTreeSet<Id> = BTreeSet::new();
+        for start in &starts {
+            if self.held(start)?.is_none() {
+                person.insert(*start, Vec::new());
+                continue;
+            }
+            if person.contains_key(start) && !too_many.contains(start) {
+                continue;
+            }
+            let (part, over) = self.connected(*start, Edges::New)?;
+            if !over {
+                self.group(&part, &mut person)?;
+                continue;
+            }
+            // Nobody in so large a set is linked: neither those walked over nor those who came into it by this change.
+            let (old, was_over) = self.connected(*start, Edges::Old)?;
+            let came = old.into_iter().filter(|_| !was_over);
+            for one in part.into_iter().chain(came) {
+                too_many.insert(one);
+                if self.held(&one)?.is_some() {
+                    person.entry(one).or_insert_with(|| vec![one]);
+                }
+            }
+        }
+        let mut moved = Moved::new();
+        for (seed, now) in &person {
+            let was = self.graph.matched(seed)?.unwrap_or_else(|| vec![*seed]);
+            if was != *now {
+                let kept = (now.len() > 1).then_some(now.as_slice());
+                self.graph.put_matched(seed, kept)?;
+                moved.insert(*seed, (was, now.clone()));
+            }
+        }
+        self.ask(&person)?;
+        for ((one, other), (_, now)) in &self.delta {
+            self.graph.put_edge(one, other, *now)?;
+            self.graph.put_edge(other, one, *now)?;
+        }
+        Ok(moved)
+    }
+
+    /// Clusters a connected set.
+    fn group(
+        &mut self,
+        part: &BTreeSet<Id>,
+        person: &mut BTreeMap<Id, Vec<Id>>,
+    ) -> Result<(), G::Error> {
+        person.extend(part.iter().map(|one| (*one, vec![*one])));
+        if part.len() < 2 {
+            return Ok(());
+        }
+        let mut members = Vec::new();
+        for one in part {
+            members.extend(self.held(one)?);
+        }
+        let place = |seed: &Id| members.iter().position(|one| one.unit.seed == *seed);
+        let mut edges = Vec::new();
+        for one in part {
+            for (other, odds) in self.edges_of(one, Edges::New)? {
+                if let (Some(from), Some(to)) = (place(one), place(&other))
+                    && from < to
+                    && odds >= self.rules.matching.bands.link
+                {
+                    edges.push((from, to, odds));
+                }
+            }
+        }
+        let members: Vec<&Held> = members.iter().map(Rc::as_ref).collect();
+        for together in self.scale.persons(&members, &edges) {
+            person.extend(together.iter().map(|one| (*one, together.clone())));
+        }
+        Ok(())
+    }
+
+    /// Asks again about whoever was grouped again. `person` is what they are now; nobody where they are no more.
+    fn ask(&mut self, person: &BTreeMap<Id, Vec<Id>>) -> Result<(), G::Error> {
+        let mut was = BTreeSet::new();
+        let mut is = BTreeSet::new();
+        for (seed, ours) in person {
+            for (other, odds) in self.edges_of(seed, Edges::Old)? {
+                let (one, other) = pair(*seed, other);
+                let odds = Reverse(odds);
+                was.insert(Question { odds, one, other });
+            }
+            // Once for each person.
+            if ours.first() != Some(seed) {
+                continue;
+            }
+            let mut surest = Surest::default();
+            for one in ours {
+                for (other, odds) in self.edges_of(one, Edges::New)? {
+                    let theirs = self.person_of(&other, person)?;
+                    if theirs != *ours {
+                        surest.note(&theirs, *one, other, odds);
+                    }
+                }
+            }
+            for (theirs, (odds, one, other)) in surest.into_pairs() {
+                let (we, they) = (self.units(ours)?, self.units(&theirs)?);
+                let [we, they] =
+                    [&we, &they].map(|held| held.iter().map(|one| &one.unit).collect::<Vec<_>>());
+                if !apart(&we, &they, self.rules) {
+                    let odds = Reverse(odds);
+                    is.insert(Question { odds, one, other });
+                }
+            }
+        }
+        for question in was.difference(&is) {
+            if self.graph.asks(question)? {
+                self.graph.drop_question(question)?;
+            }
+        }
+        for question in &is {
+            if !self.graph.asks(question)? {
+                self.graph.put_question(question)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn person_of(
+        &mut self,
+        seed: &Id,
+        person: &BTreeMap<Id, Vec<Id>>,
+    ) -> Result<Vec<Id>, G::Error> {
+        if let Some(known) = person.get(seed) {
+            return Ok(known.clone());
+        }
+        Ok(self.graph.matched(seed)?.unwrap_or_else(|| vec![*seed]))
+    }
+
+    fn units(&mut self, person: &[Id]) -> Result<Vec<Rc<Held>>, G::Error> {
+        let mut units = Vec::with_capacity(person.len());
+        for one in person {
+            units.extend(self.held(one)?);
+        }
+        Ok(units)
+    }
+}

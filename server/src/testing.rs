@@ -15,6 +15,7 @@ use tower::ServiceExt as _;
 use trenza_shared::{
     clock::{TestClock, parse_time_ms},
     id::to_hex,
+    identity::Matching,
     net::pki::Ca,
     store::{Batch, Durable, MemStore, Store},
 };
@@ -66,6 +67,11 @@ impl Server {
 
     /// A server over a store that may hold something.
     pub async fn over(store: Arc<dyn Store>) -> Self {
+        Self::ruled(store, Matching::default()).await
+    }
+
+    /// The same with its own rules of matching.
+    pub async fn ruled(store: Arc<dyn Store>, matching: Matching) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let clock = Arc::new(TestClock::at(parse_time_ms(NOW).unwrap()));
         let ca = Ca::generate("Test", parse_time_ms(NOW).unwrap()).unwrap();
@@ -76,6 +82,7 @@ impl Server {
             ..Config::default()
         };
         config.identity.id_key = to_hex(&[7; 32]);
+        config.identity.matching = matching;
         let running = App::over(config, store, clock.clone()).unwrap();
         let app = running.app.clone();
         app.registry

@@ -9,6 +9,7 @@ pub mod lookup; // from KIND:VALUE to identifiers
 pub mod message; // where the event of a messageId stands
 pub mod moment; // one event as it is shown
 pub mod record; // one customer
+pub mod review; // whom to ask about
 pub mod search; // by words
 pub mod timeline; // events in time order
 pub mod why; // why two values are one person's

@@ -12,6 +12,7 @@ mod fleet;
 mod graph; // the picture of a record
 mod page; // what every page has
 mod record;
+mod review; // whom to ask about
 mod session; // who reads: sign in, sign out
 mod sources;
 mod steps;
@@ -51,6 +52,7 @@ pub fn routes() -> Router<App> {
             .route(&at("/find"), get(find::page))
             .route(&at("/customers/{id}"), get(record::page))
             .route(&at("/customers/{id}/why"), get(why::page))
+            .route(&at("/review"), get(review::page))
             .route(
                 &at("/decisions"),
                 get(decisions::list).post(decisions::decide),

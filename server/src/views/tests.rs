@@ -4,6 +4,7 @@ mod fleet; // that nothing is missing, and what is
 mod flow; // decisions, invitations, sources
 mod html; // what every page must be
 mod reading; // what people read
+mod review; // questions
 
 use axum::{
     body::Body,
@@ -166,6 +167,7 @@ async fn pages(browser: &Browser<'_>, lang: Lang) -> Vec<String> {
         "find?q=ada",
         "find?q=nobody",
         "decisions",
+        "review",
         "fleet",
         "fleet/invite",
         "first-steps",

@@ -238,6 +238,13 @@ phrases! {
     undo: "Deshacer", "Undo";
     say_not_same: "No son la misma persona", "They are not the same person";
     say_same: "Son la misma persona", "They are the same person";
+    review: "Dudas", "Review";
+    review_lead: "Fichas que pueden ser de la misma persona, las más seguras primero. Antes de decidir se ve lo que pasaría.", "Records that may be one person's, the surest first. What a decision would do is shown before it is taken.";
+    review_none: "Nada que decidir.", "Nothing to decide.";
+    review_more: "Más dudas", "More";
+    review_undecidable: "Una de las dos no tiene ningún dato propio con el que decidir.", "One of the two has no value of its own to decide by.";
+    speaks_for: "A favor", "For";
+    speaks_against: "En contra", "Against";
     decisions: "Decisiones", "Decisions";
     decisions_lead: "Lo que alguien decidió sobre quién es quién. Nada se borra: se deshace con otra decisión.", "What people decided about who is who. Nothing is erased: a decision is undone by another.";
     decisions_none: "Nadie ha tenido que decidir nada.", "Nobody has had to decide anything.";

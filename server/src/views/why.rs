@@ -9,7 +9,7 @@ use serde::Deserialize;
 use trenza_shared::{
     id::Fingerprint,
     identifier::Identifier,
-    identity::{Apart, Evidence, Seen, Sentence, Step, Why, sentence},
+    identity::{Apart, Evidence, Seen, Sentence, Step, Why, agreement, sentence},
     net::error::HttpError,
     store::{StoreError, View},
 };
@@ -55,6 +55,8 @@ struct Shown {
     agent: String,
     /// Who decided so, and why, where a decision is the evidence.
     decision: Option<(String, String)>,
+    /// What the records agree on, where that is the evidence.
+    agree: Option<String>,
 }
 
 /// Another record.
@@ -323,6 +325,13 @@ impl Asking<'_> {
                 .and_then(|moment| moment.agent())
                 .map(|agent| fact::cut(&agent.to_string(), 12))
                 .unwrap_or_default(),
+            agree: match &proof.step.evidence {
+                Evidence::Match(score) => {
+                    let Sentence { es, en } = agreement(score);
+                    Some(t.pick(es, en))
+                }
+                Evidence::Node(_) | Evidence::Decision(_) => None,
+            },
             decision: decided.map(|decision| {
                 (
                     decision.by.clone(),

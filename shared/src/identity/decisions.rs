@@ -28,6 +28,8 @@ pub struct Active {
     shared: BTreeMap<Identifier, DecisionId>,
     households: BTreeMap<DecisionId, Vec<Identifier>>,
     partners: BTreeMap<Identifier, BTreeSet<Identifier>>,
+    /// Every value in `same`, `not_same` and `shared`.
+    named: BTreeSet<Identifier>,
 }
 
 impl Decisions {
@@ -148,6 +150,9 @@ impl Active {
                 active.same.insert(pair, id);
             }
         }
+        let pairs = active.same.keys().chain(active.not_same.keys());
+        let named = pairs.flat_map(|(one, other)| [one, other]);
+        active.named = named.chain(active.shared.keys()).cloned().collect();
         active
     }
 
@@ -167,6 +172,12 @@ impl Active {
     #[must_use]
     pub fn shared(&self, identifier: &Identifier) -> Option<DecisionId> {
         self.shared.get(identifier).copied()
+    }
+
+    /// Whether some decision that holds is about the identifier's links.
+    #[must_use]
+    pub fn names(&self, identifier: &Identifier) -> bool {
+        self.named.contains(identifier)
     }
 
     /// Households, by decision.

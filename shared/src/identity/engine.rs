@@ -15,6 +15,7 @@ use super::{
     payload::Node,
     people::{People, people},
     profile::KeyProfile,
+    quick,
     rematch::{Moved, rematch},
     resolve::{Resolved, resolve},
     rules::{Class, Rules},
@@ -93,6 +94,10 @@ pub fn insert<G: Graph>(
         if known.first_at_ms <= node.first_at_ms {
             return Ok(Outcome::default());
         }
+        if quick::seed_stays(graph, &node)? {
+            graph.put_node(&node)?;
+            return Ok(Outcome::default());
+        }
         touched.extend(graph.component_of(&node.fingerprint)?);
     } else {
         for key in &node.payload.identifiers {
@@ -106,6 +111,11 @@ pub fn insert<G: Graph>(
         }
     }
     graph.put_node(&node)?;
+    if known.is_none()
+        && let Some(outcome) = quick::join(graph, &node, decisions.active(), rules)?
+    {
+        return Ok(outcome);
+    }
     recompute(graph, &touched, &[node], decisions.active(), rules)
 }
 
@@ -236,7 +246,7 @@ fn touch<G: Graph>(
     Ok(())
 }
 
-fn links<G: Graph>(
+pub(super) fn links<G: Graph>(
     graph: &G,
     key: &Identifier,
     active: &Active,

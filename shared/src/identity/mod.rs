@@ -22,6 +22,7 @@ pub mod payload;
 pub mod people;
 mod problem;
 pub mod profile;
+mod quick;
 mod rematch;
 pub mod resolve;
 pub mod rules;

@@ -83,6 +83,15 @@ impl Default for Matching {
     }
 }
 
+impl Matching {
+    /// Whether it is safe to work by: a name alone never asks and never links, as its odds are always below even.
+    #[must_use]
+    pub fn is_sound(&self) -> bool {
+        let Bands { ask, link } = self.bands;
+        (0..=link).contains(&ask) && self.holders_max >= 2 && self.members_max >= 2
+    }
+}
+
 /// The rules of one version of the identity graph.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -205,6 +214,19 @@ mod tests {
         other = rules.clone();
         other.matching.model = Language::En;
         assert_ne!(other.digest(), rules.digest());
+    }
+
+    #[test]
+    fn matching_by_which_a_name_alone_might_link_is_not_sound() {
+        assert!(Matching::default().is_sound());
+        let bands = |ask, link| Matching {
+            bands: Bands { ask, link },
+            ..Matching::default()
+        };
+        assert!(bands(0, 0).is_sound() && bands(3, 8).is_sound());
+        for (ask, link) in [(-1, 8), (-2, -1), (9, 8)] {
+            assert!(!bands(ask, link).is_sound(), "{ask} {link}");
+        }
     }
 
     #[test]

@@ -1,6 +1,9 @@
 //! Customers without a common identifier: linked, asked about, answered, explained.
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
+use trenza_shared::{identity::Matching, store::MemStore};
 
 use crate::{
     evidence::replay,
@@ -27,7 +30,7 @@ async fn id_of(server: &Server, identifier: &str) -> String {
 
 /// What a replay gives is what is stored.
 fn assert_replays(server: &Server) {
-    let fresh = trenza_shared::store::MemStore::new();
+    let fresh = MemStore::new();
     let verified = trenza_shared::store::snapshot(&*server.app.store, |view| {
         replay::verify_in(view, &server.app.applier, &fresh)
     });
@@ -75,6 +78,35 @@ async fn two_sources_without_a_common_identifier_are_one_customer_and_why() {
     assert_eq!(review.json, json!({"questions": [], "next": null}));
     assert_replays(&server);
     server.close().await;
+}
+
+#[tokio::test]
+async fn other_rules_make_everything_anew_when_the_server_starts() {
+    let store = Arc::new(MemStore::new());
+    let off = Matching {
+        on: false,
+        ..Matching::default()
+    };
+    let events = [
+        ana(
+            "w1",
+            "1980-05-12",
+            json!({"email": "ana.bordils@example.org"}),
+        ),
+        ana("w2", "1980-05-12", json!({"accountId": "ES-0007"})),
+    ];
+    for (matching, one) in [(off, false), (Matching::default(), true), (off, false)] {
+        let server = Server::ruled(store.clone(), matching).await;
+        // What came before is applied before what comes now, the third time to the same result.
+        server.capture(WEB, &events).await;
+        let ids = (
+            id_of(&server, "email:ana.bordils@example.org").await,
+            id_of(&server, "accountId:ES-0007").await,
+        );
+        assert_eq!(ids.0 == ids.1, one);
+        assert_replays(&server);
+        server.close().await;
+    }
 }
 
 #[tokio::test]

@@ -66,15 +66,18 @@ pub(super) fn join<G: Graph>(
             return Ok(None);
         }
         home = of;
-        let Some(window) = rule.window_days else {
-            linked = true;
-            continue;
-        };
         for other in others {
-            let day = graph.node(&other)?.and_then(|other| other.payload.day);
-            if let (Some(one), Some(other)) = (node.payload.day, day) {
-                linked |= (i64::from(one) - i64::from(other)).abs() <= i64::from(window);
-            }
+            let Some(other) = graph.node(&other)? else {
+                continue;
+            };
+            let near = match (rule.window_days, node.payload.day, other.payload.day) {
+                (None, ..) => true,
+                (Some(window), Some(one), Some(other)) => {
+                    (i64::from(one) - i64::from(other)).abs() <= i64::from(window)
+                }
+                (Some(_), ..) => false,
+            };
+            linked |= near && !doubled(&other, rules);
         }
     }
     let Some(home) = home.filter(|_| linked) else {
@@ -103,4 +106,13 @@ pub(super) fn join<G: Graph>(
     graph.put_component_of(&node.fingerprint, &home)?;
     let is = person_of(graph, &seed)?;
     Ok(Some(Outcome::between(was.as_slice(), is.as_slice())))
+}
+
+/// Whether a node names two persons, by two values of which a person has one: then it links nobody, whatever it holds.
+fn doubled(node: &Node, rules: &Rules) -> bool {
+    node.payload.identifiers.windows(2).any(|pair| {
+        pair[0].kind == pair[1].kind
+            && pair[0].scope == pair[1].scope
+            && rules.rule(pair[0].kind).class == Class::Exclusive
+    })
 }

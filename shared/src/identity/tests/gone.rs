@@ -159,3 +159,11 @@ fn a_value_declared_to_be_everybodys_is_refused_to_nobody_between_two_persons() 
     assert_eq!(refused.len(), 2, "{refused:?}");
     assert!(!format!("{refused:?}").contains("front"));
 }
+
+#[test]
+fn nobody_joins_a_node_that_names_two_persons() {
+    let mut nodes = vec![node("dni:1 dni:2 card:c", "", 1)];
+    nodes.extend((0..8).map(|n| node(&format!("card:c cookie:{n}"), "", 2 + n)));
+    let graph = grown(&nodes, &Decisions::default(), &Rules::default());
+    assert_eq!(graph.components()[0].groups.len(), 2);
+}

@@ -269,6 +269,8 @@ pub const FEED: Table<u64, FeedRow> = Table::new(Space("feed"));
 pub const META: Table<(), MetaRow> = Table::new(Space("meta"));
 /// One row: the last record of the log whose changes are in the feed.
 pub const FED: Table<(), u64> = Table::new(Space("fed"));
+/// Records after that one that are told too.
+pub const FED_AHEAD: Table<u64, ()> = Table::new(Space("fed_ahead"));
 
 // ---- derived ----
 
@@ -419,12 +421,14 @@ pub const IDS: Table<CustomerId, Vec<u8>> = Table::new(Space("id"));
 pub const WORDS: Table<(String, Fingerprint), ()> = Table::new(Space("word"));
 /// One row: the last record of the log that is in the derived tables.
 pub const APPLIED: Table<(), u64> = Table::new(Space("applied"));
+/// Records after that one that are there too: what is live does not wait behind a backlog.
+pub const AHEAD: Table<u64, ()> = Table::new(Space("ahead"));
 
 /// One row: digest of the rules by which the derived tables were derived.
 pub const RULED: Table<(), Vec<u8>> = Table::new(Space("ruled"));
 
 /// Tables that nothing can rebuild.
-pub const TRUTH: [Space; 19] = [
+pub const TRUTH: [Space; 20] = [
     LOG.space(),
     LANES.space(),
     EARLIER.space(),
@@ -444,9 +448,10 @@ pub const TRUTH: [Space; 19] = [
     FEED.space(),
     META.space(),
     FED.space(),
+    FED_AHEAD.space(),
 ];
 /// Tables that `replay` rebuilds, byte for byte.
-pub const DERIVED: [Space; 22] = [
+pub const DERIVED: [Space; 23] = [
     EVENTS.space(),
     CLOCKS.space(),
     TAKEN.space(),
@@ -469,6 +474,7 @@ pub const DERIVED: [Space; 22] = [
     WORDS.space(),
     APPLIED.space(),
     RULED.space(),
+    AHEAD.space(),
 ];
 
 /// Tables that are asked by exact key for what is mostly not there yet.

@@ -31,8 +31,8 @@ use crate::{
     identity::StoredGraph,
     registry::Registry,
     tables::{
-        APPLIED, DROPPED, DroppedRow, EVENTS, EventRow, FRAGMENTS, Hop, IDS, MESSAGES, OriginRow,
-        Position, REJECTED, RULED, RecordRow, RejectedRow, TIMELINE, WORDS,
+        DROPPED, DroppedRow, EVENTS, EventRow, FRAGMENTS, Hop, IDS, MESSAGES, OriginRow, Position,
+        REJECTED, RULED, RecordRow, RejectedRow, TIMELINE, WORDS,
     },
 };
 
@@ -71,7 +71,7 @@ pub struct Step<'a, 'b> {
 }
 
 impl Applier {
-    /// Applies records to the overlay; the caller commits it. Returns what to tell.
+    /// Applies records to the overlay, in whatever order; the caller notes that and commits it. Returns what to tell.
     ///
     /// # Errors
     /// The store cannot be read or is damaged; nothing was written.
@@ -81,9 +81,6 @@ impl Applier {
         decisions: &Decisions,
         records: &[(u64, RecordRow)],
     ) -> Result<Vec<Fed>, StoreError> {
-        let Some((last, _)) = records.last() else {
-            return Ok(Vec::new());
-        };
         let mut step = Step {
             applier: self,
             decisions,
@@ -97,7 +94,6 @@ impl Applier {
         for (number, record) in records {
             step.record(*number, record)?;
         }
-        APPLIED.put(step.overlay, &(), last)?;
         RULED.put(step.overlay, &(), &self.rules.digest().to_vec())?;
         step.finish()
     }
@@ -240,7 +236,18 @@ impl Step<'_, '_> {
         self.note_taking(&origin, &event.id)?;
         match EVENTS.get(self.overlay, &event.id)? {
             None => self.new_event(position, &event, origin)?,
-            Some(row) => self.again(event, row, origin)?,
+            Some(mut row) => {
+                // The same event in a record that came later and was applied before.
+                if position < row.position {
+                    row.position = position;
+                    EVENTS.put(self.overlay, &event.id, &row)?;
+                    let key = message_key(&event.message_id);
+                    let mut message = MESSAGES.get(self.overlay, &key)?.unwrap_or_default();
+                    self.in_order(&mut message.events)?;
+                    MESSAGES.put(self.overlay, &key, &message)?;
+                }
+                self.again(event, row, origin)?;
+            }
         }
         Ok(Ok(()))
     }
@@ -281,6 +288,7 @@ impl Step<'_, '_> {
             let key = message_key(message_id);
             let mut message = MESSAGES.get(self.overlay, &key)?.unwrap_or_default();
             message.rejected.push(position);
+            message.rejected.sort_unstable();
             MESSAGES.put(self.overlay, &key, &message)?;
         }
         REJECTED.put(self.overlay, &(position.record, position.index), &row)
@@ -309,7 +317,26 @@ impl Step<'_, '_> {
                 at_ms: said.at_ms,
                 fingerprint,
             },
-        )
+        )?;
+        if message.events.len() > 1 {
+            self.in_order(&mut message.events)?;
+            MESSAGES.put(self.overlay, &key, &message)?;
+        }
+        Ok(())
+    }
+
+    /// Sorts events by where they first came in the log.
+    fn in_order(&self, events: &mut [EventId]) -> Result<(), StoreError> {
+        let mut placed = Vec::with_capacity(events.len());
+        for id in events.iter() {
+            let row = EVENTS.get(self.overlay, id)?;
+            placed.push((row.map(|row| row.position), *id));
+        }
+        placed.sort_unstable();
+        for (to, (_, id)) in events.iter_mut().zip(placed) {
+            *to = id;
+        }
+        Ok(())
     }
 
     /// An event that is there already: only its origins can grow.

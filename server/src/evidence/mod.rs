@@ -5,6 +5,7 @@
 
 mod apply; // one record
 mod clocks; // when it was really taken in
+mod cursor; // how far the log is applied and told
 #[cfg(test)]
 mod order; // whatever the order
 pub mod replay; // the same again, to compare

@@ -13,8 +13,8 @@ use trenza_shared::{
     },
 };
 
-use super::{Applier, load_decisions, next_records};
-use crate::tables::{APPLIED, DERIVED, RecordRow};
+use super::{Applier, cursor, load_decisions, next_records};
+use crate::tables::{AHEAD, DERIVED, LOG, RecordRow};
 
 /// Most records applied in one batch.
 const RECORDS_MAX: usize = 64;
@@ -129,7 +129,7 @@ pub fn verify_in(
 
 /// Applies the log of `truth`, as far as it is applied there, to the derived tables in `derived`.
 fn rebuild(truth: &dyn View, applier: &Applier, derived: &dyn Store) -> Result<u64, StoreError> {
-    let until = APPLIED.get(truth, &())?.unwrap_or(0);
+    let until = cursor::applied(truth)?;
     let decisions = load_decisions(truth)?;
     let mut applied = 0;
     while applied < until {
@@ -143,10 +143,29 @@ fn rebuild(truth: &dyn View, applier: &Applier, derived: &dyn Store) -> Result<u
         let beside = Beside { truth, derived };
         let mut overlay = Overlay::new(&beside);
         let _told_already = applier.apply(&mut overlay, &decisions, &records)?;
+        cursor::passed(&mut overlay, applied)?;
         let batch: Batch = overlay.into_batch();
         derived.commit(batch, Durable::Later)?;
     }
-    Ok(applied)
+    // What came before its turn.
+    let mut from = applied;
+    loop {
+        let ahead = cursor::ahead(truth, from, u64::MAX)?;
+        let Some(last) = ahead.last() else {
+            return Ok(applied);
+        };
+        from = *last;
+        for record in ahead {
+            let Some(row) = LOG.get(truth, &record)? else {
+                continue;
+            };
+            let beside = Beside { truth, derived };
+            let mut overlay = Overlay::new(&beside);
+            let _told_already = applier.apply(&mut overlay, &decisions, &[(record, row)])?;
+            AHEAD.put(&mut overlay, &record, &())?;
+            derived.commit(overlay.into_batch(), Durable::Later)?;
+        }
+    }
 }
 
 /// How many records make one batch.

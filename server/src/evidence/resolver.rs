@@ -14,17 +14,25 @@ use trenza_shared::{
 
 use super::{
     apply::{Applier, Fed},
+    cursor,
     stored::next_records,
 };
 use crate::{
     identity::StoredGraph,
-    tables::{APPLIED, DECISIONS, DERIVED, DecisionRow, FED, FEED, FeedRow, RULED},
+    tables::{APPLIED, DECISIONS, DERIVED, DecisionRow, FEED, FeedRow, Hop, RULED, RecordRow},
 };
 
 /// Most records applied in one batch.
 const RECORDS_MAX: usize = 256;
 /// Most entries applied in one batch, unless a single record has more.
 const ENTRIES_MAX: u32 = 4_000;
+/// Most entries of a record that may come before its turn: one of a backlog has many more.
+const LIVE_ENTRIES_MAX: u32 = 64;
+/// So many records are enough before their turn at a time, between two batches in turn.
+const LIVE_RECORDS_MAX: usize = 64;
+/// Records looked at in one go, and how often at a time: a record may have the size of a frame.
+const LOOK_RECORDS: usize = 16;
+const LOOKS_MAX: usize = 16;
 /// Most commands that wait.
 const COMMANDS_MAX: usize = 64;
 /// Pause after a store error, before the step is tried again.
@@ -119,8 +127,15 @@ struct Loop {
     clock: Arc<dyn Clock>,
     told: watch::Sender<u64>,
     told_decisions: watch::Sender<Arc<Decisions>>,
+    /// Up to this record all were looked at for what is live.
+    looked: u64,
     /// A commit failed, of which nobody knows what it left behind: memory must be read anew.
     unsure: bool,
+}
+
+/// Whether a record is of what happens now: of an agent that has nothing else to send, or of the server's own listeners.
+fn is_live(record: &RecordRow) -> bool {
+    record.count <= LIVE_ENTRIES_MAX && !matches!(record.hop, Hop::Import(_))
 }
 
 /// Reads every decision.
@@ -144,14 +159,14 @@ pub fn run(
     stop: watch::Receiver<bool>,
 ) -> Result<(Resolver, impl Future<Output = ()> + Send), StoreError> {
     let ruled = RULED.get(&*store, &())?;
-    if APPLIED.get(&*store, &())?.is_some()
+    if (ruled.is_some() || APPLIED.has(&*store, &())?)
         && ruled.as_deref() != Some(applier.rules.digest().as_slice())
     {
         info!("derived tables follow other rules, rebuilding");
         clear_spaces(&*store, &DERIVED)?;
     }
     let decisions = load_decisions(&*store)?;
-    let (told, applied) = watch::channel(APPLIED.get(&*store, &())?.unwrap_or(0));
+    let (told, applied) = watch::channel(cursor::applied(&*store)?);
     let (told_decisions, seen) = watch::channel(Arc::new(decisions.clone()));
     let (commands, waiting) = mpsc::channel(COMMANDS_MAX);
     let state = Loop {
@@ -161,6 +176,7 @@ pub fn run(
         clock,
         told,
         told_decisions,
+        looked: 0,
         unsure: false,
     };
     Ok((
@@ -186,9 +202,9 @@ async fn follow(
         if *stop.borrow() {
             return;
         }
-        let behind = *log_last.borrow_and_update() > *state.told.borrow();
-        if behind {
-            let (back, result) = blocking_result(state, Loop::step).await;
+        let end = *log_last.borrow_and_update();
+        if end > *state.told.borrow() {
+            let (back, result) = blocking_result(state, move |state| state.step(end)).await;
             state = back;
             if let Err(failure) = result {
                 error!(error = %failure, "records not applied, trying again");
@@ -227,9 +243,18 @@ async fn blocking_result<T: Send + 'static>(
 }
 
 impl Loop {
-    /// Applies the next records.
-    fn step(&mut self) -> Result<(), StoreError> {
+    /// Applies the next records, and what is live of those after them: a visit of now does not wait behind a backlog of weeks.
+    fn step(&mut self, end: u64) -> Result<(), StoreError> {
         self.settle()?;
+        let last = self.in_turn()?;
+        if last < end {
+            self.live(last, end)?;
+        }
+        Ok(())
+    }
+
+    /// Applies the next records; gives the one up to which all are.
+    fn in_turn(&mut self) -> Result<u64, StoreError> {
         let applied = *self.told.borrow();
         let mut records = next_records(&*self.store, applied, RECORDS_MAX)?;
         let mut entries = 0;
@@ -240,27 +265,78 @@ impl Loop {
         });
         let within = within.count();
         records.truncate(within);
-        let Some(last) = records.last().map(|(number, _)| *number) else {
-            return Ok(());
+        let Some(mut last) = records.last().map(|(number, _)| *number) else {
+            return Ok(applied);
         };
-        let fed_until = FED.get(&*self.store, &())?.unwrap_or(0);
+        let ahead = cursor::ahead(&*self.store, applied, last)?;
+        records.retain(|(number, _)| !ahead.contains(number));
         // One batch is either wholly told already (a replay) or not at all.
-        if applied < fed_until && last > fed_until {
-            records.retain(|(number, _)| *number <= fed_until);
+        let mut told = true;
+        for (at, (number, _)) in records.iter().enumerate() {
+            let one = cursor::is_told(&*self.store, *number)?;
+            if at > 0 && one != told {
+                last = number - 1;
+                break;
+            }
+            told = one;
         }
-        let last = records.last().map_or(last, |(number, _)| *number);
+        records.retain(|(number, _)| *number <= last);
         let mut overlay = Overlay::new(&*self.store);
         let fed = self
             .applier
             .apply(&mut overlay, &self.decisions, &records)?;
+        cursor::passed(&mut overlay, last)?;
+        cursor::told(&mut overlay, last)?;
         let mut batch = overlay.into_batch();
-        if last > fed_until {
+        if !told {
             self.tell(&mut batch, &fed)?;
-            FED.put(&mut batch, &(), &last)?;
         }
         self.commit(batch, Durable::Later)?;
         self.told.send_replace(last);
         gauge!("trenza_server_applied_record").set(last as f64);
+        Ok(last)
+    }
+
+    /// Applies what is live of the records after `last`, up to `end`, before its turn.
+    fn live(&mut self, last: u64, end: u64) -> Result<(), StoreError> {
+        self.looked = self.looked.max(last);
+        let (mut told, mut new) = (Vec::new(), Vec::new());
+        for _ in 0..LOOKS_MAX {
+            if self.looked >= end || told.len() + new.len() >= LIVE_RECORDS_MAX {
+                break;
+            }
+            let page = next_records(&*self.store, self.looked, LOOK_RECORDS)?;
+            self.looked = page.last().map_or(end, |(number, _)| *number);
+            for (number, record) in page {
+                if !is_live(&record) || cursor::is_ahead(&*self.store, number)? {
+                    continue;
+                }
+                let to = if cursor::is_told(&*self.store, number)? {
+                    &mut told
+                } else {
+                    &mut new
+                };
+                to.push((number, record));
+            }
+        }
+        for (records, is_new) in [(told, false), (new, true)] {
+            if records.is_empty() {
+                continue;
+            }
+            let mut overlay = Overlay::new(&*self.store);
+            let fed = self
+                .applier
+                .apply(&mut overlay, &self.decisions, &records)?;
+            let numbers: Vec<u64> = records.iter().map(|(number, _)| *number).collect();
+            cursor::went_ahead(&mut overlay, &numbers)?;
+            let mut batch = overlay.into_batch();
+            if is_new {
+                self.tell(&mut batch, &fed)?;
+            }
+            self.commit(batch, Durable::Later)?;
+            // Whoever waits for changes looks again.
+            self.told.send_modify(|_| {});
+        }
         Ok(())
     }
 
@@ -297,6 +373,7 @@ impl Loop {
                 if result.is_ok() {
                     info!("derived tables thrown away, rebuilding");
                     self.told.send_replace(0);
+                    self.looked = 0;
                 }
                 let _gone = answer.send(result);
             }
@@ -316,8 +393,8 @@ impl Loop {
             self.decisions = load_decisions(&*self.store)?;
             self.told_decisions
                 .send_replace(Arc::new(self.decisions.clone()));
-            self.told
-                .send_replace(APPLIED.get(&*self.store, &())?.unwrap_or(0));
+            self.told.send_replace(cursor::applied(&*self.store)?);
+            self.looked = 0;
             self.unsure = false;
         }
         Ok(())
@@ -355,56 +432,4 @@ impl Loop {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::sync::Arc;
-
-    use axum::{body::Body, http::Request};
-    use serde_json::json;
-    use trenza_shared::store::{Fault, FaultyStore};
-
-    use crate::{
-        evidence::replay,
-        tables::Role,
-        testing::{Server, WEB},
-    };
-
-    /// A commit that was reported as failed may be there all the same; its records must not be applied again.
-    #[tokio::test(flavor = "multi_thread")]
-    async fn records_are_applied_once_when_commits_fail_and_are_there() {
-        let store = Arc::new(FaultyStore::new(0, Fault::Refused));
-        let server = Server::over(store.clone()).await;
-        for number in 0..12 {
-            let event = json!({"type": "track", "event": "Visit", "userId": "u-1", "messageId": format!("m-{number}")});
-            let body = json!({"batch": [event]}).to_string();
-            // Every other commit fails from here on: the log's or the resolver's.
-            store.fail_every(2, Fault::AppliedButReported);
-            let post = || {
-                Request::post("/v1/batch")
-                    .header("x-write-key", WEB)
-                    .body(Body::from(body.clone()))
-                    .unwrap()
-            };
-            let first = server.send(post()).await;
-            store.fail_every(0, Fault::Refused);
-            if first.status != 200 {
-                assert_eq!(server.send(post()).await.status, 200);
-            }
-        }
-        let last = json!({"type": "identify", "userId": "u-1", "messageId": "last"});
-        server.capture(WEB, &[last]).await;
-        let found = server
-            .get(Role::Admin, "/v1/customers?identifier=userId:u-1")
-            .await;
-        assert_eq!(
-            found.json["customers"][0]["counters"]["events"], 13,
-            "{}",
-            found.text
-        );
-        let fresh = trenza_shared::store::MemStore::new();
-        let verified = trenza_shared::store::snapshot(&*store, |view| {
-            replay::verify_in(view, &server.app.applier, &fresh)
-        });
-        assert!(verified.unwrap().unwrap().difference.is_none());
-        server.close().await;
-    }
-}
+mod tests;

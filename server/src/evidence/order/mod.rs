@@ -25,7 +25,7 @@ use trenza_shared::{
     },
 };
 
-use super::Applier;
+use super::{Applier, cursor};
 use crate::{
     customer::{export, record::group_by_id},
     identity::{StoredGraph, read},
@@ -222,6 +222,7 @@ impl World {
         APPLIER
             .apply(&mut overlay, &self.decisions, &records)
             .unwrap();
+        cursor::passed(&mut overlay, self.records).unwrap();
         let batch = overlay.into_batch();
         self.store.commit(batch, Durable::Later).unwrap();
     }

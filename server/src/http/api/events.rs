@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use axum::{Json, extract::State};
 use serde_json::{Map, Value, json};
+use tokio::time::{Instant, timeout_at};
 use trenza_shared::net::{error::HttpError, extract::Path};
 
 use super::read;
@@ -26,17 +27,16 @@ pub async fn one(
     Path(id): Path<String>,
 ) -> Result<Json<Value>, HttpError> {
     let last = *app.log.last().borrow();
-    let mut standing = find(&app, &id).await?;
-    if !matches!(standing, Some(Standing::Applied { .. }))
-        && *app.resolver.applied().borrow() < last
-    {
-        let mut applied = app.resolver.applied();
-        let in_time = tokio::time::timeout(WAIT_MAX, applied.wait_for(|applied| *applied >= last))
-            .await
-            .is_ok();
-        tracing::debug!(in_time, "waited for the log's end");
-        standing = find(&app, &id).await?;
-    }
+    let (mut applied, until) = (app.resolver.applied(), Instant::now() + WAIT_MAX);
+    let standing = loop {
+        let all = *applied.borrow_and_update() >= last;
+        let standing = find(&app, &id).await?;
+        let is_applied = matches!(standing, Some(Standing::Applied { .. }));
+        // It may come before its turn, so each step of the resolver is followed by a look.
+        if is_applied || all || !matches!(timeout_at(until, applied.changed()).await, Ok(Ok(()))) {
+            break standing;
+        }
+    };
     let Some(standing) = standing else {
         let shown: String = id.chars().take(80).collect();
         return Err(

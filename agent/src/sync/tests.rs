@@ -244,11 +244,16 @@ impl Edge {
     }
 
     async fn until_all_sent(&self) {
-        let log = self.log.clone();
-        self.until("everything sent", move |link| {
-            link.up && link::waiting(&log.ends(), &link.told.lanes, &log.drops()) == 0
-        })
-        .await;
+        let sent = timeout(PATIENCE, self.all_sent()).await;
+        assert!(sent.is_ok(), "not everything sent; {:?}", self.link.now());
+    }
+
+    async fn all_sent(&self) {
+        let mut watch = self.link.watch();
+        let sent = |link: &link::Link| {
+            link.up && link::waiting(&self.log.ends(), &link.told.lanes, &self.log.drops()) == 0
+        };
+        watch.wait_for(sent).await.unwrap();
     }
 
     async fn stop(self) -> MemStore {

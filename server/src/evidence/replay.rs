@@ -13,13 +13,11 @@ use trenza_shared::{
     },
 };
 
-use super::{Applier, cursor, load_decisions, next_records};
-use crate::tables::{AHEAD, DERIVED, LOG, RecordRow};
+use super::{Applier, cursor, load_decisions, stored::next_batch};
+use crate::tables::{AHEAD, DERIVED, LOG};
 
 /// Most records applied in one batch.
 const RECORDS_MAX: usize = 64;
-/// Most entries applied in one batch, unless a single record has more.
-const ENTRIES_MAX: u32 = 4_000;
 /// Block cache of the temporary store. Unit: bytes.
 const CACHE_BYTES: usize = 32 << 20;
 
@@ -133,9 +131,8 @@ fn rebuild(truth: &dyn View, applier: &Applier, derived: &dyn Store) -> Result<u
     let decisions = load_decisions(truth)?;
     let mut applied = 0;
     while applied < until {
-        let mut records = next_records(truth, applied, RECORDS_MAX)?;
+        let mut records = next_batch(truth, applied, RECORDS_MAX)?;
         records.retain(|(number, _)| *number <= until);
-        records.truncate(within(&records));
         let Some((last, _)) = records.last() else {
             break;
         };
@@ -166,17 +163,6 @@ fn rebuild(truth: &dyn View, applier: &Applier, derived: &dyn Store) -> Result<u
             derived.commit(overlay.into_batch(), Durable::Later)?;
         }
     }
-}
-
-/// How many records make one batch.
-fn within(records: &[(u64, RecordRow)]) -> usize {
-    let mut held = 0_u32;
-    let fits = records.iter().take_while(|(_, record)| {
-        let first = held == 0;
-        held = held.saturating_add(record.count);
-        first || held <= ENTRIES_MAX
-    });
-    fits.count()
 }
 
 /// Compares all derived tables; the number of equal rows, and the first difference.

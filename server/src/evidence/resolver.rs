@@ -15,7 +15,7 @@ use trenza_shared::{
 use super::{
     apply::{Applier, Fed},
     cursor,
-    stored::next_records,
+    stored::{next_batch, next_records},
 };
 use crate::{
     identity::StoredGraph,
@@ -24,8 +24,6 @@ use crate::{
 
 /// Most records applied in one batch.
 const RECORDS_MAX: usize = 256;
-/// Most entries applied in one batch, unless a single record has more.
-const ENTRIES_MAX: u32 = 4_000;
 /// Most entries of a record that may come before its turn: one of a backlog has many more.
 const LIVE_ENTRIES_MAX: u32 = 64;
 /// So many records are enough before their turn at a time, between two batches in turn.
@@ -256,15 +254,7 @@ impl Loop {
     /// Applies the next records; gives the one up to which all are.
     fn in_turn(&mut self) -> Result<u64, StoreError> {
         let applied = *self.told.borrow();
-        let mut records = next_records(&*self.store, applied, RECORDS_MAX)?;
-        let mut entries = 0;
-        let within = records.iter().take_while(|(_, record)| {
-            let before = entries;
-            entries += record.count;
-            before == 0 || entries <= ENTRIES_MAX
-        });
-        let within = within.count();
-        records.truncate(within);
+        let mut records = next_batch(&*self.store, applied, RECORDS_MAX)?;
         let Some(mut last) = records.last().map(|(number, _)| *number) else {
             return Ok(applied);
         };

@@ -168,6 +168,30 @@ pub fn next_records(
     LOG.scan(view, Some(&(applied + 1)), None, Direction::Forward, max)
 }
 
+/// Most entries of one batch, unless a single record has more.
+const BATCH_ENTRIES_MAX: u32 = 4_000;
+
+/// The records after `applied` that make one batch: at most `max`, and with more than one at most [`BATCH_ENTRIES_MAX`] entries.
+///
+/// # Errors
+/// The store cannot be read.
+pub fn next_batch(
+    view: &(impl View + ?Sized),
+    applied: u64,
+    max: usize,
+) -> Result<Vec<(u64, RecordRow)>, StoreError> {
+    let mut records = next_records(view, applied, max)?;
+    let mut held = 0_u32;
+    let fits = records.iter().take_while(|(_, record)| {
+        let first = held == 0;
+        held = held.saturating_add(record.count);
+        first || held <= BATCH_ENTRIES_MAX
+    });
+    let fits = fits.count();
+    records.truncate(fits);
+    Ok(records)
+}
+
 /// Joins a taking-in: per key, agent and boot the earliest by the collector's clock, sorted, at most [`ORIGINS_MAX`] earliest.
 pub fn join_origin(origins: &mut Vec<OriginRow>, one: OriginRow) {
     match origins

@@ -117,6 +117,7 @@ impl World {
             revoked: AtomicBool::new(false),
             generation: AtomicU64::new(1),
             renewals: AtomicU64::new(0),
+            renewal_ms: AtomicU64::new(0),
             hellos: AtomicU64::new(0),
             no_time_for: Mutex::default(),
             refused: Notify::new(),

@@ -23,7 +23,9 @@ use trenza_shared::{
         Shape, WireError,
         frame::Frame,
         pulse::{Heard, Pulse},
-        sync::{Ack, BUSY, CERTIFICATE_TOO_OLD, Hello, INSTANCE_HEADER, Welcome},
+        sync::{
+            Ack, BUSY, CERTIFICATE_EXPIRED, CERTIFICATE_TOO_OLD, Hello, INSTANCE_HEADER, Welcome,
+        },
     },
 };
 
@@ -125,7 +127,8 @@ pub enum TalkError {
 }
 
 impl TalkError {
-    /// The server does not want this agent: trying often is of no use.
+    /// The server does not want this agent: trying often is of no use. A certificate that has expired is no such thing, whichever
+    /// call hears it: the next hello renews it.
     pub fn refuses_agent(&self) -> bool {
         matches!(
             self,
@@ -134,7 +137,7 @@ impl TalkError {
                     status: 401 | 403,
                     ..
                 }
-        )
+        ) && !self.is_refused_as(CERTIFICATE_EXPIRED)
     }
 
     /// The server cannot take what was sent, and never will: sending the same again is of no use.

@@ -79,6 +79,20 @@ async fn a_certificate_that_expires_during_a_talk_is_renewed_in_it() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_new_certificate_that_has_expired_too_is_renewed_without_a_long_rest() {
+    let world = World::with_certificate_days(CERT_DAYS).await;
+    let edge = world.edge(MemStore::new());
+    edge.until("the server is up", |link| link.up).await;
+    world.pass(40);
+    // A clock that jumps while the new one is made.
+    world.fake.renewal_ms.store(40 * DAY_MS, Ordering::SeqCst);
+    edge.capture(&texts(0..5)).await;
+    edge.until_all_sent().await;
+    assert_eq!(world.fake.renewals.load(Ordering::SeqCst), 2);
+    edge.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_agent_that_was_away_for_too_long_says_so_and_goes_on_taking_visits_in() {
     let world = World::with_certificate_days(CERT_DAYS).await;
     world.pass(500);

@@ -35,6 +35,8 @@ pub struct Fake {
     pub revoked: AtomicBool,
     pub generation: AtomicU64,
     pub renewals: AtomicU64,
+    /// How long the answer to the next renewal takes. Unit: ms.
+    pub renewal_ms: AtomicU64,
     pub hellos: AtomicU64,
     /// It has no time for frames with this text, for so many seconds.
     pub no_time_for: Mutex<Option<(String, u32)>>,
@@ -283,5 +285,7 @@ pub async fn renew(State(fake): State<Arc<Fake>>, Json(asked): Json<Value>) -> J
             30,
         )
         .unwrap();
+    fake.clock
+        .advance_ms(fake.renewal_ms.swap(0, Ordering::SeqCst));
     Json(json!({ "certificate": issued.pem }))
 }

@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench bench-identity build lint deny rust-tests simulation snippet-tests browser-tests clean
+.PHONY: help demo test bench bench-identity build lint deny rust-tests simulation snippet-tests browser-tests sdk-tests clean
 
 # RocksDB is compiled once per machine and linked from a cache outside the clone; see .ci/rocksdb.
 rocks = ROCKSDB_STATIC=1 ROCKSDB_LIB_DIR="$$(.ci/rocksdb)"
@@ -50,6 +50,10 @@ snippet-tests:
 
 browser-tests:
 	node --test --test-timeout=180000 tests/browser/
+
+sdk-tests: ## SDKs of others, from npm and PyPI, against server and agent; TRENZA_SDK=NAME for some of them
+	@test -d js-snippet/node_modules || (cd js-snippet && npm ci --no-fund --no-audit)
+	TRENZA_SDKS="$$(.ci/sdks)" node --test --test-timeout=300000 tests/sdk/sdks.test.mjs
 
 bench: ## Benchmarks: a table, and target/bench/*.json
 	@.ci/install build

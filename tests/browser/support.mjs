@@ -10,7 +10,7 @@ import { fileURLToPath } from "node:url";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
 const { chromium } = createRequire(join(root, "js-snippet/package.json"))("playwright-core");
-const bin = (name) => join(process.env.TRENZA_BIN_DIR ?? join(process.env.CARGO_TARGET_DIR ?? join(root, "target"), "debug"), name);
+export const bin = (name) => join(process.env.TRENZA_BIN_DIR ?? join(process.env.CARGO_TARGET_DIR ?? join(root, "target"), "debug"), name);
 
 const FLAGS = [
   "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",

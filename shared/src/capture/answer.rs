@@ -16,6 +16,24 @@ use crate::net::{body::BodyError, error::HttpError};
 const RATE_WAIT_S_MAX: u32 = 300;
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
+const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
+const GIF: HeaderValue = HeaderValue::from_static("image/gif");
+/// A browser that kept a pixel would not send its next event.
+const NEVER_KEPT: HeaderValue = HeaderValue::from_static("no-cache, no-store, must-revalidate");
+/// A transparent picture of one point (GIF89a).
+const PIXEL: [u8; 43] = *b"GIF89a\x01\x00\x01\x00\x80\x00\x00\x00\x00\x00\xff\xff\xff\x21\xf9\x04\x01\x00\x00\x00\x00\x2c\x00\x00\x00\x00\x01\x00\x01\x00\x00\x02\x02\x44\x01\x00\x3b";
+
+/// The form of a success.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reply {
+    /// JSON of the Segment family, which Jitsu and PostHog read too.
+    Json,
+    /// `ok`, as Snowplow's collector answers a post.
+    Text,
+    /// A picture, for a request that is one.
+    Pixel,
+}
+
 #[derive(Serialize)]
 struct Success<'a> {
     success: bool,
@@ -57,6 +75,23 @@ pub fn stored(rejected: &[Rejected], resolved: Option<bool>) -> Response {
         [
             (header::CONTENT_TYPE, JSON),
             (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
+        ],
+        body,
+    )
+        .into_response()
+}
+
+/// 200 in the form that the clients of a path read. Refusals are told in JSON alone: the others read nothing of an answer.
+pub fn taken_in(reply: Reply, rejected: &[Rejected], resolved: Option<bool>) -> Response {
+    let (kind, body) = match reply {
+        Reply::Json => return stored(rejected, resolved),
+        Reply::Text => (TEXT, b"ok".as_slice()),
+        Reply::Pixel => (GIF, PIXEL.as_slice()),
+    };
+    (
+        [
+            (header::CONTENT_TYPE, kind),
+            (header::CACHE_CONTROL, NEVER_KEPT),
         ],
         body,
     )
@@ -140,9 +175,9 @@ impl From<BadRequest> for HttpError {
             BadRequest::Envelope(BadEnvelope::NotAnObject) => {
                 Self::bad_request("not_an_object", message)
             }
-            BadRequest::Envelope(BadEnvelope::NoBatch | BadEnvelope::BatchIsNoArray) => {
-                Self::bad_request("no_batch", message)
-            }
+            BadRequest::Envelope(
+                BadEnvelope::NoBatch { .. } | BadEnvelope::BatchIsNoArray { .. },
+            ) => Self::bad_request("no_batch", message),
         }
         .hint("nothing of the request was stored; correct it before it is sent again")
     }

@@ -2,12 +2,14 @@
 //!
 //! Owns what one bad event of a batch costs (itself alone) and how much memory a request may take. Pure: ids and time come in.
 
+use std::borrow::Cow;
+
 use serde_json::Map;
 
 use super::{
     BATCH_EVENTS_MAX, REQUEST_BYTES_MAX,
     body::Text,
-    split::{BadEnvelope, Envelope, member_text},
+    split::{BadEnvelope, Envelope, Names, SEGMENT, member_text},
 };
 use crate::event::{
     BadEvent, Captured, EVENT_BYTES_MAX, EVENT_DEPTH_MAX, Event, EventType, MESSAGE_ID_BYTES_MAX,
@@ -35,8 +37,8 @@ pub struct Rejected {
 }
 
 impl Rejected {
-    fn new(index: usize, text: &str, reason: &BadEvent) -> Self {
-        let message_id = member_text(text, "messageId")
+    fn new(index: usize, text: &str, id_member: &str, reason: &BadEvent) -> Self {
+        let message_id = member_text(text, id_member)
             .filter(|id| !id.is_empty() && id.len() <= MESSAGE_ID_BYTES_MAX);
         let mut end = text.len().min(REJECTED_TEXT_BYTES_MAX);
         while !text.is_char_boundary(end) {
@@ -79,6 +81,30 @@ pub enum BadRequest {
     },
 }
 
+/// How a vendor's clients write a request of several events.
+#[derive(Debug, Clone, Copy)]
+pub struct Form {
+    /// The members of the body.
+    pub names: Names,
+    /// The member of an event that is its id.
+    pub message_id: &'static str,
+    /// Makes a body of this form of whatever else the vendor's clients send.
+    pub open: fn(Text) -> Text,
+    /// One event of theirs as one of ours.
+    pub read: for<'a> fn(&'a str) -> Result<Cow<'a, str>, BadEvent>,
+    /// The write key that an event carries, for clients that can say it nowhere else.
+    pub key: fn(&str) -> Option<String>,
+}
+
+/// The Segment family's.
+pub const BATCH: Form = Form {
+    names: SEGMENT,
+    message_id: "messageId",
+    open: |body| body,
+    read: |text| Ok(Cow::Borrowed(text)),
+    key: |text| member_text(text, "writeKey"),
+};
+
 /// What a request holds.
 #[derive(Debug, Default)]
 pub struct Content {
@@ -88,6 +114,8 @@ pub struct Content {
     pub rejected: Vec<Rejected>,
     /// The write key in the body.
     pub write_key: Option<String>,
+    /// The write key in the first event of several: what counts where there is no other.
+    pub event_key: Option<String>,
     /// `sentAt` of the body, or of the first event that has one.
     pub sent_at: Option<String>,
 }
@@ -112,18 +140,25 @@ pub fn single(body: &Text, path_type: EventType, fresh_id: impl Fn() -> String) 
         }
         Err(reason) => {
             content.write_key = member_text(text, "writeKey");
-            content.rejected.push(Rejected::new(0, text, &reason));
+            content
+                .rejected
+                .push(Rejected::new(0, text, BATCH.message_id, &reason));
         }
     }
     content
 }
 
-/// Reads a body that is a batch.
+/// Reads a body of several events.
 ///
 /// # Errors
-/// The batch as a whole is refused; what is wrong with one event is in [`Content::rejected`].
-pub fn batch(body: &Text, fresh_id: impl Fn() -> String) -> Result<Content, BadRequest> {
-    let envelope = Envelope::split(&body.text, BATCH_EVENTS_MAX)?;
+/// The body as a whole is refused; what is wrong with one event is in [`Content::rejected`].
+pub fn several(
+    body: Text,
+    form: &Form,
+    fresh_id: impl Fn() -> String,
+) -> Result<Content, BadRequest> {
+    let body = (form.open)(body);
+    let envelope = Envelope::split(&body.text, &form.names, BATCH_EVENTS_MAX)?;
     let mut broken = body.broken.iter().copied().peekable();
     let root_context = envelope
         .context
@@ -134,6 +169,7 @@ pub fn batch(body: &Text, fresh_id: impl Fn() -> String) -> Result<Content, BadR
     }
     let mut content = Content {
         write_key: envelope.write_key,
+        event_key: envelope.events.first().and_then(|text| (form.key)(text)),
         sent_at: envelope.sent_at,
         ..Content::default()
     };
@@ -153,11 +189,14 @@ pub fn batch(body: &Text, fresh_id: impl Fn() -> String) -> Result<Content, BadR
         }
         let taken = match within {
             Some(at) => Err(BadEvent::NotUtf8 { at }),
-            None => take(text, taking, &fresh_id),
+            None => (form.read)(text).and_then(|text| take(&text, taking, &fresh_id)),
         };
         match taken {
             Ok(event) => content.events.push(event),
-            Err(reason) => content.rejected.push(Rejected::new(index, text, &reason)),
+            Err(reason) => {
+                let rejected = Rejected::new(index, text, form.message_id, &reason);
+                content.rejected.push(rejected);
+            }
         }
     }
     if let Some(at) = broken.next() {

@@ -12,7 +12,7 @@ use base64::{
 pub const WRITE_KEY_BYTES_MAX: usize = 256;
 
 /// Clients disagree about padding.
-const BASE64: GeneralPurpose = GeneralPurpose::new(
+pub(super) const BASE64: GeneralPurpose = GeneralPurpose::new(
     &alphabet::STANDARD,
     GeneralPurposeConfig::new()
         .with_decode_padding_mode(DecodePaddingMode::Indifferent)
@@ -66,21 +66,24 @@ impl KeyHints {
         })
     }
 
-    /// The key, with what the body says; `None`: there is none anywhere.
-    pub fn with_body(&self, body_key: Option<&str>) -> Option<String> {
+    /// The key, with what the body says and what one of its events says; `None`: there is none anywhere.
+    pub fn with_body(&self, body_key: Option<&str>, event_key: Option<&str>) -> Option<String> {
         let body = body_key.and_then(cleaned);
+        let event = event_key.and_then(cleaned);
         let ordered = match self.bearer {
             true => [
                 self.basic.clone(),
                 body,
                 self.header.clone(),
                 self.query.clone(),
+                event,
             ],
             false => [
                 self.basic.clone(),
                 self.header.clone(),
                 body,
                 self.query.clone(),
+                event,
             ],
         };
         ordered.into_iter().flatten().next()
@@ -122,7 +125,7 @@ mod tests {
             Some("query"),
         );
         assert_eq!(all.before_body(), Some("basic"));
-        assert_eq!(all.with_body(Some("body")).as_deref(), Some("basic"));
+        assert_eq!(all.with_body(Some("body"), None).as_deref(), Some("basic"));
         let bearer = hints(
             &[
                 ("authorization", "Bearer t.o.k"),
@@ -131,19 +134,39 @@ mod tests {
             Some("query"),
         );
         assert_eq!(bearer.before_body(), None);
-        assert_eq!(bearer.with_body(Some("body")).as_deref(), Some("body"));
-        assert_eq!(bearer.with_body(None).as_deref(), Some("head"));
-        let header = hints(&[("x-write-key", "head:secret")], Some("query"));
-        assert_eq!(header.with_body(Some("head:***")).as_deref(), Some("head"));
         assert_eq!(
-            hints(&[], Some("query")).with_body(Some("body")).as_deref(),
+            bearer.with_body(Some("body"), None).as_deref(),
+            Some("body")
+        );
+        assert_eq!(bearer.with_body(None, None).as_deref(), Some("head"));
+        let header = hints(&[("x-write-key", "head:secret")], Some("query"));
+        assert_eq!(
+            header.with_body(Some("head:***"), None).as_deref(),
+            Some("head")
+        );
+        assert_eq!(
+            hints(&[], Some("query"))
+                .with_body(Some("body"), None)
+                .as_deref(),
             Some("body")
         );
         assert_eq!(
-            hints(&[], Some("query")).with_body(Some("")).as_deref(),
+            hints(&[], Some("query"))
+                .with_body(Some(""), None)
+                .as_deref(),
             Some("query")
         );
-        assert_eq!(hints(&[], None).with_body(None), None);
+        assert_eq!(
+            hints(&[], Some("query"))
+                .with_body(None, Some("app"))
+                .as_deref(),
+            Some("query")
+        );
+        assert_eq!(
+            hints(&[], None).with_body(None, Some("app")).as_deref(),
+            Some("app")
+        );
+        assert_eq!(hints(&[], None).with_body(None, None), None);
     }
 
     #[test]
@@ -179,9 +202,9 @@ mod tests {
     #[test]
     fn a_text_that_can_be_no_key_is_none() {
         assert_eq!(
-            hints(&[], Some(&"k".repeat(WRITE_KEY_BYTES_MAX + 1))).with_body(None),
+            hints(&[], Some(&"k".repeat(WRITE_KEY_BYTES_MAX + 1))).with_body(None, None),
             None
         );
-        assert_eq!(hints(&[], Some("a\nb")).with_body(Some("  ")), None);
+        assert_eq!(hints(&[], Some("a\nb")).with_body(Some("  "), None), None);
     }
 }

@@ -1,7 +1,7 @@
 //! The HTTP surface that clients capture through, the same on agent and server.
 //!
-//! Owns paths, write keys, encodings, limits, answers and CORS of the capture API, so that SDKs of the Segment family work
-//! unmodified. Never stores anything and never knows a key: both are the [`Collector`]'s. First step of the flow.
+//! Owns paths, write keys, encodings, limits, answers and CORS of the capture API, so that SDKs of the Segment family, of
+//! Jitsu, PostHog and Snowplow work unmodified. Never stores anything and never knows a key: both are the [`Collector`]'s. First step of the flow.
 //!
 //! What a status means to clients: 200 is stored and fsynced; 400, 401, 403 and 413 are dropped by every client, so they are
 //! answered only where a retry cannot help; 429 and 503 are sent again. Others are never answered, since clients disagree on
@@ -11,14 +11,20 @@ pub mod answer; // what clients get
 pub mod body; // bytes of a request into its text
 pub mod cors; // which pages may read the answers
 pub mod intake; // texts into events and refusals
+pub mod jitsu; // Jitsu's paths
 pub mod key; // whose request it is
+pub mod posthog; // PostHog's bodies and paths
 pub mod rate; // token bucket of a source
 pub mod routes; // every URL
+pub mod rudder; // RudderStack's configuration and pixel
 pub mod settings; // what browser SDKs ask for first
 pub mod snippet; // the script for websites
+pub mod snowplow; // Snowplow's bodies
 pub mod split; // a batch body into the texts of its events
+pub mod surface; // the way of one request
 #[cfg(test)]
 mod tests;
+pub mod vendor; // what the translations of vendors' events share
 
 use std::future::Future;
 

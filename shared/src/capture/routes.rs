@@ -1,84 +1,61 @@
 //! Every URL of the capture surface.
 //!
-//! Owns the way of one request: read, judge, take in, store, answer. 200 only after the collector has stored.
-
-use std::sync::Arc;
+//! Owns the table of paths. Which of them a client calls is in the README; what a vendor's bodies mean is in the vendor's file.
 
 use axum::{
     Router,
-    extract::{Query, Request},
-    http::{HeaderMap, HeaderValue, Uri, header, request::Parts},
-    middleware,
+    extract::{Path, Request, rejection::PathRejection},
+    http::{HeaderValue, header},
+    middleware::{self, Next},
     response::{IntoResponse, Response},
     routing::{MethodRouter, get, post},
 };
-use bytes::Bytes;
-use tokio::sync::Semaphore;
 
 use super::{
-    Collector, Options, REQUEST_BYTES_MAX, Taken, answer, body, cors,
-    intake::{self, Content},
-    key::KeyHints,
+    Collector, Options, REQUEST_BYTES_MAX,
+    answer::{self, Reply},
+    cors, jitsu, posthog, rudder,
     settings::{self, Protocol},
     snippet::{self, Snippet},
+    snowplow,
+    surface::{Door, Surface},
 };
 use crate::{
-    clock::parse_time_ms,
     event::EventType,
     net::{
         body::{self as wire, Pace},
-        error::{HttpError, wrong_method},
+        error::{unknown_route, wrong_method},
     },
 };
 
-/// From here on a body is read on a thread of its own, so that it does not hold up the others. Unit: bytes of plain text.
-const LARGE_BYTES: usize = 128 * 1024;
-/// What gzip makes of a byte of JSON, usually; only to guess which body is large.
-const GZIP_FACTOR: usize = 10;
-/// Most large bodies that are read at one time; bounds their threads and memory.
-const LARGE_AT_ONCE_MAX: usize = 4;
-
-/// What a path says of its body.
-#[derive(Debug, Clone, Copy)]
-enum Shape {
-    /// One event, of this type where it does not say it itself.
-    Single(EventType),
-    /// `{"batch":[...]}`
-    Batch,
-}
-
-/// What every request needs.
-#[derive(Clone)]
-struct Surface<C> {
-    collector: C,
-    large: Arc<Semaphore>,
-}
+const SNOWPLOW_POST: Door = Door::several(&snowplow::FORM).replying(Reply::Text);
+const SNOWPLOW_GET: Door = Door::several(&snowplow::FORM).pixel(snowplow::of_query);
 
 /// The capture surface: paths with and without a slash at their end, for any content type, with CORS by echo.
 ///
 /// Merge it with the program's other routes; the CORS layer covers these paths alone.
 pub fn router<C: Collector>(collector: C, options: Options) -> Router {
-    let surface = Surface {
-        collector,
-        large: Arc::new(Semaphore::new(LARGE_AT_ONCE_MAX)),
-    };
-    let take = |shape| {
+    let surface = Surface::new(collector);
+    let through = |door| {
         let surface = surface.clone();
-        post(move |request: Request| async move { surface.answer(request, shape).await })
+        move |request: Request| surface.answer(request, door)
     };
+    let by_type = |door: fn(&str) -> Option<Door>| {
+        let surface = surface.clone();
+        move |kind: Result<Path<String>, PathRejection>, request: Request| {
+            typed(surface, kind, door, request)
+        }
+    };
+
+    // The Segment family. The short forms are what analytics-next sends: the first letter of the type.
     let mut router = Router::new();
     for kind in EventType::ALL {
-        // The short forms are what analytics-next sends: the first letter of the type.
-        let short = &kind.name()[..1];
-        router = at(
-            router,
-            &format!("/v1/{}", kind.name()),
-            take(Shape::Single(kind)),
-        );
-        router = at(router, &format!("/v1/{short}"), take(Shape::Single(kind)));
+        let take = post(through(Door::single(kind)));
+        router = at(router, &format!("/v1/{}", kind.name()), take.clone());
+        router = at(router, &format!("/v1/{}", &kind.name()[..1]), take);
     }
-    for path in ["/v1/batch", "/v1/b", "/v1/import"] {
-        router = at(router, path, take(Shape::Batch));
+    for path in ["/v1/batch", "/v1/b", "/v1/import", "/beacon/v1/batch"] {
+        router = at(router, path, post(through(Door::batch())));
     }
     router = at(router, "/v1/m", post(discard));
     for path in ["/v1/projects/{key}/settings", "/projects/{key}/settings"] {
@@ -88,21 +65,52 @@ pub fn router<C: Collector>(collector: C, options: Options) -> Router {
             get(settings::show).with_state(Protocol(options.protocol)),
         );
     }
+
+    // RudderStack
+    router = at(router, "/sourceConfig", get(rudder::source_config));
+    router = at(router, "/pixel/v1/{type}", get(by_type(rudder::pixel)));
+
+    // Jitsu
+    for path in ["/api/s/{type}", "/api/s/s2s/{type}"] {
+        router = at(router, path, post(by_type(jitsu::door)));
+    }
+
+    // PostHog
+    for path in ["/batch", "/capture", "/e", "/i/v0/e"] {
+        router = at(router, path, post(through(Door::several(&posthog::FORM))));
+    }
+    for path in ["/flags", "/decide"] {
+        router = at(router, path, post(posthog::flags));
+    }
+    router = at(router, "/array/{token}/config", get(posthog::config));
+    router = at(
+        router,
+        "/array/{token}/config.js",
+        get(posthog::config_script),
+    );
+
+    // Snowplow
+    let both = post(through(SNOWPLOW_POST)).get(through(SNOWPLOW_GET));
+    router = at(router, "/com.snowplowanalytics.snowplow/tp2", both.clone());
+    router = at(router, "/i", get(through(SNOWPLOW_GET)));
+
+    // Ours
     let snippet = Snippet::new(options);
-    router = router
+    let newest = get(snippet::newest).with_state(snippet.clone());
+    let frozen = get(snippet::frozen).with_state(snippet);
+    router
+        .route("/t.js", newest.fallback(wrong_method))
+        .route("/t/{file}", frozen.fallback(wrong_method))
+        .route("/health", get(health).fallback(wrong_method))
+        .route("/robots.txt", get(robots).fallback(wrong_method))
+        .route_layer(middleware::from_fn(cors::by_echo))
+        // What else Snowplow's trackers may be told to call; the layer says which of these paths are capture at all.
         .route(
-            "/t.js",
-            get(snippet::newest)
-                .with_state(snippet.clone())
-                .fallback(wrong_method),
+            "/{vendor}/{version}",
+            both.fallback(wrong_method)
+                .layer(middleware::from_fn(cors::by_echo))
+                .layer(middleware::from_fn(only_vendors)),
         )
-        .route(
-            "/t/{file}",
-            get(snippet::frozen)
-                .with_state(snippet)
-                .fallback(wrong_method),
-        );
-    router.route_layer(middleware::from_fn(cors::by_echo))
 }
 
 fn at(router: Router, path: &str, methods: MethodRouter) -> Router {
@@ -112,7 +120,30 @@ fn at(router: Router, path: &str, methods: MethodRouter) -> Router {
         .route(&format!("{path}/"), methods)
 }
 
-/// Metrics that some SDKs send about themselves: nobody here wants them, but an error would be tried again.
+/// Answers a path whose last part is a type of event; `door` knows which there are.
+async fn typed<C: Collector>(
+    surface: Surface<C>,
+    kind: Result<Path<String>, PathRejection>,
+    door: fn(&str) -> Option<Door>,
+    request: Request,
+) -> Response {
+    match kind.ok().and_then(|Path(kind)| door(&kind)) {
+        Some(door) => surface.answer(request, door).await,
+        None => unknown_route(request.uri().clone()).await.into_response(),
+    }
+}
+
+/// Lets paths through that begin with a vendor, which is a host name backwards, as in `/com.example/track`; anything else of
+/// that form is no path of ours.
+async fn only_vendors(request: Request, next: Next) -> Response {
+    let vendor = request.uri().path().split('/').nth(1).unwrap_or_default();
+    if vendor.trim_matches('.').contains('.') {
+        return next.run(request).await;
+    }
+    unknown_route(request.uri().clone()).await.into_response()
+}
+
+/// What some SDKs tell about themselves: nobody here wants it, but an error would be tried again.
 async fn discard(request: Request) -> Response {
     let (parts, body) = request.into_parts();
     match wire::read(&parts.headers, body, REQUEST_BYTES_MAX, Pace::default()).await {
@@ -121,139 +152,16 @@ async fn discard(request: Request) -> Response {
     }
 }
 
-impl<C: Collector> Surface<C> {
-    async fn answer(self, request: Request, shape: Shape) -> Response {
-        let (parts, body) = request.into_parts();
-        match wire::read(&parts.headers, body, REQUEST_BYTES_MAX, Pace::default()).await {
-            Ok(bytes) => self
-                .take_in(&parts, bytes, shape)
-                .await
-                .unwrap_or_else(IntoResponse::into_response),
-            Err(error) => answer::cut_off(error),
-        }
-    }
-
-    async fn take_in(
-        &self,
-        parts: &Parts,
-        bytes: Bytes,
-        shape: Shape,
-    ) -> Result<Response, HttpError> {
-        let received_ms = self.collector.now_ms();
-        let asked = Asked::read(&parts.uri);
-        let origin = parts
-            .headers
-            .get(header::ORIGIN)
-            .map(HeaderValue::as_bytes)
-            .map(String::from_utf8_lossy);
-        let judge = |key: &str| answer::admitted(self.collector.judge(key, origin.as_deref()));
-        let hints = KeyHints::read(&parts.headers, asked.write_key.as_deref());
-
-        let early = hints
-            .before_body()
-            .map(|key| judge(key).map(|verdict| (key.to_owned(), verdict)))
-            .transpose()?;
-        body::check_encoding(&parts.headers, &bytes)?;
-        let content = self.content(bytes, shape).await?;
-        let (key, verdict) = match early {
-            Some(judged) => judged,
-            None => {
-                let key = hints
-                    .with_body(content.write_key.as_deref())
-                    .ok_or_else(answer::no_key)?;
-                let verdict = judge(&key)?;
-                (key, verdict)
-            }
-        };
-
-        let Content {
-            events,
-            rejected,
-            sent_at,
-            ..
-        } = content;
-        let told = rejected.clone();
-        let refused_alone = matches!(shape, Shape::Single(_)) && events.is_empty();
-        let sent_at = sent_at
-            .as_deref()
-            .or_else(|| sent_at_header(&parts.headers))
-            .and_then(parse_time_ms);
-        let resolved = if events.is_empty() && rejected.is_empty() {
-            asked.wait_resolved.then_some(true)
-        } else {
-            let taken = Taken {
-                key,
-                verdict,
-                received_ms,
-                sent_at,
-                events,
-                rejected,
-                wait_resolved: asked.wait_resolved,
-            };
-            match self.collector.store(taken).await {
-                Ok(stored) => stored.resolved.filter(|_| asked.wait_resolved),
-                // It would be refused again: that the refusal could not be kept must not make it come back.
-                Err(_) if refused_alone => None,
-                Err(error) => return Err(error.into()),
-            }
-        };
-        match told.first() {
-            Some(rejected) if refused_alone => Err(answer::bad_event(rejected)),
-            _ => Ok(answer::stored(&told, resolved)),
-        }
-    }
-
-    async fn content(&self, bytes: Bytes, shape: Shape) -> Result<Content, HttpError> {
-        let likely_bytes = if body::is_gzip(&bytes) {
-            bytes.len().saturating_mul(GZIP_FACTOR)
-        } else {
-            bytes.len()
-        };
-        if likely_bytes < LARGE_BYTES {
-            return content(&self.collector, bytes, shape);
-        }
-        let _permit = self.large.acquire().await.map_err(HttpError::internal)?;
-        let collector = self.collector.clone();
-        tokio::task::spawn_blocking(move || content(&collector, bytes, shape))
-            .await
-            .map_err(HttpError::internal)?
-    }
+/// `GET /health`: whether there is somebody at all. Whether events can be stored is asked of the `ops` listener.
+async fn health() -> Response {
+    answer::stored(&[], None)
 }
 
-fn content<C: Collector>(collector: &C, bytes: Bytes, shape: Shape) -> Result<Content, HttpError> {
-    let text = body::text(bytes)?;
-    let fresh_id = || collector.fresh_message_id();
-    match shape {
-        Shape::Single(kind) => Ok(intake::single(&text, kind, fresh_id)),
-        Shape::Batch => Ok(intake::batch(&text, fresh_id)?),
-    }
-}
-
-/// RudderStack's browser SDK says there when it sent.
-fn sent_at_header(headers: &HeaderMap) -> Option<&str> {
-    headers.get("sentat")?.to_str().ok()
-}
-
-/// What the query says; all else in it is ignored.
-#[derive(Debug, Default)]
-struct Asked {
-    write_key: Option<String>,
-    wait_resolved: bool,
-}
-
-impl Asked {
-    fn read(uri: &Uri) -> Self {
-        let mut asked = Self::default();
-        let pairs = Query::<Vec<(String, String)>>::try_from_uri(uri)
-            .map(|Query(pairs)| pairs)
-            .unwrap_or_default();
-        for (name, value) in pairs {
-            match name.as_str() {
-                "writeKey" => asked.write_key = Some(value),
-                "wait" => asked.wait_resolved = value == "resolved",
-                _ => {}
-            }
-        }
-        asked
-    }
+/// `GET /robots.txt`: nothing here is for search engines.
+async fn robots() -> impl IntoResponse {
+    let text = HeaderValue::from_static("text/plain; charset=utf-8");
+    (
+        [(header::CONTENT_TYPE, text)],
+        "User-agent: *\nDisallow: /\n",
+    )
 }

@@ -125,6 +125,14 @@ pub enum BadEvent {
     /// A `messageId` that is too long or no text.
     #[error("messageId must be a text of 1 to {MESSAGE_ID_BYTES_MAX} bytes")]
     BadMessageId,
+    /// An event of another vendor's shape that has no counterpart here.
+    #[error("{vendor} event cannot be read: {fault}")]
+    Foreign {
+        /// Whose shape it should have.
+        vendor: &'static str,
+        /// What is wrong with it, and what is right.
+        fault: String,
+    },
 }
 
 impl BadEvent {
@@ -141,6 +149,7 @@ impl BadEvent {
             Self::TypeContradictsPath { .. } => "type_contradicts_path",
             Self::NoId => "no_id",
             Self::BadMessageId => "bad_message_id",
+            Self::Foreign { .. } => "bad_payload",
         }
     }
 }
@@ -177,7 +186,7 @@ impl Event {
     /// # Errors
     /// Says why it can never be accepted; a retry of the same text cannot help.
     pub fn take(raw: &str, taking: Taking<'_>) -> Result<Self, BadEvent> {
-        let mut body = parse(raw)?;
+        let mut body = object(raw)?;
         let mut changed = false;
         let kind = match (body.get("type"), taking.path_type) {
             (None | Some(Value::Null), None) => return Err(BadEvent::NoType),
@@ -252,7 +261,7 @@ impl Event {
     /// # Errors
     /// The text is not one that [`Event::take`] made.
     pub fn stored(text: String) -> Result<Self, BadEvent> {
-        let body = parse(&text)?;
+        let body = object(&text)?;
         let kind = body
             .get("type")
             .and_then(Value::as_str)
@@ -308,7 +317,11 @@ fn content_id(body: &Map<String, Value>) -> EventId {
     EventId(*blake3::hash(form.as_bytes()).as_bytes())
 }
 
-fn parse(raw: &str) -> Result<Map<String, Value>, BadEvent> {
+/// The object of a JSON text within the limits of an event.
+///
+/// # Errors
+/// Too large, too deep, no JSON, or no object.
+pub fn object(raw: &str) -> Result<Map<String, Value>, BadEvent> {
     if raw.len() > EVENT_BYTES_MAX {
         return Err(BadEvent::TooLarge { bytes: raw.len() });
     }

@@ -11,9 +11,10 @@ use serde_json::{Map, Value};
 use trenza_shared::net::error::HttpError;
 
 /// Paths, in reading order.
-const PATHS: [&str; 4] = [
+const PATHS: [&str; 5] = [
     include_str!("openapi/capture.json"),
     include_str!("openapi/sdks.json"),
+    include_str!("openapi/vendors.json"),
     include_str!("openapi/customers.json"),
     include_str!("openapi/rest.json"),
 ];

@@ -121,26 +121,91 @@ async fn analytics_next_batches_with_the_time_of_sending_on_the_batch_alone() {
 #[tokio::test]
 async fn jitsu_masks_the_key_in_the_body_and_gives_it_in_a_header() {
     let body = json!({"type": "track", "event": "e", "anonymousId": "an", "messageId": "2ovtaudhxadlzm0bfxbr8f", "writeKey": "key:***"});
+    for path in ["/v1/track", "/api/s/track", "/api/s/s2s/track"] {
+        stored(
+            path,
+            &[("x-write-key", "key:secret")],
+            body.to_string().into(),
+        )
+        .await;
+    }
+    let several = batch(&[&body.to_string()]);
     stored(
-        "/v1/track",
+        "/api/s/s2s/batch",
         &[("x-write-key", "key:secret")],
-        body.to_string().into(),
+        several.into(),
     )
     .await;
+    let recorder = Recorder::default();
+    let answer = recorder.post("/api/s/dance", body.to_string()).await;
+    assert_eq!(answer.error(), (404, "not_found".into()));
 }
 
 #[tokio::test]
 async fn a_beacon_has_its_key_in_the_query_alone() {
     let body = batch(&[r#"{"type":"page","anonymousId":"an","messageId":"m"}"#]);
-    stored(
-        "/v1/batch?writeKey=key",
-        &[
-            ("content-type", "text/plain;charset=UTF-8"),
-            ("cookie", "a=b"),
-        ],
-        body.into(),
-    )
-    .await;
+    for path in ["/v1/batch?writeKey=key", "/beacon/v1/batch?writeKey=key"] {
+        stored(
+            path,
+            &[
+                ("content-type", "text/plain;charset=UTF-8"),
+                ("cookie", "a=b"),
+            ],
+            body.clone().into(),
+        )
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn a_pixel_has_its_event_in_the_query() {
+    let recorder = Recorder::default();
+    let ask = |path: &'static str| recorder.ask(request(Method::GET, path, &[], ""));
+    let answer = ask("/pixel/v1/track?writeKey=key&event=Mail+Opened&anonymousId=%22an%22&properties.topic=renta%20fija&properties.a.b=1&properties=7&messageId=m").await;
+    assert_eq!(
+        (answer.status().as_u16(), answer.bytes.get(..6)),
+        (200, Some(b"GIF89a".as_slice()))
+    );
+    let taken = recorder.taken().remove(0);
+    let event = &events(&taken)[0];
+    assert_eq!(taken.key, "key");
+    assert_eq!(
+        event.text_at(&["properties", "topic"]),
+        None,
+        "the last of two counts"
+    );
+    assert_eq!(event.text_at(&["anonymousId"]), Some("an"));
+    assert_eq!(
+        ask("/pixel/v1/page?writeKey=key").await.error(),
+        (400, "no_id".into())
+    );
+    assert_eq!(
+        ask("/pixel/v1/identify?writeKey=key&userId=u")
+            .await
+            .status(),
+        404
+    );
+}
+
+#[test]
+fn a_pixels_dotted_names_are_nested_and_the_last_one_counts() {
+    let of = |pairs: &[(&str, &str)]| {
+        let pairs: Vec<_> = pairs
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect();
+        crate::capture::rudder::of_query(&pairs)
+    };
+    assert_eq!(
+        of(&[("properties.topic", "x"), ("properties.a.b", "y")]),
+        r#"{"channel":"web","properties":{"topic":"x","a":{"b":"y"}}}"#
+    );
+    assert_eq!(
+        of(&[("a", "1"), ("a.b", "2"), ("c.d", "3"), ("c", "4")]),
+        r#"{"channel":"web","a":{"b":"2"},"c":"4"}"#
+    );
+    let deep = "a.".repeat(30_000);
+    assert!(of(&[(&deep, "x")]).contains(&deep));
 }
 
 #[tokio::test]

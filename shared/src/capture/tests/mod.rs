@@ -3,8 +3,10 @@
 mod answers;
 mod clients;
 mod hostile;
+mod posthog;
 mod reading;
 mod served;
+mod snowplow;
 
 use std::sync::{Arc, Mutex};
 

@@ -76,6 +76,38 @@ async fn settings_name_this_host_and_no_other_integration() {
 }
 
 #[tokio::test]
+async fn what_rudderstack_asks_for_has_no_destination() {
+    let path =
+        "/sourceConfig/?p=npm&v=3.34.1&build=modern&writeKey=key&lockIntegrationsVersion=false";
+    let headers = [("authorization", BASIC), ("origin", "https://shop.example")];
+    let answer = Recorder::default()
+        .ask(request(Method::GET, path, &headers, ""))
+        .await;
+    assert_eq!(answer.status(), 200);
+    assert_eq!(
+        answer.header("access-control-allow-origin"),
+        "https://shop.example"
+    );
+    let source = &answer.json()["source"];
+    assert_eq!(
+        (&source["enabled"], &source["destinations"]),
+        (&json!(true), &json!([]))
+    );
+    assert!(source["config"].is_object() && source["id"].is_string());
+}
+
+#[tokio::test]
+async fn probes_are_answered() {
+    let ask = async |path: &str| {
+        Recorder::default()
+            .ask(request(Method::GET, path, &[], ""))
+            .await
+    };
+    ask("/health").await.is_success();
+    assert!(ask("/robots.txt").await.bytes.ends_with(b"Disallow: /\n"));
+}
+
+#[tokio::test]
 async fn the_snippet_is_short_lived_by_name_and_immutable_by_hash() {
     let ask = async |path: &str, headers: &[(&str, &str)]| {
         Recorder::default()

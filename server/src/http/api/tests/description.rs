@@ -62,6 +62,10 @@ async fn every_described_method_is_served_and_every_call_is_described() {
             .replace("{id}", "c_0")
             .replace("{message_id}", "m")
             .replace("{key}", "k")
+            .replace("{type}", "track")
+            .replace("{token}", "k")
+            .replace("{vendor}", "com.example")
+            .replace("{version}", "v1")
             .replace("{file}", "f");
         for other in METHODS
             .iter()

@@ -1,0 +1,160 @@
+// SDKs of others, as they come from npm and PyPI, against the real server and a real agent, through a relay that spoils their first
+// delivery: nothing may be lost, stored twice or changed, except what an SDK itself drops.
+
+import assert from "node:assert/strict";
+import { execFile, spawn } from "node:child_process";
+import { join } from "node:path";
+import { test } from "node:test";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+
+import { bin, browse, world } from "../browser/support.mjs";
+import { NODE } from "./node.mjs";
+import { PERILS, relay } from "./relay.mjs";
+import { site } from "./site.mjs";
+import { leaves, textsOf } from "./texts.mjs";
+
+const PATIENCE_MS = 60_000;
+const PAGES_AT_ONCE = 6;
+const PYTHON = ["segment-analytics-python", "rudder-sdk-python", "posthog (Python)", "snowplow-tracker (Python)"];
+const TEXTS = ["trait", "page", "track", "long"];
+
+/** What an SDK drops of its first delivery when that is refused. */
+const DROPS = {
+  // Neither waits nor tries again.
+  "@jitsu/js": ["trait"],
+  "@jitsu/js, s2s": ["trait"],
+  // Nobody reads what a beacon is answered.
+  "@rudderstack/analytics-js, beacon": TEXTS,
+};
+const isRefusal = (peril) => !["none", "lost"].includes(peril);
+
+const only = process.env.TRENZA_SDK;
+const here = await world();
+const website = await site();
+const browser = await browse();
+
+/** Which events hold which text of ours, by the server's export. */
+async function stored() {
+  const { stdout } = await promisify(execFile)(bin("trenza-server"), ["export", "events", "--config", here.init.config], { maxBuffer: 1 << 30 });
+  const found = new Map();
+  for (const line of stdout.split("\n").filter(Boolean)) {
+    const event = JSON.parse(line);
+    for (const text of new Set(leaves(event))) {
+      if (!text.startsWith("case-")) continue;
+      if (!found.has(text)) found.set(text, []);
+      found.get(text).push(event);
+    }
+  }
+  return found;
+}
+
+/** Exports again and again while somebody waits, for all of them at once. */
+const watch = {
+  waiting: new Set(),
+  async run() {
+    while (this.waiting.size) {
+      const found = await stored();
+      for (const one of [...this.waiting]) if (one.here(found) || Date.now() > one.end) { this.waiting.delete(one); one.done(); }
+      await new Promise((again) => setTimeout(again, 300));
+    }
+    this.running = undefined;
+  },
+  until(here) {
+    return new Promise((done) => {
+      this.waiting.add({ here, done, end: Date.now() + PATIENCE_MS });
+      this.running ??= this.run();
+    });
+  },
+};
+
+const due = (one) => TEXTS.filter((name) => !(isRefusal(one.peril) && DROPS[one.sdk]?.includes(name)));
+const arrived = (one) => watch.until((found) => due(one).every((name) => found.has(one.texts[name])));
+
+const cases = [];
+async function casesOf(sdk) {
+  if (only && !sdk.includes(only)) return [];
+  const own = [];
+  for (const target of ["server", "agent"]) {
+    for (const peril of PERILS) {
+      const way = await relay(here[target].http, peril);
+      const texts = textsOf(`case-${cases.length + own.length}-${sdk}`);
+      own.push({ sdk, target, peril, way, url: way.url, key: here.init.write_key, texts, faults: [] });
+    }
+  }
+  cases.push(...own);
+  return own;
+}
+
+async function inNode(sdk) {
+  await Promise.all((await casesOf(sdk)).map(async (one) => {
+    const stop = await NODE[sdk](one);
+    await arrived(one);
+    await stop();
+  }));
+}
+
+async function inPython(sdk) {
+  const own = await casesOf(sdk);
+  if (!own.length) return;
+  const script = fileURLToPath(new URL("python_sdks.py", import.meta.url));
+  const child = spawn(join(process.env.TRENZA_SDKS, "venv/bin/python"), [script], { stdio: ["pipe", "ignore", "pipe"] });
+  let said = "";
+  child.stderr.on("data", (bytes) => { said += bytes; });
+  child.stdin.end(JSON.stringify({ sdk, cases: own.map(({ url, key, texts }) => ({ url, key, texts })) }));
+  const ended = new Promise((done) => child.once("exit", done));
+  const patience = setTimeout(() => child.kill("SIGKILL"), PATIENCE_MS);
+  await Promise.all([ended, ...own.map(arrived)]);
+  clearTimeout(patience);
+  for (const one of own) one.faults.push(...said.split("\n").filter((line) => line.includes(`${one.texts.user}:`)));
+}
+
+async function inBrowser(one) {
+  const context = await browser.newContext();
+  context.on("weberror", (error) => one.faults.push(error.error().message));
+  const page = await context.newPage();
+  page.on("console", (message) => { if (message.type() === "error") one.faults.push(message.text()); });
+  const query = one.sdk.endsWith("snippet") ? `?key=${one.key}&url=${one.url}` : "";
+  await page.goto(website.url + query);
+  await page.evaluate(([mode, how]) => window.drive(mode, how), [one.sdk, { url: one.url, key: one.key, texts: one.texts }]);
+  await arrived(one);
+  await context.close();
+}
+
+async function inBrowsers() {
+  const page = await browser.newPage();
+  await page.goto(website.url);
+  const queue = [];
+  for (const sdk of await page.evaluate(() => window.modes)) queue.push(...await casesOf(sdk));
+  await page.close();
+  const worker = async () => { for (let one = queue.shift(); one; one = queue.shift()) await inBrowser(one); };
+  await Promise.all(Array.from({ length: PAGES_AT_ONCE }, worker));
+}
+
+const began = Date.now();
+await Promise.all([...Object.keys(NODE).map(inNode), ...PYTHON.map(inPython)]);
+await inBrowsers();
+const found = await stored();
+const took = Math.round((Date.now() - began) / 1000);
+await browser.close();
+website.close();
+for (const one of cases) await one.way.close();
+await here.close();
+
+console.log(`${cases.length} cases of ${new Set(cases.map((one) => one.sdk)).size} SDKs and modes in ${took} s`);
+
+for (const one of cases) {
+  test(`${one.sdk} against the ${one.target}: ${one.peril}`, () => {
+    const told = () => `${one.way.state.seen.join("\n")}\n${one.faults.join("\n")}`;
+    for (const name of TEXTS) {
+      const events = found.get(one.texts[name]) ?? [];
+      const fits = due(one).includes(name) ? events.length === 1 : events.length <= 1;
+      assert.ok(fits, `${name} is stored ${events.length} times\n${told()}`);
+    }
+    // Every event of the case is another one.
+    const ids = (found.get(one.texts.user) ?? []).map((event) => event.messageId);
+    assert.equal(new Set(ids).size, ids.length, `an id is stored twice\n${told()}`);
+    const least = isRefusal(one.peril) && due(one).length === TEXTS.length ? 2 : 1;
+    assert.ok(one.way.state.deliveries >= least, `only ${one.way.state.deliveries} deliveries: the peril did not happen\n${told()}`);
+  });
+}

@@ -16,9 +16,9 @@ demo: ## Build, start a server, two agents and a website, play a day, stay until
 	@$(rocks) cargo build --release -p trenza-server -p trenza-agent -p trenza-tests --bin trenza-server --bin trenza-agent --bin trenza-demo
 	@target/release/trenza-demo
 
-test: ## Every test: Rust, stories, faults, snippet, browser
+test: ## Every test: Rust, stories, faults, snippet, browser, SDKs of others
 	@.ci/install test
-	@$(MAKE) --no-print-directory lint rust-tests snippet-tests browser-tests
+	@$(MAKE) --no-print-directory lint rust-tests snippet-tests browser-tests sdk-tests
 	@echo "make test: all green"
 
 build: ## The two programs, as released

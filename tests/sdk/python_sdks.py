@@ -1,4 +1,8 @@
-"""The SDKs that run in Python: sends the four texts of each case that stands as JSON on standard input, all at once, and ends."""
+"""The SDKs that run in Python: sends the four texts of each case of the first line of standard input, all at once.
+
+Goes on as a program would until standard input ends, then closes the SDKs. Each function gives what to call again and again, and
+how to close.
+"""
 
 import json
 import logging
@@ -13,7 +17,7 @@ def segment(url, key, texts):
 
     client = Client(key, host=url, upload_size=3, upload_interval=0.3, gzip=True)
     like_segment(client, texts)
-    return client.join
+    return None, client.join
 
 
 def rudder(url, key, texts):
@@ -21,7 +25,7 @@ def rudder(url, key, texts):
 
     client = Client(key, host=url, upload_size=3, upload_interval=0.3)
     like_segment(client, texts)
-    return client.join
+    return None, client.join
 
 
 def like_segment(client, texts):
@@ -43,7 +47,7 @@ def posthog(url, key, texts):
     client.capture("Ordinary", distinct_id=user, properties={"text": texts["track"]})
     client.capture("Long", distinct_id=user, properties={"text": texts["long"]})
     client.flush()
-    return client.shutdown
+    return None, client.shutdown
 
 
 def snowplow(url, key, texts):
@@ -57,7 +61,8 @@ def snowplow(url, key, texts):
     tracker.track(PageView(page_url="https://shop.example/", page_title=texts["page"]))
     tracker.track(StructuredEvent(category="c", action="Ordinary", label=texts["track"]))
     tracker.track(SelfDescribing(SelfDescribingJson("iglu:org.example/long/jsonschema/1-0-0", {"text": texts["long"]})))
-    return lambda: tracker.flush(is_async=False)
+    # It keeps what failed until it is asked again.
+    return tracker.flush, tracker.flush
 
 
 SDKS = {
@@ -69,22 +74,27 @@ SDKS = {
 
 
 def main():
-    wanted = json.load(sys.stdin)
+    wanted = json.loads(sys.stdin.readline())
     drive = SDKS[wanted["sdk"]]
-    faults = []
+    over = threading.Event()
 
     def one(case):
         try:
-            drive(case["url"], case["key"], case["texts"])()
+            again, close = drive(case["url"], case["key"], case["texts"])
+            while not over.wait(0.3):
+                if again:
+                    again()
+            close()
         except Exception as fault:  # told to the test, which knows what should have arrived
-            faults.append(f"{case['texts']['user']}: {fault!r}")
+            print(f"{case['texts']['user']}: {fault!r:.300}", file=sys.stderr)
 
     threads = [threading.Thread(target=one, args=(case,)) for case in wanted["cases"]]
     for thread in threads:
         thread.start()
+    sys.stdin.read()
+    over.set()
     for thread in threads:
         thread.join()
-    print("\n".join(faults), file=sys.stderr)
 
 
 if __name__ == "__main__":

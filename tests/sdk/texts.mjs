@@ -8,11 +8,22 @@ export const textsOf = (user) => ({
   trait: `${user} trait ${ODD}`,
   page: `${user} page ${ODD}`,
   track: `${user} track ${ODD}`,
-  long: `${user} long ${"ñandú🧵".repeat(1_820)}`,
+  long: `${user} long ${"0123456789 abcdef ñ".repeat(1_000)}`,
 });
 
+/** Where each of them must stand in an event, and nowhere else: SDKs carry traits along in the context of later events. */
+const PLACES = { trait: (event) => event.type === "identify" && [event.traits, event.context?.traits], page: (event) => [event.name, event.properties], track: (event) => event.properties, long: (event) => event.properties };
+
+/** The texts of cases that an event carries, each with its name. */
+export function* textsIn(event) {
+  if (event.userId?.startsWith?.("case-")) yield ["user", event.userId];
+  for (const [name, place] of Object.entries(PLACES)) {
+    for (const text of new Set(leaves(place(event)))) if (text.startsWith("case-") && text.includes(` ${name} `)) yield [name, text];
+  }
+}
+
 /** Every text in a JSON value. */
-export function* leaves(value) {
+function* leaves(value) {
   if (typeof value === "string") yield value;
   else if (value && typeof value === "object") for (const inner of Object.values(value)) yield* leaves(inner);
 }

@@ -354,13 +354,12 @@ fn config_of(token: &str) -> Value {
     config
 }
 
-/// What its browser SDK may do: send events, nothing else.
+/// What its browser SDK may do: send events, nothing else. Where surveys are named at all, even as `false`, it loads their script.
 fn remote() -> Value {
     json!({
         "supportedCompression": ["gzip", "gzip-js"],
         "sessionRecording": false,
         "heatmaps": false,
-        "surveys": false,
         "capturePerformance": false,
         "captureDeadClicks": false,
         "autocaptureExceptions": false,

@@ -247,7 +247,7 @@ async fn its_questions_are_answered_and_switch_nothing_on() {
         .ask(request(Method::GET, "/array/wk_1/config", &[], ""))
         .await;
     assert_eq!(
-        (&config.json()["token"], &config.json()["surveys"]),
+        (&config.json()["token"], &config.json()["sessionRecording"]),
         (&json!("wk_1"), &json!(false))
     );
     let script = recorder

@@ -125,6 +125,9 @@ pub fn event(text: &str) -> Result<String, BadEvent> {
 }
 
 /// Type, name and properties.
+type Named = (EventType, Option<String>, Map<String, Value>);
+
+/// Says what happened.
 fn name_it(
     fields: &mut Map<String, Value>,
     page: &Map<String, Value>,
@@ -182,7 +185,7 @@ fn name_it(
 fn self_describing(
     fields: &mut Map<String, Value>,
     rest: &mut Map<String, Value>,
-) -> Result<(EventType, Option<String>, Map<String, Value>), BadEvent> {
+) -> Result<Named, BadEvent> {
     let fault = "\"ue_pr\" or \"ue_px\" must hold {\"schema\",\"data\":{\"schema\",\"data\"}}";
     let mut outer = json_of(fields, "ue_pr", "ue_px").ok_or_else(|| bad(fault))?;
     let inner = outer

@@ -24,13 +24,14 @@ async function bundle(entry, format) {
     target: "es2021",
     charset: "ascii",
     legalComments: "none",
+    minifySyntax: true,
     define: { __VERSION__: JSON.stringify(version) },
   });
   const { code } = await minify(outputFiles[0].text, {
     ecma: 2020,
     module: true,
     toplevel: true,
-    compress: { passes: 4, unsafe_arrows: true, pure_getters: true, hoist_props: true },
+    compress: { passes: 4, unsafe_arrows: true, pure_getters: true, hoist_props: true, inline: 1 },
     mangle: true,
     format: { comments: false },
   });

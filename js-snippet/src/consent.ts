@@ -6,7 +6,7 @@ import { closeStore, get, openStore, parse, set, wipe } from "./store.js";
 import type { Categories, ConsentStatus } from "./types.js";
 
 /** Its localStorage key also tells the other tabs. */
-export const CONSENT_KEY = "c";
+export const CONSENT_KEY = "trz_c";
 
 /** What a grant without categories says. */
 const DEFAULT_CATEGORIES: Categories = { analytics: true };
@@ -23,22 +23,20 @@ export let categories: Categories = DEFAULT_CATEGORIES;
 
 const privacyControl = (): boolean => !!(navigator as { globalPrivacyControl?: boolean }).globalPrivacyControl;
 
-/**
- * The visitor's own choice, made now. Whatever is not a grant forgets everything. `opened` runs between opening the
- * store and telling the other tabs, which take over what it wrote.
- */
-export function choose(next: ConsentStatus, chosen?: Categories, opened?: () => void): void {
+/** The visitor's own choice, made now. Whatever is not a grant forgets everything. */
+export function choose(next: ConsentStatus, chosen?: Categories): void {
   status = next;
   categories = chosen || DEFAULT_CATEGORIES;
-  if (next == "granted") {
-    openStore();
-    opened?.();
-    set(CONSENT_KEY, JSON.stringify({ c: categories, g: privacyControl() } satisfies Remembered));
-  } else {
+  if (next == "granted") openStore();
+  else {
     wipe();
     forgetCookie();
   }
 }
+
+/** Keeps a grant, which tells the other tabs; they take over what was written before. */
+export const remember = (): void =>
+  set(CONSENT_KEY, JSON.stringify({ c: categories, g: privacyControl() } satisfies Remembered));
 
 /** What holds on a new page: the remembered grant, else Global Privacy Control, else what the page says. */
 export function restore(fromPage: string | undefined): void {

@@ -7,7 +7,6 @@ import type { CallOptions, Event, Fields } from "./types.js";
 declare const __VERSION__: string; // set by the build from package.json
 
 let last = 0;
-let timezone: string | undefined;
 
 /** Milliseconds that differ for each event of a page, so that order survives; follows a clock set back by over 1 s. */
 export function tick(now: number): number {
@@ -16,11 +15,14 @@ export function tick(now: number): number {
 
 export const isObject = (value: unknown): value is Fields => Object(value) === value;
 
+/** The address without its fragment, which may hold secrets, unless the fragment is a route (`#/`, `#!`). */
+export const pageUrl = (): string => location.href.replace(/#(?![/!]).*/, "");
+
 /** One level deep: enough for `context.page`, `context.trenza`, `context.campaign`. */
 function merge(base: Fields, extra?: Fields): Fields {
   for (const name in extra) {
-    const [a, b] = [base[name], extra[name]];
-    base[name] = isObject(a) && isObject(b) ? { ...a, ...b } : b;
+    const [a, b] = [base[name], extra[name] as Fields];
+    base[name] = isObject(a) ? { ...a, ...b } : b;
   }
   return base;
 }
@@ -28,8 +30,6 @@ function merge(base: Fields, extra?: Fields): Fields {
 export function makeEvent(type: string, fields: Fields, at: Date, options?: CallOptions | null): Event {
   const { context, ...rest } = options || {};
   const { a, u } = ids();
-  const { href, pathname, search } = location;
-  timezone ||= Intl.DateTimeFormat().resolvedOptions().timeZone;
   return {
     messageId: uuid(),
     anonymousId: a,
@@ -41,17 +41,17 @@ export function makeEvent(type: string, fields: Fields, at: Date, options?: Call
     context: merge(
       {
         page: {
-          url: href.split("#")[0],
-          path: pathname,
-          search,
+          url: pageUrl(),
+          path: location.pathname,
+          search: location.search,
           title: document.title,
           referrer: document.referrer,
         },
         locale: navigator.language,
-        timezone,
+        timezone: Intl.DateTimeFormat().resolvedOptions().timeZone,
         library: { name: "trenza.js", version: __VERSION__ },
         trenza: { channel: "web" },
-        ...(status == "granted" && { consent: { categoryPreferences: categories } }),
+        consent: status == "granted" ? { categoryPreferences: categories } : undefined,
       },
       context,
     ),

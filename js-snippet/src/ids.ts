@@ -1,49 +1,45 @@
 // Who the visitor is: a random anonymousId and, after identify, the site's own userId.
 // Reads and writes the first-party cookie; never a fingerprint, never traits on the terminal.
 
+import { quiet } from "./quiet.js";
 import { get, isOpen, parse, set, uncover } from "./store.js";
 
 /** Short names, since they rest on the terminal as JSON. */
-export interface Ids {
+export type Ids = {
   /** anonymousId */
   a: string;
   /** userId */
   u?: string;
-}
+};
 
-const KEY = "id";
-const COOKIE = "trz_vid";
+const KEY = "trz_id";
 /** 400 days: what browsers allow, and for how long an anonymousId may link. */
 const COOKIE_S = 34_560_000;
 
-/** A version 4 UUID; `randomUUID` is missing on plain http. */
-export function uuid(): string {
-  try {
-    return crypto.randomUUID();
-  } catch {
-    return "10000000-1000-4000-8000-100000000000".replace(/[018]/g, (digit) =>
-      (+digit ^ (crypto.getRandomValues(new Uint8Array(1))[0]! & (15 >> (+digit / 4)))).toString(16),
-    );
-  }
-}
+/** Who came from a linked site; counts only for a visitor who is new here. */
+let linked: string | null | undefined;
 
-/** Writes or, with `seconds` 0, deletes the cookie. */
-function cookie(value: string, seconds: number): void {
-  try {
-    document.cookie =
-      COOKIE + "=" + value + ";path=/;samesite=lax;max-age=" + seconds + (location.protocol == "https:" ? ";secure" : "");
-  } catch {
-    // Sandboxed frames forbid cookies; localStorage or memory has the id.
-  }
-}
+export const linkTo = (anonymousId: string | null): void => {
+  linked = anonymousId;
+};
 
-function fromCookie(): string | undefined {
-  try {
-    return document.cookie.match(/(?:^|; )trz_vid=([\w-]+)/)?.[1];
-  } catch {
-    return undefined;
-  }
-}
+/** A version 4 UUID. On plain http browsers make one only as the name of a blob, which ends with the page. */
+export const uuid = (): string => crypto.randomUUID?.() || URL.createObjectURL(new Blob()).slice(-36);
+
+/** Writes or, with `seconds` 0, deletes the cookie. Sandboxed frames forbid it; localStorage or memory has the id. */
+const cookie = (value: string, seconds: number): unknown =>
+  quiet(
+    () =>
+      (document.cookie =
+        "trz_vid=" +
+        encodeURIComponent(value) +
+        ";path=/;samesite=lax;max-age=" +
+        seconds +
+        (location.protocol == "https:" ? ";secure" : "")),
+  );
+
+const fromCookie = (): string | undefined =>
+  isOpen() ? quiet(() => decodeURIComponent(document.cookie.match(/(?:^|; )trz_vid=([^;]+)/)![1]!)) : undefined;
 
 export function saveIds(ids: Ids): Ids {
   set(KEY, JSON.stringify(ids));
@@ -51,12 +47,12 @@ export function saveIds(ids: Ids): Ids {
   return ids;
 }
 
-export const forgetCookie = (): void => cookie("", 0);
+export const forgetCookie = (): unknown => cookie("", 0);
 
 const stored = (): Ids | undefined => parse(get(KEY));
 
 /** Read anew each time, since another tab may have changed them. */
-export const ids = (): Ids => stored() || saveIds({ a: (isOpen() && fromCookie()) || uuid() });
+export const ids = (): Ids => stored() || saveIds({ a: fromCookie() || linked || uuid() });
 
 /**
  * The store was just opened: the visitor keeps the anonymousId of an earlier visit or of another tab, unless this
@@ -65,7 +61,7 @@ export const ids = (): Ids => stored() || saveIds({ a: (isOpen() && fromCookie()
 export function settleIds(mine: Ids): Ids {
   uncover(KEY);
   const kept = stored() || { a: fromCookie() || mine.a };
-  return saveIds(mine.u && kept.u && mine.u != kept.u ? mine : { ...kept, ...(mine.u && { u: mine.u }) });
+  return saveIds(mine.u && kept.u && mine.u != kept.u ? mine : { ...kept, u: (mine.u || kept.u)! });
 }
 
 /** A new visitor. */

@@ -7,10 +7,17 @@ const page = window as unknown as { trenza?: Partial<Trenza> | unknown[] };
 
 // A second tag on the page changes nothing.
 if (!(page.trenza as Partial<Trenza> | undefined)?.user) {
-  const script = (document.currentScript || document.querySelector("script[data-write-key]")) as HTMLScriptElement | null;
-  const { writeKey = "", host, consent, autoPage } = script?.dataset || {};
+  const script = document.currentScript as HTMLScriptElement | null;
+  const { writeKey = "", host, consent, autoPage, cookieless, linkHosts } = script?.dataset || {};
   page.trenza = start(
-    { writeKey, host: host || new URL(script?.src || location.href).origin, consent, autoPage: autoPage == "true" },
+    {
+      writeKey,
+      host: host || new URL(script?.src || location.href).origin,
+      consent,
+      autoPage: autoPage == "true",
+      cookieless: cookieless == "true",
+      linkHosts: linkHosts?.match(/\S+/g),
+    },
     page.trenza || [],
   );
 }

@@ -6,14 +6,14 @@ import type { Event, Fields } from "./types.js";
 
 /** Events kept while the server is away; the oldest go first, counted in the next event's `context.trenza.dropped`. */
 export const QUEUE_EVENTS_MAX = 1000;
-/** Events per request. */
-const BATCH_EVENTS_MAX = 100;
+/** Events per request; their text alone fits the 64 KiB that survive the page. */
+const BATCH_EVENTS_MAX = 250;
 
 let prefix = "";
 let size = 0;
 
 export const openQueue = (writeKey: string): void => {
-  prefix = "q|" + writeKey + "|";
+  prefix = "trz_q|" + writeKey + "|";
 };
 
 export const waiting = (): string[] => {
@@ -54,13 +54,12 @@ export function rewrite(change: (event: Event) => void): void {
 }
 
 /** The oldest events that fit one request, without those under way. At least one, however large. */
-export function take(bytesMax: number, underWay: ReadonlySet<string>): string[] {
+export function take(lengthMax: number, underWay: ReadonlySet<string>): string[] {
   const batch: string[] = [];
-  let bytes = 0;
   for (const key of waiting()) {
     if (underWay.has(key)) continue;
-    bytes += new Blob([get(key) || ""]).size;
-    if (batch.length && (bytes > bytesMax || batch.length >= BATCH_EVENTS_MAX)) break;
+    lengthMax -= (get(key) || "").length;
+    if (batch[0] && (lengthMax < 0 || batch[BATCH_EVENTS_MAX - 1])) break;
     batch.push(key);
   }
   return batch;

@@ -1,10 +1,12 @@
 // The calls a page makes, from the consent gate to the queue. Puts the other files together.
 
-import { categories, choose, CONSENT_KEY, restore, status, type Remembered } from "./consent.js";
+import { inbound, token } from "./carry.js";
+import { categories, choose, CONSENT_KEY, remember, restore, status, type Remembered } from "./consent.js";
 import { isObject, makeEvent, tick } from "./event.js";
 import { ids, newIds, saveIds, settleIds, uuid } from "./ids.js";
+import { followClicks, followRoutes } from "./page.js";
 import { openQueue, put, rewrite } from "./queue.js";
-import { isOpen, parse, PREFIX } from "./store.js";
+import { forbidStore, isOpen, parse, settleDisk } from "./store.js";
 import { adopt, openTransport, wake } from "./transport.js";
 import type { CallOptions, Categories, ConsentStatus, Fields, Options, QueuedCall, Trenza } from "./types.js";
 import { warn } from "./warn.js";
@@ -21,7 +23,7 @@ type Method = (...args: any[]) => unknown;
 let at: Date | undefined;
 
 function capture(type: string, fields: Fields, options?: CallOptions): unknown {
-  if (status == "denied") return warn("consent denied (or Global Privacy Control): nothing is stored or sent");
+  if (status == "denied") return warn("consent denied (or Global Privacy Control)");
   const time = tick(+at! || Date.now());
   const event = makeEvent(type, fields, new Date(time), options);
   put(event, time);
@@ -30,22 +32,28 @@ function capture(type: string, fields: Fields, options?: CallOptions): unknown {
 }
 
 function setConsent(next: ConsentStatus, chosen?: Categories): void {
-  const wasOpen = isOpen();
   const mine = ids();
-  choose(next, chosen, () => {
-    if (wasOpen) return;
+  choose(next, chosen);
+  if (next == "granted") {
     const { a } = settleIds(mine);
     rewrite((event) => {
       if (event.anonymousId == mine.a) event.anonymousId = a;
       event.context.consent ||= { categoryPreferences: categories };
     });
+    remember();
+    settleDisk(wake);
     wake();
-  });
+  }
 }
 
+/** `(name, more, options)` as the spec writes them for this type. */
+const about =
+  (type: string, name: string, more: string): Method =>
+  (value: string, fields?: Fields, options?: CallOptions) =>
+    capture(type, { [name]: value, [more]: fields || {} }, options);
+
 const methods: Record<string, Method> = {
-  track: (event: string, properties?: Fields, options?: CallOptions) =>
-    capture("track", { event, properties: properties || {} }, options),
+  track: about("track", "event", "properties"),
   page(...args) {
     if (isObject(args[0])) args.unshift(undefined); // page(properties)
     if (typeof args[1] != "string") args.unshift(undefined); // page(name, properties)
@@ -62,18 +70,17 @@ const methods: Record<string, Method> = {
     }
     return capture("identify", { traits: traits || {} }, options);
   },
-  group: (groupId: string, traits?: Fields, options?: CallOptions) =>
-    capture("group", { groupId, traits: traits || {} }, options),
+  group: about("group", "groupId", "traits"),
   alias(userId: string, previousId?: string, options?: CallOptions) {
     const { a, u } = ids();
     return capture("alias", { userId, previousId: previousId || u || a }, options);
   },
   reset: () => void newIds(),
+  setAnonymousId: (anonymousId?: string) => void (anonymousId && saveIds({ ...ids(), a: "" + anonymousId })),
+  handover: token,
   consent(next?: ConsentStatus, chosen?: Categories) {
-    if (next) {
-      if (!/^(granted|denied|pending)$/.test(next)) throw next;
-      setConsent(next, chosen);
-    }
+    if (/^(granted|denied|pending)$/.test(next!)) setConsent(next!, chosen);
+    else if (next) throw next;
     return status;
   },
   ready: () => {},
@@ -102,29 +109,33 @@ function run(call: QueuedCall): Promise<unknown> {
 }
 
 /** Starts the snippet on `target`, which may be the array of calls made before it arrived. */
-export function start({ writeKey, host, consent, autoPage }: Options, target: object = {}): Trenza {
+export function start({ writeKey, host, consent, autoPage, cookieless, linkHosts }: Options, target: object = {}): Trenza {
   const before = Array.isArray(target) ? (target.splice(0) as QueuedCall[]) : [];
   if (writeKey) {
     openQueue(writeKey);
     openTransport(host, writeKey);
+    if (cookieless) forbidStore();
+    inbound(linkHosts);
     restore(consent);
     if (isOpen()) saveIds(ids()); // Renews the cookie, which some browsers cap at a few days.
+    settleDisk(wake);
     addEventListener("storage", ({ key, newValue }) => {
-      if (key == PREFIX + CONSENT_KEY) setConsent(newValue ? "granted" : "denied", parse<Remembered>(newValue)?.c);
-      else if (newValue && key?.startsWith(PREFIX + "q")) adopt();
+      if (key == CONSENT_KEY) setConsent(newValue ? "granted" : "denied", parse<Remembered>(newValue)?.c);
+      else adopt();
     });
     setTimeout(() => {
-      if (status == "pending") warn('waiting for trenza.consent("granted") or ("denied")');
+      if (status == "pending") warn("waiting for trenza.consent(...)");
     }, PENDING_WARN_MS);
+    followClicks((event, properties) => void run(["track", [event, properties]]), linkHosts);
     on = true;
-  } else warn("no data-write-key: nothing is stored or sent");
-  const api: Record<string, unknown> = {
-    push: run,
-    user: () => ({ id: () => ids().u || null, anonymousId: () => ids().a }),
-  };
-  for (const name in methods) api[name] = (...args: unknown[]) => run([name, args]);
-  Object.assign(target, api);
-  if (autoPage) void run(["page", []]);
+  } else warn("no data-write-key");
+  for (const name in methods) (target as Record<string, Method>)[name] = (...args) => run([name, args]);
+  Object.assign(target, { push: run, user: () => ({ id: () => ids().u || null, anonymousId: () => ids().a }) });
+  if (autoPage) {
+    const view = () => void run(["page", []]);
+    view();
+    followRoutes(view);
+  }
   before.forEach(run);
   wake();
   return target as Trenza;

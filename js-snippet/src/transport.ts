@@ -3,6 +3,7 @@
 
 import { status as consent } from "./consent.js";
 import { read, take } from "./queue.js";
+import { quiet } from "./quiet.js";
 import { get, inMemory, remove, set } from "./store.js";
 import type { Event } from "./types.js";
 import { warn } from "./warn.js";
@@ -16,7 +17,8 @@ const BACKOFF_CAP_MS = 60_000;
 /** A `Retry-After` beyond it, or a clock set back, is not believed. */
 const WAIT_MS_MAX = 3_600_000;
 const ANSWER_MS_MAX = 30_000;
-const BATCH_BYTES_MAX = 400_000;
+/** Unit: characters of JSON, at most three bytes each. */
+const BATCH_LENGTH_MAX = 400_000;
 /** Browsers let 64 KiB survive the page. */
 const KEEPALIVE_BYTES_MAX = 60_000;
 
@@ -33,7 +35,7 @@ const underWay = new Set<string>();
 export function openTransport(host: string, key: string): void {
   url = host.replace(/\/$/, "") + "/v1/batch";
   writeKey = key;
-  waitKey = "w|" + key;
+  waitKey = "trz_w|" + key;
   addEventListener("pagehide", leave);
   addEventListener("visibilitychange", () => document.hidden && leave());
   addEventListener("online", () => {
@@ -74,19 +76,15 @@ async function flush(): Promise<void> {
   due = Infinity;
   if (flushing || consent != "granted") return;
   flushing = true;
-  try {
-    await navigator.locks.request("trz_" + writeKey, drain);
-  } catch {
-    await drain(); // No locks here (plain http, sandbox): the server drops what two tabs send.
-  } finally {
-    flushing = false;
-  }
+  // No locks here (plain http, sandbox): the server drops what two tabs send.
+  await (quiet(() => navigator.locks.request(waitKey, drain).catch(drain)) || drain());
+  flushing = false;
   if (take(0, underWay)[0]) wake();
 }
 
 async function drain(): Promise<void> {
   while (consent == "granted" && !wait()) {
-    const batch = take(BATCH_BYTES_MAX, underWay);
+    const batch = take(BATCH_LENGTH_MAX, underWay);
     if (!batch[0] || !(await deliver(batch))) return;
   }
 }
@@ -98,20 +96,44 @@ async function drain(): Promise<void> {
 function leave(): void {
   if (consent != "granted") return;
   const pause = wait();
-  const batch = take(KEEPALIVE_BYTES_MAX, underWay).filter((key) => !pause || inMemory(key));
+  const batch = take(BATCH_LENGTH_MAX, underWay).filter((key) => !pause || inMemory(key));
   if (batch[0]) void deliver(batch, true).then(() => wake());
 }
 
-/** False when sending has to pause. */
+/** False when sending has to pause. On leaving the page only as many of the oldest as survive it. */
 async function deliver(keys: string[], leaving?: boolean): Promise<boolean> {
-  const events: Event[] = [];
-  for (const key of keys) {
-    const event = read(key);
-    if (event) events.push(event);
-  }
+  const half = keys.length >> 1;
+  const events = keys.map(read).filter((event) => event) as Event[];
   if (!events[0]) return true;
+  const body = encode(events);
+  const small = new Blob([body]).size <= KEEPALIVE_BYTES_MAX;
+  if (leaving && half && !small) return deliver(keys.slice(0, half), leaving);
   keys.forEach((key) => underWay.add(key));
-  const [code, retryAfter] = await post(encode(events), leaving);
+  /** 0: no usable answer. */
+  let code = 0;
+  /** Unit: ms. */
+  let retryAfter = 0;
+  try {
+    // Plain text and no credentials: no preflight, no cookies.
+    const answer = await fetch(url, {
+      method: "POST",
+      body,
+      // Refused when other requests of the page already fill the 64 KiB; the retry does without.
+      keepalive: small && (leaving || !failures),
+      credentials: "omit",
+      signal: AbortSignal.timeout?.(ANSWER_MS_MAX) as AbortSignal /* old browsers: none */,
+    });
+    const after = answer.headers.get("retry-after") || 0;
+    retryAfter = (+after >= 0 ? +after * 1000 : Date.parse(after as string) - Date.now()) || 0;
+    if (answer.status == 200) {
+      const { success, rejected } = (await answer.json()) as { success?: boolean; rejected?: unknown[] };
+      if (rejected?.[0]) warn("set aside", rejected);
+      // Any proxy can answer 200; only the server says that the events are stored.
+      if (success) code = 200;
+    } else code = answer.status;
+  } catch {
+    // Nobody answered.
+  }
   keys.forEach((key) => underWay.delete(key));
   unreachable = !code;
   if (code == 200) {
@@ -120,15 +142,12 @@ async function deliver(keys: string[], leaving?: boolean): Promise<boolean> {
     return true;
   }
   if (code == 400 || code == 413) {
-    if (keys[1]) {
-      const half = keys.length >> 1;
-      return (await deliver(keys.slice(0, half))) && deliver(keys.slice(half));
-    }
-    warn("the server refused an event, now dropped: " + code, events[0]);
+    if (half) return (await deliver(keys.slice(0, half))) && deliver(keys.slice(half));
+    warn("refused an event: " + code, events[0]);
     remove(keys[0]!);
     return true;
   }
-  if (code) warn("events wait, the server said " + code);
+  if (code) warn("events wait: " + code);
   // Jitter after the cap, or all clients would come back in the same second.
   const pause = Math.random() * Math.min(BACKOFF_CAP_MS, BACKOFF_BASE_MS * 2 ** failures++);
   set(waitKey, "" + (Date.now() + Math.min(WAIT_MS_MAX, retryAfter + pause)));
@@ -146,32 +165,4 @@ export function encode(batch: Event[]): string {
     }
   }
   return JSON.stringify({ writeKey, sentAt: new Date(), context, batch });
-}
-
-/** Status (0: no usable answer) and `Retry-After` in ms. Plain text and no credentials: no preflight, no cookies. */
-async function post(body: string, leaving?: boolean): Promise<[code: number, retryAfter: number]> {
-  try {
-    const small = new Blob([body]).size <= KEEPALIVE_BYTES_MAX;
-    // Browsers whose fetch dies with the page; the beacon's answer is never seen, so the next visit resends.
-    if (leaving && !("keepalive" in Request.prototype)) navigator.sendBeacon(url, body);
-    const answer = await fetch(url, {
-      method: "POST",
-      body,
-      // Refused when other requests of the page already fill the 64 KiB; the retry does without.
-      keepalive: small && (leaving || !failures),
-      credentials: "omit",
-      signal: AbortSignal.timeout?.(ANSWER_MS_MAX) as AbortSignal /* old browsers: none */,
-    });
-    let code = answer.status;
-    if (code == 200) {
-      const told = (await answer.json()) as { success?: boolean; rejected?: unknown[] };
-      // Any proxy can answer 200; only the server says that the events are stored.
-      if (!told.success) code = 0;
-      if (told.rejected?.[0]) warn("the server set events aside", told.rejected);
-    }
-    const after = answer.headers.get("retry-after") || 0;
-    return [code, (+after >= 0 ? +after * 1000 : Date.parse(after as string) - Date.now()) || 0];
-  } catch {
-    return [0, 0];
-  }
 }

@@ -46,8 +46,12 @@ export interface Options {
   host: string;
   /** `data-consent`: what holds until the visitor chooses. Default: `pending`. */
   consent?: string | undefined;
-  /** `data-auto-page="true"`: one `page` event as soon as it loads. */
+  /** `data-auto-page="true"`: a `page` event as soon as it loads and for each address that is shown without a load. */
   autoPage?: boolean;
+  /** `data-cookieless="true"`: nothing rests on the terminal, also after a grant; a visitor lives as long as the page. */
+  cookieless?: boolean;
+  /** `data-link-hosts="shop.example www.shop.example:8443"`: the site's other hosts; a click on a link there takes the visitor along. */
+  linkHosts?: string[] | null | undefined;
 }
 
 /** The global `trenza`. No method throws; every promise is kept at once, not when the event arrived. */
@@ -60,6 +64,13 @@ export interface Trenza {
   identify(traits: Fields, options?: CallOptions, callback?: Callback): Promise<Receipt>;
   group(groupId: string, traits?: Fields, options?: CallOptions, callback?: Callback): Promise<Receipt>;
   alias(userId: string, previousId?: string, options?: CallOptions, callback?: Callback): Promise<Receipt>;
+  /** The visitor as the site already knows them; later events carry this id. */
+  setAnonymousId(anonymousId: string): Promise<Receipt>;
+  /**
+   * A code for the kiosk, to be shown as QR: form-encoded text with `a` (anonymousId), `u` (userId), `x` (when it ends,
+   * ms since 1970) and `fields`, whose names are the page's. Holds for `ms`, 15 minutes if left out. Not signed.
+   */
+  handover(fields?: Record<string, string>, ms?: number): Promise<string>;
   /** Forgets who the visitor is; the next event has a new `anonymousId`. Consent stays. */
   reset(): Promise<Receipt>;
   /** Tells the visitor's choice; without arguments it only answers what holds. */

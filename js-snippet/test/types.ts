@@ -12,6 +12,9 @@ void trenza.identify("u1", { email: "ada@example.org" });
 void trenza.identify({ plan: "free" });
 void trenza.consent("granted", { analytics: true });
 void trenza.ready(() => undefined);
+void trenza.setAnonymousId("known");
+void trenza.handover({ email: "ada@example.org" }, 600_000).then((code) => code.length);
+load({ writeKey: "KEY", host: "https://example.org", cookieless: true, linkHosts: ["shop.example"] });
 export const id: string = trenza.user().anonymousId();
 export const named = (event: Event): string => event.type;
 

@@ -15,14 +15,15 @@ export const KEY = "wk_test";
 
 const STRICT = "default-src 'none'; script-src 'self'; connect-src 'self'; require-trusted-types-for 'script'";
 
-/** A page whose options stand in its query: `consent`, `host`, `auto`, `csp`, `stub`, `nokey`, `later` (no tag). */
+/** A page whose options stand in its query: `consent`, `host`, `auto`, `cookieless`, `link`, `csp`, `stub`, `nokey`, `later` (no tag), `body`. */
 function html(query) {
   const attribute = (name, value) => (value === null ? "" : ` ${name}="${value}"`);
   const tag = `<script async src="/t.js"${query.has("nokey") ? "" : ` data-write-key="${KEY}"`}`
     + attribute("data-host", query.get("host")) + attribute("data-consent", query.get("consent"))
-    + attribute("data-auto-page", query.get("auto")) + "></script>";
+    + attribute("data-auto-page", query.get("auto"))
+    + attribute("data-cookieless", query.get("cookieless")) + attribute("data-link-hosts", query.get("link")) + "></script>";
   const stub = query.has("stub") ? `<script>${STUB}</script><script>${query.get("stub")}</script>` : "";
-  return `<!doctype html><title>Page ${query.get("n") ?? ""}</title>${stub}${query.has("later") ? "" : tag}<p>Hello`;
+  return `<!doctype html><title>Page ${query.get("n") ?? ""}</title>${stub}${query.has("later") ? "" : tag}<p>Hello</p>${query.get("body") ?? ""}`;
 }
 
 export async function openSite() {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { drained, loaded, NOTHING, openSite, terminal } from "./support/site.mjs";
+import { afterRemoval, drained, loaded, NOTHING, openSite, terminal } from "./support/site.mjs";
 
 let site;
 before(async () => { site = await openSite(); });
@@ -71,7 +71,7 @@ visit("denied stores nothing, sends nothing and wipes what an earlier grant left
   assert.equal((await context.cookies()).length, 1);
   collector.requests.length = 0;
   await page.evaluate(async () => { await trenza.consent("denied"); await trenza.track("A"); trenza.identify("u2"); });
-  assert.deepEqual(await terminal(page), NOTHING);
+  assert.deepEqual(await afterRemoval(page), NOTHING);
   assert.deepEqual(await context.cookies(), []);
   await page.reload();
   await loaded(page);
@@ -93,7 +93,7 @@ visit("Global Privacy Control counts as denied until the visitor grants explicit
   const page = await open({ consent: "granted" });
   assert.equal(await page.evaluate(() => trenza.consent()), "denied");
   await page.evaluate(() => trenza.track("A"));
-  assert.deepEqual(await terminal(page), NOTHING);
+  assert.deepEqual(await afterRemoval(page), NOTHING);
   await page.evaluate(async () => { await trenza.consent("granted"); await trenza.track("B"); });
   await collector.until((c) => c.stored.size === 1);
   await page.goto(url());
@@ -109,7 +109,7 @@ visit("a grant from before Global Privacy Control was switched on no longer coun
   await context.addInitScript(() => Object.defineProperty(navigator, "globalPrivacyControl", { value: true }));
   const page = await open();
   assert.equal(await page.evaluate(() => trenza.consent()), "denied");
-  assert.deepEqual(await terminal(page), NOTHING);
+  assert.deepEqual(await afterRemoval(page), NOTHING);
 });
 
 visit("data-consent denied wins over a remembered grant", async ({ open }) => {
@@ -117,7 +117,7 @@ visit("data-consent denied wins over a remembered grant", async ({ open }) => {
   await first.evaluate(() => trenza.consent("granted"));
   const page = await open({ consent: "denied" });
   assert.equal(await page.evaluate(() => trenza.consent()), "denied");
-  assert.deepEqual(await terminal(page), NOTHING);
+  assert.deepEqual(await afterRemoval(page), NOTHING);
 });
 
 visit("a choice in one tab holds in the other, which takes over its visitor id", async ({ open }, collector) => {

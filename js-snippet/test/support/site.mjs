@@ -94,6 +94,12 @@ export const terminal = (page) => page.evaluate(async () => ({
 
 export const NOTHING = { local: [], session: [], cookie: "", databases: 0 };
 
+/** What is left once the browser has carried out the removal of the database. */
+export const afterRemoval = async (page) => {
+  await page.waitForFunction(async () => !(await indexedDB.databases()).length);
+  return terminal(page);
+};
+
 /** Events of this site that still wait on the terminal. */
 export const waiting = (page) => page.evaluate(() => Object.keys(localStorage).filter((key) => key.startsWith("trz_q")).length);
 

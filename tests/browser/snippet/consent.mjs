@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 
-import { NOTHING, terminal } from "./shop.mjs";
+import { afterRemoval, NOTHING, terminal } from "./shop.mjs";
 
 const TEN_MINUTES_MS = 600_000;
 
@@ -34,7 +34,7 @@ export async function denied(visitor, n) {
   await page.evaluate(() => trenza.consent("denied"));
   await visitor.relay.up();
   await visitor.track(page, n);
-  assert.deepEqual(await terminal(page), NOTHING);
+  assert.deepEqual(await afterRemoval(page), NOTHING);
   const next = await visitor.open({ consent: "pending" });
   await visitor.track(next, n);
   await next.evaluate(() => trenza.consent("denied"));

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 
-import { drained, outage, ownBrowser } from "./shop.mjs";
+import { drained, outage } from "./shop.mjs";
 
 const KILLED_AFTER_MS = 100;
 const SLOW_MS = 150;
@@ -11,23 +11,19 @@ const TAKEN_OVER_MS = 15_000;
 const THREE_DAYS_MS = 3 * 86_400_000;
 
 export async function browserKilled(visitor, n) {
-  const profile = visitor.profile();
-  const first = await ownBrowser(profile);
-  const page = await visitor.open({}, { from: first.context });
-  // Somebody has looked at the page for a moment.
-  await page.waitForFunction(async () => (await indexedDB.databases()).length === 1);
-  await visitor.relay.down();
-  await visitor.track(page, n);
-  await outage(KILLED_AFTER_MS);
-  await first.kill();
+  const profile = await visitor.inOwnBrowser(async (context) => {
+    const page = await visitor.open({}, { from: context });
+    // Somebody has looked at the page for a moment.
+    await page.waitForFunction(async () => (await indexedDB.databases()).length === 1);
+    await visitor.relay.down();
+    await visitor.track(page, n);
+    await outage(KILLED_AFTER_MS);
+  });
   await visitor.relay.up();
-  const second = await ownBrowser(profile);
-  try {
-    await drained(await visitor.open({}, { from: second.context }));
+  await visitor.inOwnBrowser(async (context) => {
+    await drained(await visitor.open({}, { from: context }));
     await visitor.everythingOnce(n);
-  } finally {
-    await second.kill();
-  }
+  }, profile);
 }
 
 export async function rendererCrash(visitor, n) {
@@ -90,9 +86,8 @@ export async function storageForbidden(visitor, n) {
 }
 
 export async function backForwardCache(visitor, n) {
-  const own = await ownBrowser(visitor.profile());
-  try {
-    const page = await visitor.open({}, { from: own.context });
+  await visitor.inOwnBrowser(async (context) => {
+    const page = await visitor.open({}, { from: context });
     await visitor.relay.down();
     await visitor.track(page, n);
     await page.goto(visitor.url({ plain: 1 }));
@@ -101,15 +96,13 @@ export async function backForwardCache(visitor, n) {
     await page.evaluate(() => void setTimeout(() => history.back()));
     await visitor.everythingOnce(n);
     assert.ok(visitor.restored(), "the page came from the cache");
-  } finally {
-    await own.kill();
-  }
+  });
 }
 
 /** A device three days ahead, whose clock is mended while events wait. */
 export async function wrongClock(visitor, n) {
   const ahead = n > 10 ? -THREE_DAYS_MS : THREE_DAYS_MS;
-  const page = await visitor.open({}, { setUp: (page) => page.addInitScript((ahead) => {
+  const page = await visitor.open({}, { setUp: (page) => visitor.before(page, (ahead) => {
     const { now } = Date;
     Date.now = () => now() + ahead;
     window.Date = new Proxy(Date, { construct: (real, args) => new real(...(args.length ? args : [Date.now()])) });

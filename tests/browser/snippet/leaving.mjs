@@ -21,19 +21,19 @@ export async function tabClosed(visitor, n) {
 
 export async function offlineClosed(visitor, n) {
   const page = await visitor.open();
-  await visitor.context.setOffline(true);
+  await visitor.offline(true);
   await visitor.track(page, n);
   await page.close();
-  await visitor.context.setOffline(false);
+  await visitor.offline(false);
   await visitor.open();
 }
 
 export async function offlineForAWhile(visitor, n) {
   const page = await visitor.open();
-  await visitor.context.setOffline(true);
+  await visitor.offline(true);
   await visitor.track(page, n);
   await outage(OFFLINE_MS);
-  await visitor.context.setOffline(false);
+  await visitor.offline(false);
   await visitor.relay.until("it comes back by itself", () => visitor.relay.taken.size >= n, BACK_MS);
   await drained(page);
 }

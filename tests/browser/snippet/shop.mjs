@@ -1,14 +1,13 @@
 // A website with the snippet as the real server serves it, visitors in real Chromium, and what the server stored of them.
 
 import assert from "node:assert/strict";
-import { execFile, spawn } from "node:child_process";
+import { execFile } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { createServer } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { createInterface } from "node:readline";
 
-import { bin, browse, chromium, FLAGS, world } from "../support.mjs";
+import { bin, world } from "../support.mjs";
 import { Relay } from "./relay.mjs";
 
 /** `see` is what every scenario does: events that say themselves when they happened. */
@@ -23,6 +22,9 @@ function html(query) {
   return `<!doctype html><html lang="es"><title>Tienda</title><script>${PAGE_SCRIPT}</script>${query.has("plain") ? "" : tag}<a href="?${query}">Siguiente</a></html>`;
 }
 
+/** From the page's look at the clock to the snippet's, on a busy machine. */
+const SAME_MOMENT_MS = 1000;
+
 export const loaded = (page) => page.waitForFunction(() => typeof window.trenza?.user === "function");
 
 /** Nothing waits on the terminal any more. */
@@ -35,31 +37,18 @@ export const terminal = (page) => page.evaluate(async () => ({
 }));
 export const NOTHING = { local: [], session: [], cookie: "", databases: 0 };
 
+/** What is left once the browser has carried out the removal of the database. */
+export const afterRemoval = async (page) => {
+  await page.waitForFunction(async () => !(await indexedDB.databases()).length);
+  return terminal(page);
+};
+
 /** The length of an outage is the scenario itself, so here nothing else can be waited for. */
 export const outage = (ms) => new Promise((over) => setTimeout(over, ms));
 
-/** A browser of our own that can be killed, with a profile that outlives it and a back-forward cache. */
-export async function ownBrowser(profile) {
-  const child = spawn(process.env.CHROMIUM ?? "/usr/bin/chromium",
-    ["--headless", "--remote-debugging-port=0", `--user-data-dir=${profile}`, ...FLAGS, "about:blank"], { stdio: ["ignore", "ignore", "pipe"] });
-  const ended = new Promise((done) => child.once("exit", done));
-  const address = await new Promise((done, fail) => {
-    createInterface({ input: child.stderr }).on("line", (line) => line.startsWith("DevTools listening on ") && done(line.split(" ").at(-1)));
-    void ended.then((code) => fail(new Error(`the browser ended with ${code}`)));
-  });
-  const browser = await chromium.connectOverCDP(address);
-  return {
-    context: browser.contexts()[0],
-    /** As by kill -9 or a power cut: nobody is asked. */
-    async kill() {
-      child.kill("SIGKILL");
-      await ended;
-    },
-  };
-}
-
-export async function openShop() {
-  const [place, browser] = await Promise.all([world(), browse()]);
+/** A website, a server and a browser, as `browsers.mjs` has them. */
+export async function openShop(kind) {
+  const [place, browser] = await Promise.all([world(), kind.launch()]);
   const script = readFileSync(new URL("../../../js-snippet/dist/t.js", import.meta.url), "utf8");
   /** Queries of pages that came back from the back-forward cache. */
   const restored = [];
@@ -77,7 +66,7 @@ export async function openShop() {
     }
   });
   await new Promise((done) => site.listen(0, "127.0.0.1", done));
-  const origin = `http://127.0.0.1:${site.address().port}`;
+  let visitors = 0;
 
   /** Events of a run as the server's export has them. */
   const stored = (run) => new Promise((done, fail) => {
@@ -89,11 +78,14 @@ export async function openShop() {
 
   /** A new visitor with a way to the server of their own. */
   async function visitor(run) {
-    const [context, relay] = await Promise.all([browser.newContext(), new Relay(place.server.http).up()]);
+    const [context, relay] = await Promise.all([kind.newContext(browser), new Relay(place.server.http).up()]);
+    // Each has an origin of their own: Firefox counts by origin what may outlive its page, over all windows.
+    const origin = `http://visitor-${(visitors += 1)}.localhost:${site.address().port}`;
     const folders = [];
     let seen = 0;
     return {
-      run, context, relay, origin, stored: () => stored(run), restored: () => restored.includes(run),
+      run, context, relay, origin, stored: () => stored(run), restored: () => restored.includes(run), before: kind.before,
+      offline: (on) => kind.offline(context, on),
       url: (options = {}) => `${origin}/?${new URLSearchParams({ key: place.init.write_key, host: relay.origin, consent: "granted", run, ...options })}`,
       async open(options, { setUp, from = context } = {}) {
         const page = await from.newPage();
@@ -108,10 +100,16 @@ export async function openShop() {
         seen += n;
         await page.evaluate(([run, from, n]) => see(run, from, n), [run, from, n]);
       },
-      /** A folder for the profile of a browser, gone after the test. */
-      profile() {
-        folders.push(mkdtempSync(join(tmpdir(), "trenza-profile-")));
-        return folders.at(-1);
+      /** Starts a browser of this visitor's own and kills it after `body`; without a profile with a new one, gone after the test. */
+      async inOwnBrowser(body, profile) {
+        if (!profile) folders.push(profile = mkdtempSync(join(tmpdir(), "trenza-profile-")));
+        const own = await kind.own(profile);
+        try {
+          await body(own.context);
+        } finally {
+          await own.kill();
+        }
+        return profile;
       },
       /** All `n` events are stored once, unchanged, with the times at which they happened. */
       async everythingOnce(n) {
@@ -121,7 +119,7 @@ export async function openShop() {
         for (const { timestamp, properties } of events) {
           // Events of the same millisecond are told apart by the following ones.
           const later = Date.parse(timestamp) - properties.at;
-          assert.ok(later >= 0 && later <= n, `event ${properties.i} happened at ${properties.at}, stored is ${timestamp}`);
+          assert.ok(later >= 0 && later <= SAME_MOMENT_MS, `event ${properties.i} happened at ${properties.at}, stored is ${timestamp}`);
         }
         for (const { messageId } of [events[0], events.at(-1)]) {
           assert.deepEqual((await place.api(`/v1/events/${messageId}`)).conflicts, [], "a resend was equal");

@@ -9,9 +9,9 @@ import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
-const installed = createRequire(join(root, "js-snippet/package.json"));
+/** A package that the snippet's tests install. */
+export const installed = createRequire(join(root, "js-snippet/package.json"));
 export const { chromium } = installed("playwright-core");
-export const { default: puppeteer } = installed("puppeteer-core");
 /** The path of a built program. */
 export const bin = (name) => join(process.env.TRENZA_BIN_DIR ?? join(process.env.CARGO_TARGET_DIR ?? join(root, "target"), "debug"), name);
 

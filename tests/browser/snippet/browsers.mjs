@@ -4,7 +4,7 @@ import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import { createInterface } from "node:readline";
 
-import { browse, chromium, FLAGS, puppeteer } from "../support.mjs";
+import { browse, chromium, FLAGS, installed } from "../support.mjs";
 
 /** Chromium, by Playwright. */
 export const CHROMIUM = {
@@ -33,7 +33,7 @@ const firefox = process.env.FIREFOX ?? "/usr/bin/firefox-esr";
 
 export const FIREFOX_IS_HERE = existsSync(firefox);
 
-const launchFirefox = (options) => puppeteer.launch({ browser: "firefox", executablePath: firefox, headless: true, ...options });
+const launchFirefox = (options) => installed("puppeteer-core").default.launch({ browser: "firefox", executablePath: firefox, headless: true, ...options });
 
 /** Firefox, by WebDriver BiDi; Playwright's own needs a Firefox that was built for it. */
 export const FIREFOX = {

@@ -16,13 +16,13 @@ const HANDOVER_MS = 900_000;
  * `application/x-www-form-urlencoded`: `a` the anonymousId, `u` the userId if there is one, `x` the end in
  * milliseconds since 1970, and the page's own fields.
  */
-export const token = (fields?: Record<string, string>, ms: number = HANDOVER_MS): string =>
+export const handover = (fields?: Record<string, string>, ms: number = HANDOVER_MS): string =>
   "" + new URLSearchParams({ ...fields, ...ids(), x: "" + (Date.now() + ms) });
 
-/** The address with the visitor in it. */
+/** The address with the visitor in it: the end in milliseconds since 1970 (13 digits until 2286), a dot, the anonymousId. */
 export function outbound(href: string): string {
   const url = new URL(href);
-  url.searchParams.set(PARAMETER, token({}, LINK_MS));
+  url.searchParams.set(PARAMETER, Date.now() + LINK_MS + "." + ids().a);
   return url.href;
 }
 
@@ -34,7 +34,6 @@ export const inbound = (hosts: Options["linkHosts"]): void =>
     if (!text) return;
     url.searchParams.delete(PARAMETER);
     history.replaceState(history.state, "", url);
-    const carried = new URLSearchParams(text);
-    const left = +carried.get("x")! - Date.now();
-    if (left > 0 && left <= LINK_MS && hosts?.includes(new URL(document.referrer).host)) linkTo(carried.get("a"));
+    const left = parseInt(text) - Date.now();
+    if (left > 0 && left <= LINK_MS && hosts?.includes(new URL(document.referrer).host)) linkTo(text.slice(14));
   });

@@ -17,9 +17,9 @@ const KEY = "trz_id";
 const COOKIE_S = 34_560_000;
 
 /** Who came from a linked site; counts only for a visitor who is new here. */
-let linked: string | null | undefined;
+let linked: string | undefined;
 
-export const linkTo = (anonymousId: string | null): void => {
+export const linkTo = (anonymousId: string): void => {
   linked = anonymousId;
 };
 

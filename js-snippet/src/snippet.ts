@@ -1,6 +1,6 @@
 // The calls a page makes, from the consent gate to the queue. Puts the other files together.
 
-import { inbound, token } from "./carry.js";
+import { handover, inbound } from "./carry.js";
 import { categories, choose, CONSENT_KEY, remember, restore, status, type Remembered } from "./consent.js";
 import { isObject, makeEvent, tick } from "./event.js";
 import { ids, newIds, saveIds, settleIds, uuid } from "./ids.js";
@@ -77,7 +77,7 @@ const methods: Record<string, Method> = {
   },
   reset: () => void newIds(),
   setAnonymousId: (anonymousId?: string) => void (anonymousId && saveIds({ ...ids(), a: "" + anonymousId })),
-  handover: token,
+  handover,
   consent(next?: ConsentStatus, chosen?: Categories) {
     if (/^(granted|denied|pending)$/.test(next!)) setConsent(next!, chosen);
     else if (next) throw next;

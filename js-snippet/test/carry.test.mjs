@@ -35,8 +35,11 @@ async function withLink({ open, url }, { consent = "granted", from = here, liste
 
 visit("a link to a listed host takes the visitor along and leaves no trace in the address", async (visitor) => {
   const { page, target } = await withLink(visitor);
+  await page.evaluate(() => trenza.identify("not for an address"));
   const id = await anonymous(page);
+  const asked = page.waitForRequest((request) => request.url().startsWith(target));
   await page.click("#go");
+  assert.match(new URL((await asked).url()).searchParams.get("trz"), new RegExp(`^\\d{13}\\.${id}$`));
   await page.waitForURL(target);
   await loaded(page);
   assert.equal(await anonymous(page), id);
@@ -83,7 +86,7 @@ for (const [what, options] of [
 
 visit("a link holds for two minutes, and none is believed that says more", async (visitor) => {
   const { page, target } = await withLink(visitor);
-  const ends = (s) => `${target}&trz=${encodeURIComponent(new URLSearchParams({ a: "passed-on", x: Date.now() + s * 1000 }))}`;
+  const ends = (s) => `${target}&trz=${Date.now() + s * 1000}.passed-on`;
   for (const [s, taken] of [[-1, false], [200, false], [60, true]]) {
     const context = await visitor.context.browser().newContext();
     const there = await context.newPage();

@@ -165,6 +165,25 @@ visit("503 for ten minutes: few requests, then everything", async ({ open }, col
   await collector.until((c) => c.stored.size === 3);
 });
 
+visit("each pause is drawn from up to twice the last one, at most a minute", async ({ open }, collector) => {
+  collector.behave = () => ({ status: 503 });
+  const page = await open(GRANTED, async (page) => {
+    await page.clock.install();
+    await page.addInitScript(() => { Math.random = () => 0.5; });
+  });
+  await track(page, "A");
+  const pauses = [];
+  let until;
+  for (let next = 100; pauses.length < 9; next = pauses.at(-1)) {
+    await page.clock.runFor(next);
+    await page.waitForFunction((before) => (localStorage["trz_w|wk_test"] ?? before) !== before, until);
+    [until, pauses[pauses.length]] = await page.evaluate(() => [localStorage["trz_w|wk_test"], localStorage["trz_w|wk_test"] - Date.now()]);
+  }
+  const drawn = [500, 1000, 2000, 4000, 8000, 16_000, 30_000, 30_000, 30_000];
+  // The page's clock goes on while the answer comes.
+  for (const [turn, pause] of pauses.entries()) assert.ok(pause <= drawn[turn] && pause > drawn[turn] - 500, `${pauses}`);
+});
+
 visit("413 splits the batch until it fits", async ({ open }, collector) => {
   collector.behave = (body) => (body.batch.length > 7 ? { status: 413 } : undefined);
   const page = await open(GRANTED);

@@ -11,15 +11,16 @@ import { build } from "esbuild";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 
-test("the package holds the built files and its README, and works from outside", async () => {
+test("the package holds the built files, README and licence, and works from outside", async () => {
   const home = mkdtempSync(join(tmpdir(), "trenza-pack-"));
   try {
     const [packed] = JSON.parse(execFileSync("npm", ["pack", "--json", "--pack-destination", home], { cwd: root, encoding: "utf8" }));
     assert.deepEqual(packed.files.map(({ path }) => path).sort(),
-      ["README.md", "dist/index.d.ts", "dist/index.js", "dist/t.js", "dist/types.d.ts", "package.json"]);
+      ["LICENSE", "README.md", "dist/index.d.ts", "dist/index.js", "dist/t.js", "dist/types.d.ts", "package.json"]);
     const folder = join(home, "node_modules/@trenza/snippet");
     mkdirSync(folder, { recursive: true });
     execFileSync("tar", ["-xzf", join(home, packed.filename), "-C", folder, "--strip-components=1"]);
+    assert.equal(readFileSync(join(folder, "LICENSE"), "utf8"), readFileSync(join(root, "../LICENSE"), "utf8"));
     // The types as the package exports them, resolved as Node does.
     const use = readFileSync(join(root, "test/types.ts"), "utf8").replace("../dist/index.js", "@trenza/snippet");
     assert.match(use, /from "@trenza\/snippet"/);

@@ -7,6 +7,7 @@ import type { CallOptions, Event, Fields } from "./types.js";
 declare const __VERSION__: string; // set by the build from package.json
 
 let last = 0;
+let timezone: string | undefined;
 
 /** Milliseconds that differ for each event of a page, so that order survives; follows a clock set back by over 1 s. */
 export function tick(now: number): number {
@@ -48,7 +49,7 @@ export function makeEvent(type: string, fields: Fields, at: Date, options?: Call
           referrer: document.referrer,
         },
         locale: navigator.language,
-        timezone: Intl.DateTimeFormat().resolvedOptions().timeZone,
+        timezone: (timezone ||= Intl.DateTimeFormat().resolvedOptions().timeZone),
         library: { name: "trenza.js", version: __VERSION__ },
         trenza: { channel: "web" },
         consent: status == "granted" ? { categoryPreferences: categories } : undefined,

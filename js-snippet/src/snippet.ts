@@ -129,8 +129,10 @@ export function start({ writeKey, host, consent, autoPage, cookieless, linkHosts
     followClicks((event, properties) => void run(["track", [event, properties]]), linkHosts);
     on = true;
   } else warn("no data-write-key");
-  for (const name in methods) (target as Record<string, Method>)[name] = (...args) => run([name, args]);
-  Object.assign(target, { push: run, user: () => ({ id: () => ids().u || null, anonymousId: () => ids().a }) });
+  const api = target as Record<string, unknown>;
+  for (const name in methods) api[name] = (...args: unknown[]) => run([name, args]);
+  api.push = run;
+  api.user = () => ({ id: () => ids().u || null, anonymousId: () => ids().a });
   if (autoPage) {
     const view = () => void run(["page", []]);
     view();

@@ -60,10 +60,11 @@ bench: ## Benchmarks: a table, and target/bench/*.json
 	@$(rocks) cargo build --release -p trenza-server -p trenza-agent -p trenza-tests --bin trenza-server --bin trenza-agent --bin trenza-bench
 	@target/release/trenza-bench
 
-bench-identity: ## How right matching is, on labelled days and on FEBRL 3 and 4, beside Splink
+bench-identity: ## How right matching is, on labelled days and on FEBRL 3 and 4, beside Splink; and how fast
 	@.ci/install build
 	@$(rocks) cargo build --release -p trenza-tests --bin trenza-bench-identity
 	@target/release/trenza-bench-identity "$$(.ci/febrl)"
+	@target/release/trenza-bench-identity --speed
 	@.ci/febrl peer
 
 clean: ## Remove what was built here (the RocksDB cache stays)

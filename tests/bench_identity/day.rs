@@ -41,35 +41,19 @@ pub fn labelled(seed: u64, people: usize) -> anyhow::Result<Labelled> {
     });
     let rules = Rules::default();
     let mut nodes: BTreeMap<Fingerprint, Node> = BTreeMap::new();
-    let mut node_of = BTreeMap::new();
+    let mut by_message = BTreeMap::new();
     for touch in day
         .events
         .iter()
         .filter(|touch| touch.repeat == Repeat::First)
     {
-        let taking = Taking {
-            path_type: None,
-            root_context: None,
-            fresh_message_id: "",
-        };
-        let event = Event::take(&touch.body.to_string(), taking)?;
-        let origin = Origin {
-            unsure: false,
-            captured_ms: touch.at_ms,
-            wall_ms: touch.at_ms,
-            source: format!("{:?}", touch.place),
-            priority: 100,
-            country: "ES".to_owned(),
-            namespace: String::new(),
-            agent: None,
-            touchpoint: None,
-        };
-        let said = observe(&event, &BTreeSet::from([origin]));
-        let Some(payload) = Payload::new(said.identifiers, said.at_ms, said.person, &rules) else {
+        let place = format!("{:?}", touch.place);
+        let Some((message_id, node)) =
+            node_of(&touch.body.to_string(), touch.at_ms, &place, &rules)?
+        else {
             continue;
         };
-        let node = Node::new(payload, said.at_ms);
-        node_of.insert(event.message_id, node.fingerprint);
+        by_message.insert(message_id, node.fingerprint);
         let known = nodes
             .entry(node.fingerprint)
             .or_insert_with(|| node.clone());
@@ -78,8 +62,40 @@ pub fn labelled(seed: u64, people: usize) -> anyhow::Result<Labelled> {
     Ok(Labelled {
         day,
         nodes: nodes.into_values().collect(),
-        node_of,
+        node_of: by_message,
     })
+}
+
+/// The messageId and the node of an event; no node when it belongs to nobody.
+///
+/// # Errors
+/// It is no event.
+pub fn node_of(
+    body: &str,
+    at_ms: i64,
+    source: &str,
+    rules: &Rules,
+) -> anyhow::Result<Option<(String, Node)>> {
+    let taking = Taking {
+        path_type: None,
+        root_context: None,
+        fresh_message_id: "",
+    };
+    let event = Event::take(body, taking)?;
+    let origin = Origin {
+        unsure: false,
+        captured_ms: at_ms,
+        wall_ms: at_ms,
+        source: source.to_owned(),
+        priority: 100,
+        country: "ES".to_owned(),
+        namespace: String::new(),
+        agent: None,
+        touchpoint: None,
+    };
+    let said = observe(&event, &BTreeSet::from([origin]));
+    let payload = Payload::new(said.identifiers, said.at_ms, said.person, rules);
+    Ok(payload.map(|payload| (event.message_id, Node::new(payload, said.at_ms))))
 }
 
 /// What the rules make of a day.

@@ -6,10 +6,13 @@
 //! FEBRL 3 (5,000 records of 2,000 people) and FEBRL 4 (two files of 5,000 people), with and without the national id, and with
 //! nothing but names, birthday and state. The weights are learned on FEBRL 2 and the threshold is even odds, so nothing is judged
 //! on what it was learned from, and no threshold is tuned. Prints a table and writes `target/bench/identity.json`.
+//!
+//! `--speed` says instead how fast it is.
 
 mod day;
 mod febrl;
 mod measure;
+mod speed;
 
 use std::{
     path::{Path, PathBuf},
@@ -41,7 +44,14 @@ const RANDOM_PAIRS: usize = 400_000;
 #[derive(Parser)]
 struct Args {
     /// The folder with FEBRL's `dataset2.csv` to `dataset4b.csv`.
-    febrl: PathBuf,
+    #[arg(required_unless_present = "speed")]
+    febrl: Option<PathBuf>,
+    /// Measures how fast, not how right, and writes `target/bench/identity-speed.json`.
+    #[arg(long)]
+    speed: bool,
+    /// How many people are there already when speed is measured; a million takes an hour.
+    #[arg(long, value_delimiter = ',', default_values_t = [10_000, 100_000])]
+    sizes: Vec<usize>,
     /// Learns the weights that are shipped and writes them into this folder (`shared/src/matching/models`); measures nothing.
     #[arg(long)]
     learn: Option<PathBuf>,
@@ -57,8 +67,11 @@ const JUDGED_SEEDS: [u64; 2] = [14, 15];
 
 fn main() -> anyhow::Result<()> {
     let args = Args::parse();
+    let Some(febrl) = args.febrl.as_deref().filter(|_| !args.speed) else {
+        return write("identity-speed.json", &speed::speed(&args.sizes)?);
+    };
     if let Some(folder) = &args.learn {
-        return ship(&args, folder);
+        return ship(febrl, args.people, folder);
     }
     let mut rows = days(args.people)?;
     println!(
@@ -66,13 +79,13 @@ fn main() -> anyhow::Result<()> {
         "", "precision", "recall", "F1", "wrong/1000", "records/s"
     );
     for fields in Fields::ALL {
-        let known = febrl::load(&args.febrl, &["dataset2.csv"], fields)?;
+        let known = febrl::load(febrl, &["dataset2.csv"], fields)?;
         let model = learned(&known);
         for (name, files) in [
             ("FEBRL 3", &["dataset3.csv"][..]),
             ("FEBRL 4", &["dataset4a.csv", "dataset4b.csv"][..]),
         ] {
-            let records = febrl::load(&args.febrl, files, fields)?;
+            let records = febrl::load(febrl, files, fields)?;
             let subjects: Vec<_> = records.iter().map(|one| one.subject.clone()).collect();
             let start = Instant::now();
             let groups = group(&subjects, &model, BANDS, &|_, _| false);
@@ -93,17 +106,21 @@ fn main() -> anyhow::Result<()> {
             }));
         }
     }
+    write("identity.json", &rows)
+}
+
+fn write(name: &str, rows: &[serde_json::Value]) -> anyhow::Result<()> {
     let path = PathBuf::from("target/bench");
     std::fs::create_dir_all(&path)?;
-    let path = path.join("identity.json");
-    std::fs::write(&path, serde_json::to_vec_pretty(&rows)?)
+    let path = path.join(name);
+    std::fs::write(&path, serde_json::to_vec_pretty(rows)?)
         .with_context(|| format!("cannot write {}", path.display()))
 }
 
 /// Learns the weights that come with the program.
-fn ship(args: &Args, folder: &Path) -> anyhow::Result<()> {
-    let es = day::labelled(LEARNED_SEED, args.people)?.learned(&Rules::default());
-    let en = learned(&febrl::load(&args.febrl, &["dataset2.csv"], Fields::All)?);
+fn ship(febrl: &Path, people: usize, folder: &Path) -> anyhow::Result<()> {
+    let es = day::labelled(LEARNED_SEED, people)?.learned(&Rules::default());
+    let en = learned(&febrl::load(febrl, &["dataset2.csv"], Fields::All)?);
     for (name, model) in [("es.json", es), ("en.json", en)] {
         let path = folder.join(name);
         let text = serde_json::to_string(&model)? + "\n";

@@ -203,6 +203,12 @@ pub fn generate(options: &Options) -> Day {
     }
 }
 
+/// The people of a seed, the investor first: those of the day of the same seed and number.
+pub fn everybody(seed: u64, count: usize) -> Vec<PersonTruth> {
+    let year = i64::from(Options::default().date.year());
+    population::draw(&mut Chance::new(seed).apart("people"), count, year).people
+}
+
 /// Sessions on the website: first of those who come anyway and of those who did nothing else, then of whoever, until
 /// there are enough events.
 fn browse(chance: &mut Chance, sheet: &mut Sheet, people: &[PersonTruth], events: usize) {

@@ -407,8 +407,10 @@ pub const COMPONENT_OF: Table<Fingerprint, Vec<u8>> = Table::new(Space("componen
 pub const COMPONENTS: Table<Fingerprint, ComponentRow> = Table::new(Space("component"));
 /// Seed -> a customer by identifiers, as it is compared with others.
 pub const UNITS: Table<Fingerprint, UnitRow> = Table::new(Space("unit"));
-/// (match key, seed): who may be compared with whom.
-pub const MATCH_KEYS: Table<(u64, Fingerprint), ()> = Table::new(Space("match_key"));
+/// Match key -> the seeds, with a sketch of each, that may be compared with each other, or their number where they are many.
+pub const MATCH_KEYS: Table<u64, Vec<u8>> = Table::new(Space("match_key"));
+/// (match key, seed) -> sketch, where they are many.
+pub const MATCH_HOLDERS: Table<(u64, Fingerprint), Vec<u8>> = Table::new(Space("match_holder"));
 /// (seed, seed) -> the odds that they are one person, where that is worth asking. Both ways.
 pub const EDGES: Table<(Fingerprint, Fingerprint), EdgeRow> = Table::new(Space("edge"));
 /// Seed -> all that are one person with it, by what their records agree on.
@@ -451,7 +453,7 @@ pub const TRUTH: [Space; 20] = [
     FED_AHEAD.space(),
 ];
 /// Tables that `replay` rebuilds, byte for byte.
-pub const DERIVED: [Space; 23] = [
+pub const DERIVED: [Space; 24] = [
     EVENTS.space(),
     CLOCKS.space(),
     TAKEN.space(),
@@ -467,6 +469,7 @@ pub const DERIVED: [Space; 23] = [
     COMPONENTS.space(),
     UNITS.space(),
     MATCH_KEYS.space(),
+    MATCH_HOLDERS.space(),
     EDGES.space(),
     MATCHED.space(),
     QUESTIONS.space(),
@@ -478,7 +481,7 @@ pub const DERIVED: [Space; 23] = [
 ];
 
 /// Tables that are asked by exact key for what is mostly not there yet.
-pub const POINT_LOOKUPS: [Space; 8] = [
+pub const POINT_LOOKUPS: [Space; 9] = [
     EVENTS.space(),
     MESSAGES.space(),
     FRAGMENTS.space(),
@@ -486,6 +489,7 @@ pub const POINT_LOOKUPS: [Space; 8] = [
     PROFILES.space(),
     COMPONENT_OF.space(),
     UNITS.space(),
+    MATCH_KEYS.space(),
     MATCHED.space(),
 ];
 

@@ -2,19 +2,21 @@
 //!
 //! Owns the tables of the graph. What they mean is decided in the shared core.
 
-use std::cmp::Reverse;
+mod postings; // who is under a match key
+
+use std::{cmp::Reverse, sync::Arc};
 
 use trenza_shared::{
     id::Fingerprint,
     identifier::Identifier,
-    identity::{Component, Graph, Group, KeyProfile, Node, Question, Unit, key_hash},
+    identity::{Component, Graph, Group, Held, Holder, KeyProfile, Node, Question, key_hash},
     matching::Bits,
     store::{Direction, Overlay, StoreError, View, Writer},
 };
 
 use crate::tables::{
-    COMPONENT_OF, COMPONENTS, ComponentRow, EDGES, EdgeRow, HOLDERS, MATCH_KEYS, MATCHED,
-    MatchedRow, NODES, NodeRow, PROFILES, ProfileRow, QUESTIONS, UNITS, UnitRow,
+    COMPONENT_OF, COMPONENTS, ComponentRow, EDGES, EdgeRow, HOLDERS, MATCHED, MatchedRow, NODES,
+    NodeRow, PROFILES, ProfileRow, QUESTIONS, UNITS, UnitRow,
 };
 
 /// The graph over an overlay: what is written is read back at once and committed by the caller.
@@ -249,11 +251,13 @@ impl<'b> Graph for StoredGraph<'_, 'b> {
         Ok(())
     }
 
-    fn unit(&self, seed: &Fingerprint) -> Result<Option<Unit>, StoreError> {
-        Ok(UNITS.get(&*self.0, seed)?.map(|row| row.0))
+    fn unit(&self, seed: &Fingerprint) -> Result<Option<Arc<Held>>, StoreError> {
+        let row = UNITS.get(&*self.0, seed)?;
+        Ok(row.map(|row| Arc::new(Held::new(row.0))))
     }
 
-    fn put_unit(&mut self, unit: &Unit) -> Result<(), StoreError> {
+    fn put_unit(&mut self, held: &Arc<Held>) -> Result<(), StoreError> {
+        let unit = held.unit();
         UNITS.put(self.0, &unit.seed, &UnitRow(unit.clone()))
     }
 
@@ -262,18 +266,20 @@ impl<'b> Graph for StoredGraph<'_, 'b> {
         Ok(())
     }
 
-    fn match_holders(&self, key: &u64, max: usize) -> Result<Vec<Fingerprint>, StoreError> {
-        let rows = MATCH_KEYS.scan_prefix(&*self.0, key, Direction::Forward, max)?;
-        Ok(rows.into_iter().map(|((_, seed), ())| seed).collect())
+    fn match_holders(&self, key: &u64, max: usize) -> Result<Option<Vec<Holder>>, StoreError> {
+        postings::holders(&*self.0, *key, max)
     }
 
-    fn add_match_holder(&mut self, key: &u64, seed: &Fingerprint) -> Result<(), StoreError> {
-        MATCH_KEYS.put(self.0, &(*key, *seed), &())
+    fn add_match_holder(&mut self, key: &u64, holder: &Holder) -> Result<(), StoreError> {
+        postings::add(self.0, *key, holder)
+    }
+
+    fn change_match_holder(&mut self, key: &u64, holder: &Holder) -> Result<(), StoreError> {
+        postings::change(self.0, *key, holder)
     }
 
     fn remove_match_holder(&mut self, key: &u64, seed: &Fingerprint) -> Result<(), StoreError> {
-        MATCH_KEYS.delete(self.0, &(*key, *seed));
-        Ok(())
+        postings::remove(self.0, *key, seed)
     }
 
     fn edges(&self, seed: &Fingerprint) -> Result<Vec<(Fingerprint, Bits)>, StoreError> {

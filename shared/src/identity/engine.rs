@@ -4,7 +4,7 @@
 //! are resolved again, and the result is the one of [`full`] over everything. A value that is hot is never traversed, so one
 //! event's work is bounded by its own components, however many hold its values.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, btree_map::Entry};
 
 use super::{
     change::Outcome,
@@ -89,6 +89,8 @@ pub fn insert<G: Graph>(
     rules: &Rules,
 ) -> Result<Outcome, G::Error> {
     let mut touched = BTreeSet::new();
+    // Of each of its values.
+    let mut hot = Vec::with_capacity(node.payload.identifiers.len());
     let known = graph.node(&node.fingerprint)?;
     if let Some(known) = &known {
         if known.first_at_ms <= node.first_at_ms {
@@ -101,22 +103,30 @@ pub fn insert<G: Graph>(
         touched.extend(graph.component_of(&node.fingerprint)?);
     } else {
         for key in &node.payload.identifiers {
-            touch(graph, key, decisions.active(), rules, &mut touched)?;
             let mut profile = graph.profile(key)?;
             if !profile.hot() {
-                profile.add(key, &node.payload, rules);
-                graph.put_profile(key, &profile)?;
+                touch(graph, key, decisions.active(), rules, &mut touched)?;
+                if profile.add(key, &node.payload, rules) {
+                    graph.put_profile(key, &profile)?;
+                }
             }
             graph.add_holder(key, &node.fingerprint)?;
+            hot.push(profile.hot());
         }
     }
     graph.put_node(&node)?;
     if known.is_none()
-        && let Some(outcome) = quick::join(graph, &node, decisions.active(), rules)?
+        && let Some(outcome) = quick::join(graph, &node, &hot, decisions.active(), rules)?
     {
         return Ok(outcome);
     }
-    recompute(graph, &touched, &[node], decisions.active(), rules)
+    recompute(
+        graph,
+        &touched,
+        Some((node, &hot)),
+        decisions.active(),
+        rules,
+    )
 }
 
 /// Gives a node the earliest event time that its fragment has now, also a later one: an event was taken out of it.
@@ -131,7 +141,13 @@ pub fn retime<G: Graph>(
 ) -> Result<Outcome, G::Error> {
     let touched = graph.component_of(&node.fingerprint)?.into_iter().collect();
     graph.put_node(&node)?;
-    recompute(graph, &touched, &[node], decisions.active(), rules)
+    recompute(
+        graph,
+        &touched,
+        Some((node, &[])),
+        decisions.active(),
+        rules,
+    )
 }
 
 /// Takes out a node whose fragment holds no event any more. Inserting a node and removing it leaves what was there before.
@@ -161,7 +177,7 @@ pub fn remove<G: Graph>(
         }
         graph.put_profile(key, &profile)?;
     }
-    recompute(graph, &touched, &[], decisions.active(), rules)
+    recompute(graph, &touched, None, decisions.active(), rules)
 }
 
 /// The profile of a value, counted over its holders; stops where it turns hot.
@@ -200,7 +216,7 @@ pub fn decide<G: Graph>(
     decisions.insert(decision)?;
     let subjects = before.differing(decisions.active());
     let touched = holding(graph, &subjects).map_err(DecideError::Store)?;
-    recompute(graph, &touched, &[], decisions.active(), rules).map_err(DecideError::Store)
+    recompute(graph, &touched, None, decisions.active(), rules).map_err(DecideError::Store)
 }
 
 /// The components of all holders of some values. A decision is a person's work, so hot values are read to the end.
@@ -225,7 +241,8 @@ fn holding<G: Graph>(
     Ok(touched)
 }
 
-/// Adds the components that a new holder of `key` may join. All holders of a value that links are in one component.
+/// Adds the components that a new holder of `key`, which is not hot, may join. All holders of a value that links are in one
+/// component.
 fn touch<G: Graph>(
     graph: &G,
     key: &Identifier,
@@ -233,35 +250,34 @@ fn touch<G: Graph>(
     rules: &Rules,
     touched: &mut BTreeSet<Fingerprint>,
 ) -> Result<(), G::Error> {
-    if !links(graph, key, active, rules)? {
+    if !may_link(key, active, rules) {
         return Ok(());
     }
-    for key in std::iter::once(key).chain(active.partners(key)) {
-        if links(graph, key, active, rules)? {
-            for holder in graph.holders(key, None, 1)? {
-                touched.extend(graph.component_of(&holder)?);
-            }
+    let mut linked = vec![key];
+    for partner in active.partners(key) {
+        if may_link(partner, active, rules) && !graph.profile(partner)?.hot() {
+            linked.push(partner);
+        }
+    }
+    for key in linked {
+        for holder in graph.holders(key, None, 1)? {
+            touched.extend(graph.component_of(&holder)?);
         }
     }
     Ok(())
 }
 
-pub(super) fn links<G: Graph>(
-    graph: &G,
-    key: &Identifier,
-    active: &Active,
-    rules: &Rules,
-) -> Result<bool, G::Error> {
-    Ok(rules.rule(key.kind).class != Class::Blocked
-        && active.shared(key).is_none()
-        && !graph.profile(key)?.hot())
+/// Whether a value links its holders as long as it is not hot.
+pub(super) fn may_link(key: &Identifier, active: &Active, rules: &Rules) -> bool {
+    rules.rule(key.kind).class != Class::Blocked && active.shared(key).is_none()
 }
 
-/// Resolves some components again, with new nodes among them, and what follows for the persons.
+/// Resolves some components again, with a new node among them of whose values it may be known which are hot, and what follows for
+/// the persons.
 fn recompute<G: Graph>(
     graph: &mut G,
     touched: &BTreeSet<Fingerprint>,
-    new: &[Node],
+    new: Option<(Node, &[bool])>,
     active: &Active,
     rules: &Rules,
 ) -> Result<Outcome, G::Error> {
@@ -276,16 +292,23 @@ fn recompute<G: Graph>(
         }
         before.push(component);
     }
-    nodes.extend(new.iter().map(|node| (node.fingerprint, node.clone())));
-    let mut hot: BTreeSet<&Identifier> = BTreeSet::new();
-    let mut asked: BTreeSet<&Identifier> = BTreeSet::new();
+    let mut known: &[bool] = &[];
+    let fresh = new.as_ref().map(|(node, _)| node.fingerprint);
+    if let Some((node, hot)) = new {
+        known = hot;
+        nodes.insert(node.fingerprint, node);
+    }
+    let mut hot: BTreeMap<&Identifier, bool> = BTreeMap::new();
+    if let Some(node) = fresh.and_then(|fresh| nodes.get(&fresh)) {
+        hot.extend(node.payload.identifiers.iter().zip(known.iter().copied()));
+    }
     for key in nodes.values().flat_map(|node| &node.payload.identifiers) {
-        if asked.insert(key) && graph.profile(key)?.hot() {
-            hot.insert(key);
+        if let Entry::Vacant(place) = hot.entry(key) {
+            place.insert(graph.profile(key)?.hot());
         }
     }
-    let Resolved { components, units } =
-        resolve(nodes.values(), active, rules, &|key| hot.contains(key));
+    let is_hot = |key: &Identifier| hot.get(key).copied().unwrap_or(false);
+    let Resolved { components, units } = resolve(nodes.values(), active, rules, &is_hot);
     write(graph, &before, &components)?;
     let (was, is) = (by_seed(&before), by_seed(&components));
     let moved = if rules.matching.on {

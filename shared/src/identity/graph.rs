@@ -2,17 +2,28 @@
 //!
 //! Owns the trait that the engine works on, and an implementation in memory for tests and small sets. The server has its own.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::convert::Infallible;
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    convert::Infallible,
+    sync::Arc,
+};
 
 use super::{
     grouping::{Component, Group},
+    pairs::Held,
     payload::Node,
     people::{People, Question},
     profile::KeyProfile,
     unit::Unit,
 };
-use crate::{id::Fingerprint, identifier::Identifier, matching::Bits};
+use crate::{
+    id::Fingerprint,
+    identifier::Identifier,
+    matching::{Bits, Sketch},
+};
+
+/// One of those under a match key: its seed, and what tells most others from it.
+pub type Holder = (Fingerprint, Sketch);
 
 /// The tables of the identity graph. One writer; what is written is read back at once.
 pub trait Graph {
@@ -97,28 +108,33 @@ pub trait Graph {
     ///
     /// # Errors
     /// Those of the store.
-    fn unit(&self, seed: &Fingerprint) -> Result<Option<Unit>, Self::Error>;
+    fn unit(&self, seed: &Fingerprint) -> Result<Option<Arc<Held>>, Self::Error>;
     /// Writes one.
     ///
     /// # Errors
     /// Those of the store.
-    fn put_unit(&mut self, unit: &Unit) -> Result<(), Self::Error>;
+    fn put_unit(&mut self, held: &Arc<Held>) -> Result<(), Self::Error>;
     /// Removes one.
     ///
     /// # Errors
     /// Those of the store.
     fn remove_unit(&mut self, seed: &Fingerprint) -> Result<(), Self::Error>;
-    /// Which of them have a match key: at most `max`, in order.
+    /// Which of them have a match key, in order; none when more than `max` have it.
     ///
     /// # Errors
     /// Those of the store.
-    fn match_holders(&self, key: &u64, max: usize) -> Result<Vec<Fingerprint>, Self::Error>;
-    /// Notes one under a match key.
+    fn match_holders(&self, key: &u64, max: usize) -> Result<Option<Vec<Holder>>, Self::Error>;
+    /// Notes one under a match key that it is not under.
     ///
     /// # Errors
     /// Those of the store.
-    fn add_match_holder(&mut self, key: &u64, seed: &Fingerprint) -> Result<(), Self::Error>;
-    /// Takes one from under a match key.
+    fn add_match_holder(&mut self, key: &u64, holder: &Holder) -> Result<(), Self::Error>;
+    /// Notes another sketch of one under a match key.
+    ///
+    /// # Errors
+    /// Those of the store.
+    fn change_match_holder(&mut self, key: &u64, holder: &Holder) -> Result<(), Self::Error>;
+    /// Takes one that is there from under a match key.
     ///
     /// # Errors
     /// Those of the store.
@@ -204,15 +220,15 @@ pub fn group_of<G: Graph>(graph: &G, member: &Fingerprint) -> Result<Option<Grou
 /// The graph in memory.
 #[derive(Clone, Default, PartialEq, Debug)]
 pub struct MemoryGraph {
-    nodes: BTreeMap<Fingerprint, Node>,
-    holders: BTreeMap<Identifier, BTreeSet<Fingerprint>>,
-    profiles: BTreeMap<Identifier, KeyProfile>,
-    places: BTreeMap<Fingerprint, Fingerprint>,
-    components: BTreeMap<Fingerprint, Component>,
-    units: BTreeMap<Fingerprint, Unit>,
-    match_holders: BTreeMap<u64, BTreeSet<Fingerprint>>,
+    nodes: HashMap<Fingerprint, Node>,
+    holders: HashMap<Identifier, BTreeSet<Fingerprint>>,
+    profiles: HashMap<Identifier, KeyProfile>,
+    places: HashMap<Fingerprint, Fingerprint>,
+    components: HashMap<Fingerprint, Component>,
+    units: HashMap<Fingerprint, Arc<Held>>,
+    match_holders: HashMap<u64, BTreeMap<Fingerprint, Sketch>>,
     edges: BTreeMap<(Fingerprint, Fingerprint), Bits>,
-    matched: BTreeMap<Fingerprint, Vec<Fingerprint>>,
+    matched: HashMap<Fingerprint, Vec<Fingerprint>>,
     questions: BTreeSet<Question>,
 }
 
@@ -220,13 +236,17 @@ impl MemoryGraph {
     /// All components, by id.
     #[must_use]
     pub fn components(&self) -> Vec<Component> {
-        self.components.values().cloned().collect()
+        let mut components: Vec<Component> = self.components.values().cloned().collect();
+        components.sort_unstable_by_key(|component| component.id);
+        components
     }
 
     /// Those that can be compared with others, by seed.
     #[must_use]
     pub fn units(&self) -> Vec<Unit> {
-        self.units.values().cloned().collect()
+        let mut units: Vec<Unit> = self.units.values().map(|one| one.unit().clone()).collect();
+        units.sort_unstable_by_key(|unit| unit.seed);
+        units
     }
 
     /// What matching makes of them.
@@ -240,7 +260,9 @@ impl MemoryGraph {
 
     /// All nodes, by fingerprint.
     pub fn nodes(&self) -> impl Iterator<Item = &Node> {
-        self.nodes.values()
+        let mut nodes: Vec<&Node> = self.nodes.values().collect();
+        nodes.sort_unstable_by_key(|node| node.fingerprint);
+        nodes.into_iter()
     }
 }
 
@@ -332,12 +354,12 @@ impl Graph for MemoryGraph {
         Ok(())
     }
 
-    fn unit(&self, seed: &Fingerprint) -> Result<Option<Unit>, Infallible> {
+    fn unit(&self, seed: &Fingerprint) -> Result<Option<Arc<Held>>, Infallible> {
         Ok(self.units.get(seed).cloned())
     }
 
-    fn put_unit(&mut self, unit: &Unit) -> Result<(), Infallible> {
-        self.units.insert(unit.seed, unit.clone());
+    fn put_unit(&mut self, held: &Arc<Held>) -> Result<(), Infallible> {
+        self.units.insert(held.unit().seed, held.clone());
         Ok(())
     }
 
@@ -346,14 +368,22 @@ impl Graph for MemoryGraph {
         Ok(())
     }
 
-    fn match_holders(&self, key: &u64, max: usize) -> Result<Vec<Fingerprint>, Infallible> {
-        let holders = self.match_holders.get(key).into_iter().flatten();
-        Ok(holders.take(max).copied().collect())
+    fn match_holders(&self, key: &u64, max: usize) -> Result<Option<Vec<Holder>>, Infallible> {
+        let Some(holders) = self.match_holders.get(key) else {
+            return Ok(Some(Vec::new()));
+        };
+        let all = || holders.iter().map(|(seed, sketch)| (*seed, *sketch));
+        Ok((holders.len() <= max).then(|| all().collect()))
     }
 
-    fn add_match_holder(&mut self, key: &u64, seed: &Fingerprint) -> Result<(), Infallible> {
-        self.match_holders.entry(*key).or_default().insert(*seed);
+    fn add_match_holder(&mut self, key: &u64, holder: &Holder) -> Result<(), Infallible> {
+        let holders = self.match_holders.entry(*key).or_default();
+        holders.insert(holder.0, holder.1);
         Ok(())
+    }
+
+    fn change_match_holder(&mut self, key: &u64, holder: &Holder) -> Result<(), Infallible> {
+        self.add_match_holder(key, holder)
     }
 
     fn remove_match_holder(&mut self, key: &u64, seed: &Fingerprint) -> Result<(), Infallible> {

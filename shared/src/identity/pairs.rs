@@ -3,7 +3,7 @@
 //! Owns the odds of a pair and the clustering of a connected set. Pure; both what is kept up to date and what is made from
 //! scratch ask here.
 
-use std::{cell::OnceCell, cmp::Reverse, collections::BTreeMap};
+use std::{cmp::Reverse, collections::BTreeMap, sync::OnceLock};
 
 use super::{
     rules::Rules,
@@ -11,46 +11,70 @@ use super::{
 };
 use crate::{
     id::Fingerprint,
-    matching::{Bits, Field, Model, Pattern, Score, Subject, cluster, compare},
+    matching::{
+        self, Bits, Model, Score, Sketch, Sought, Subject, Weigher, cluster, compare_beside,
+    },
 };
 
-/// A customer with what is compared of it, taken apart once.
-pub(super) struct Held {
-    pub unit: Unit,
-    pub subject: Subject,
-    keys: OnceCell<Vec<u64>>,
+/// A customer by identifiers with what is compared of it, taken apart once.
+#[derive(Debug)]
+pub struct Held {
+    unit: Unit,
+    subject: Subject,
+    keys: OnceLock<Vec<u64>>,
+    sketch: OnceLock<Sketch>,
 }
 
 impl Held {
+    /// Takes one apart.
+    #[must_use]
     pub fn new(unit: Unit) -> Self {
         Self {
             subject: unit.subject(),
-            keys: OnceCell::new(),
+            keys: OnceLock::new(),
+            sketch: OnceLock::new(),
             unit,
         }
     }
 
-    /// The keys under which it may meet another, sorted.
+    /// The customer.
+    #[must_use]
+    pub fn unit(&self) -> &Unit {
+        &self.unit
+    }
+
+    /// The record that is compared.
+    #[must_use]
+    pub fn subject(&self) -> &Subject {
+        &self.subject
+    }
+
+    /// The keys under which it may meet another, sorted. A number in common was judged as an identifier already: two that have it
+    /// and are two stay two by it.
+    #[must_use]
     pub fn keys(&self) -> &[u64] {
-        self.keys.get_or_init(|| self.unit.keys())
+        self.keys
+            .get_or_init(|| matching::keys_beside(&self.subject))
+    }
+
+    /// What most others are told from it by.
+    #[must_use]
+    pub fn sketch(&self) -> Sketch {
+        *self.sketch.get_or_init(|| Sketch::of(&self.subject))
     }
 }
 
-/// What two records agree on. A value in common was judged as an identifier already: two that hold it and are two stay two by
-/// it, so it says nothing here.
-pub(super) fn pattern(one: &Subject, other: &Subject) -> Pattern {
-    let mut pattern = compare(one, other);
-    for field in [Field::Document, Field::Phone, Field::Email] {
-        if pattern[field as usize] == 1 {
-            pattern[field as usize] = 0;
-        }
+impl PartialEq for Held {
+    /// All of it follows from the customer.
+    fn eq(&self, other: &Self) -> bool {
+        self.unit == other.unit
     }
-    pattern
 }
 
 /// Weighs pairs by the rules.
 pub(super) struct Scale<'a> {
     pub rules: &'a Rules,
+    weigher: Weigher<'static>,
     model: &'static Model,
     /// How much less probable one person is among so many than among those the weights are of.
     prior: Bits,
@@ -59,30 +83,43 @@ pub(super) struct Scale<'a> {
 impl<'a> Scale<'a> {
     pub fn new(rules: &'a Rules) -> Self {
         let model = rules.matching.model.model();
+        let prior = model.prior(rules.matching.population);
         Self {
             rules,
+            weigher: Weigher::new(model, prior),
             model,
-            prior: model.prior(rules.matching.population),
+            prior,
         }
     }
 
     /// The logarithm of the odds that two are one person, constraints left out of account.
     pub fn odds(&self, one: &Subject, other: &Subject) -> Bits {
-        let pattern = pattern(one, other);
+        let pattern = compare_beside(one, other);
         self.model.odds_among(one, other, &pattern, self.prior)
     }
 
     /// The same, taken apart.
     pub fn score(&self, one: &Subject, other: &Subject) -> Score {
-        let pattern = pattern(one, other);
+        let pattern = compare_beside(one, other);
         self.model.score(one, other, &pattern, self.prior)
     }
 
-    /// The same, where they are worth asking about and nothing contradicts.
+    /// Prepares to seek others than one.
+    pub fn seek(&self, one: &Held) -> Sought {
+        self.weigher.seek(&one.subject)
+    }
+
+    /// Whether one of which only a sketch is known may be worth asking about.
+    pub fn may_be_edge(&self, sought: &Sought, other: &Sketch) -> bool {
+        let ask = self.rules.matching.bands.ask;
+        self.weigher.may_reach(sought, other, ask)
+    }
+
+    /// The odds of two, where they are worth asking about and nothing contradicts.
     pub fn edge(&self, one: &Held, other: &Held) -> Option<Bits> {
-        let odds = self.odds(&one.subject, &other.subject);
-        (odds >= self.rules.matching.bands.ask && clash(&one.unit, &other.unit).is_none())
-            .then_some(odds)
+        let ask = self.rules.matching.bands.ask;
+        let odds = self.weigher.odds_from(&one.subject, &other.subject, ask)?;
+        clash(&one.unit, &other.unit).is_none().then_some(odds)
     }
 
     /// The persons of a connected set: its customers in order of seed, and the pairs (smaller, larger) that may link with their

@@ -51,7 +51,7 @@ pub fn people(units: &[Unit], rules: &Rules) -> People {
     }
     let scale = Scale::new(rules);
     let mut held: Vec<Held> = units.iter().cloned().map(Held::new).collect();
-    held.sort_by_key(|one| one.unit.seed);
+    held.sort_by_key(|one| one.unit().seed);
     let mut holders: BTreeMap<u64, Vec<usize>> = BTreeMap::new();
     for (at, one) in held.iter().enumerate() {
         for key in one.keys() {
@@ -90,10 +90,11 @@ pub fn people(units: &[Unit], rules: &Rules) -> People {
             .collect();
         people.persons.extend(scale.persons(&members, &inner));
     }
-    let mut person_of: Vec<Vec<Fingerprint>> = held.iter().map(|one| vec![one.unit.seed]).collect();
+    let mut person_of: Vec<Vec<Fingerprint>> =
+        held.iter().map(|one| vec![one.unit().seed]).collect();
     for person in &people.persons {
         for (at, one) in held.iter().enumerate() {
-            if person.contains(&one.unit.seed) {
+            if person.contains(&one.unit().seed) {
                 person_of[at].clone_from(person);
             }
         }
@@ -104,11 +105,16 @@ pub fn people(units: &[Unit], rules: &Rules) -> People {
         if ours != theirs {
             let (ours, theirs) = (ours.min(theirs), ours.max(theirs));
             let of = surest.entry(ours).or_default();
-            of.note(theirs, held[*one].unit.seed, held[*other].unit.seed, *odds);
+            of.note(
+                theirs,
+                held[*one].unit().seed,
+                held[*other].unit().seed,
+                *odds,
+            );
         }
     }
     let units = |person: &[Fingerprint]| -> Vec<&Unit> {
-        let of = held.iter().map(|one| &one.unit);
+        let of = held.iter().map(Held::unit);
         of.filter(|unit| person.contains(&unit.seed)).collect()
     };
     for (ours, surest) in surest {

@@ -33,14 +33,15 @@ impl KeyProfile {
     /// ephemeral identifiers do not count.
     ///
     /// Once hot it stays hot, as the set of holders only grows; so whether the cap was crossed, and everything that is kept,
-    /// does not depend on the order.
-    pub fn add(&mut self, key: &Identifier, holder: &Payload, rules: &Rules) {
+    /// does not depend on the order. Says whether it changed by it.
+    pub fn add(&mut self, key: &Identifier, holder: &Payload, rules: &Rules) -> bool {
         if self.hot {
-            return;
+            return false;
         }
+        let mut changed = false;
         for (dimension, sign) in signs(key, holder, rules) {
             let seen = self.signs.entry(dimension).or_default();
-            seen.insert(sign);
+            changed |= seen.insert(sign);
             if seen.len() > rules.cap {
                 self.hot = true;
             }
@@ -48,6 +49,7 @@ impl KeyProfile {
         if self.hot {
             self.signs.clear();
         }
+        changed
     }
 }
 
@@ -78,12 +80,9 @@ fn signs(key: &Identifier, holder: &Payload, rules: &Rules) -> Vec<(u64, u64)> {
 
 /// Eight bytes of BLAKE3: enough to count a few dozen.
 fn short(parts: &[&[u8]]) -> u64 {
-    let mut hasher = blake3::Hasher::new();
-    for part in parts {
-        hasher.update(part);
-    }
+    let hash = blake3::hash(&parts.concat());
     let mut out = [0; 8];
-    for (slot, byte) in out.iter_mut().zip(hasher.finalize().as_bytes()) {
+    for (slot, byte) in out.iter_mut().zip(hash.as_bytes()) {
         *slot = *byte;
     }
     u64::from_le_bytes(out)

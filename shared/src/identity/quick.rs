@@ -6,7 +6,7 @@
 use super::{
     change::Outcome,
     decisions::Active,
-    engine::links,
+    engine::may_link,
     graph::{Graph, group_of, person_of},
     payload::Node,
     rules::{Class, Rules},
@@ -25,7 +25,7 @@ pub(super) fn seed_stays<G: Graph>(graph: &G, node: &Node) -> Result<bool, G::Er
     }))
 }
 
-/// Adds a new node, which its values' holders and profiles know already, to the customer it surely belongs to; none when that
+/// Adds a new node, which its values' holders and profiles know already (`hot`, for each of its values), to the customer it surely belongs to; none when that
 /// takes a resolution.
 ///
 /// Sure is: all its values link, nobody decided about them, and whoever else holds them is in one component of one customer who
@@ -35,6 +35,7 @@ pub(super) fn seed_stays<G: Graph>(graph: &G, node: &Node) -> Result<bool, G::Er
 pub(super) fn join<G: Graph>(
     graph: &mut G,
     node: &Node,
+    hot: &[bool],
     active: &Active,
     rules: &Rules,
 ) -> Result<Option<Outcome>, G::Error> {
@@ -46,10 +47,10 @@ pub(super) fn join<G: Graph>(
         return Ok(None);
     }
     let (mut home, mut linked) = (None, false);
-    for key in &node.payload.identifiers {
+    for (key, hot) in node.payload.identifiers.iter().zip(hot) {
         let rule = rules.rule(key.kind);
-        if rule.class == Class::Exclusive || active.names(key) || !links(graph, key, active, rules)?
-        {
+        let links = !hot && may_link(key, active, rules);
+        if rule.class == Class::Exclusive || active.names(key) || !links {
             return Ok(None);
         }
         let mut others = graph.holders(key, None, LOOKED_AT_MAX + 1)?;

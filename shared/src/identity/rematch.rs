@@ -6,18 +6,21 @@
 
 use std::{
     cmp::Reverse,
-    collections::{BTreeMap, BTreeSet},
-    rc::Rc,
+    collections::{BTreeMap, BTreeSet, HashMap, hash_map::Entry},
+    sync::Arc,
 };
 
 use super::{
-    graph::Graph,
+    graph::{Graph, Holder},
     pairs::{Held, Scale, Surest},
     people::Question,
     rules::Rules,
     unit::{Unit, apart},
 };
-use crate::{id::Fingerprint, matching::Bits};
+use crate::{
+    id::Fingerprint,
+    matching::{Bits, Sketch},
+};
 
 type Id = Fingerprint;
 
@@ -39,7 +42,7 @@ pub(super) fn rematch<G: Graph>(
     rules: &Rules,
 ) -> Result<Moved, G::Error> {
     let mut is: BTreeMap<Id, Unit> = is.into_iter().map(|unit| (unit.seed, unit)).collect();
-    let mut changes: BTreeMap<Id, (Option<Held>, Option<Held>)> = BTreeMap::new();
+    let mut changes = Changes::new();
     for seed in was
         .iter()
         .copied()
@@ -52,8 +55,8 @@ pub(super) fn rematch<G: Graph>(
             None
         };
         let new = is.remove(&seed);
-        if old != new {
-            changes.insert(seed, (old.map(Held::new), new.map(Held::new)));
+        if old.as_deref().map(Held::unit) != new.as_ref() {
+            changes.insert(seed, (old, new.map(Held::new).map(Arc::new)));
         }
     }
     if changes.is_empty() {
@@ -62,10 +65,11 @@ pub(super) fn rematch<G: Graph>(
     let mut work = Work {
         scale: Scale::new(rules),
         rules,
-        held: BTreeMap::new(),
-        holders: BTreeMap::new(),
-        stored: BTreeMap::new(),
+        held: HashMap::new(),
+        holders: HashMap::new(),
+        stored: HashMap::new(),
         delta: BTreeMap::new(),
+        changed: HashMap::new(),
         graph,
     };
     let (fresh, pairs) = work.take_in(changes)?;
@@ -80,17 +84,37 @@ struct Work<'a, 'g, G> {
     scale: Scale<'a>,
     rules: &'a Rules,
     /// Customers as they are now.
-    held: BTreeMap<Id, Option<Rc<Held>>>,
+    held: HashMap<Id, Option<Arc<Held>>>,
     /// Holders of keys as they are now; none of a key that too many hold.
-    holders: BTreeMap<u64, Option<Vec<Id>>>,
+    holders: HashMap<u64, Option<Vec<Holder>>>,
     /// Edges as stored.
-    stored: BTreeMap<Id, BTreeMap<Id, Bits>>,
+    stored: HashMap<Id, BTreeMap<Id, Bits>>,
     /// Edges that change, from the smaller end: before and after.
     delta: BTreeMap<(Id, Id), (Option<Bits>, Option<Bits>)>,
+    /// The same from both ends: after.
+    changed: HashMap<Id, Vec<(Id, Option<Bits>)>>,
 }
 
-/// Pairs to weigh, and whether they are known to meet under a key.
-type Pairs = BTreeMap<(Id, Id), bool>;
+/// Customers that change: before and after.
+type Changes = BTreeMap<Id, (Option<Arc<Held>>, Option<Arc<Held>>)>;
+
+/// What happens to a holder of a key.
+enum Move {
+    Comes(Id, Sketch),
+    Changes(Id, Sketch),
+    Goes(Id),
+}
+
+impl Move {
+    fn seed(&self) -> &Id {
+        match self {
+            Self::Comes(seed, _) | Self::Changes(seed, _) | Self::Goes(seed) => seed,
+        }
+    }
+}
+
+/// Pairs to weigh, and whether they are known to meet under a key. Hashed, as their order plays no part and they are many.
+type Pairs = HashMap<(Id, Id), bool>;
 
 fn pair(one: Id, other: Id) -> (Id, Id) {
     (one.min(other), one.max(other))
@@ -102,13 +126,9 @@ impl<G: Graph> Work<'_, '_, G> {
     }
 
     /// Writes the customers and their keys; who changed, and the pairs that are to be weighed again.
-    fn take_in(
-        &mut self,
-        changes: BTreeMap<Id, (Option<Held>, Option<Held>)>,
-    ) -> Result<(BTreeSet<Id>, Pairs), G::Error> {
+    fn take_in(&mut self, changes: Changes) -> Result<(BTreeSet<Id>, Pairs), G::Error> {
         let mut pairs = Pairs::new();
-        let mut before: BTreeMap<u64, Vec<Id>> = BTreeMap::new();
-        let mut moves: Vec<(u64, Id, bool)> = Vec::new();
+        let mut moves: BTreeMap<u64, Vec<Move>> = BTreeMap::new();
         for (seed, (old, new)) in &changes {
             if old.is_some() {
                 let edges: Vec<Id> = self.edges(seed)?.keys().copied().collect();
@@ -116,87 +136,120 @@ impl<G: Graph> Work<'_, '_, G> {
             } else {
                 self.stored.insert(*seed, BTreeMap::new());
             }
-            let keys = |held: &Option<Held>| -> BTreeSet<u64> {
-                held.iter()
-                    .flat_map(|one| one.keys().iter().copied())
-                    .collect()
-            };
-            let (old, new) = (keys(old), keys(new));
-            moves.extend(old.difference(&new).map(|key| (*key, *seed, false)));
-            moves.extend(new.difference(&old).map(|key| (*key, *seed, true)));
-        }
-        for (key, ..) in &moves {
-            if !before.contains_key(key) {
-                before.insert(*key, self.graph.match_holders(key, self.cap() + 1)?);
+            let [was, is] = [old, new].map(|held| held.as_ref().map_or(&[][..], |one| one.keys()));
+            for key in was.iter().filter(|key| is.binary_search(key).is_err()) {
+                moves.entry(*key).or_default().push(Move::Goes(*seed));
+            }
+            let Some(new) = new else { continue };
+            let sketch = new.sketch();
+            let same = old.as_ref().is_some_and(|old| old.sketch() == sketch);
+            for key in is {
+                let known = was.binary_search(key).is_ok();
+                if !known {
+                    let moves = moves.entry(*key).or_default();
+                    moves.push(Move::Comes(*seed, sketch));
+                } else if !same {
+                    let moves = moves.entry(*key).or_default();
+                    moves.push(Move::Changes(*seed, sketch));
+                }
             }
         }
-        for (key, seed, comes) in moves {
-            if comes {
-                self.graph.add_match_holder(&key, &seed)?;
-            } else {
-                self.graph.remove_match_holder(&key, &seed)?;
-            }
+        for (key, moves) in moves {
+            self.move_holders(key, &moves, &mut pairs)?;
         }
         let fresh: BTreeSet<Id> = changes.keys().copied().collect();
-        let mut keys: BTreeMap<Id, Vec<u64>> = BTreeMap::new();
         for (seed, (old, new)) in changes {
             match &new {
-                Some(new) => self.graph.put_unit(&new.unit)?,
+                Some(new) => self.graph.put_unit(new)?,
                 None if old.is_some() => self.graph.remove_unit(&seed)?,
                 None => {}
             }
-            keys.extend(new.as_ref().map(|new| (seed, new.keys().to_vec())));
-            self.held.insert(seed, new.map(Rc::new));
-        }
-        for (key, before) in before {
-            let was_hot = before.len() > self.cap();
-            match self.holding(key)? {
-                // It tells people apart again.
-                Some(now) if was_hot => {
-                    for (nth, one) in now.iter().enumerate() {
-                        let others = now[nth + 1..].iter();
-                        pairs.extend(others.map(|other| (pair(*one, *other), true)));
-                    }
+            if let Some(new) = &new {
+                let sought = self.scale.seek(new);
+                for key in new.keys() {
+                    self.holding(*key)?;
+                    let holders = self.holders.get(key).and_then(Option::as_deref);
+                    let others = holders.unwrap_or_default().iter();
+                    let near = others.filter(|(other, sketch)| {
+                        *other != seed && self.scale.may_be_edge(&sought, sketch)
+                    });
+                    pairs.extend(near.map(|(other, _)| (pair(seed, *other), true)));
                 }
-                // It does no longer.
-                None if !was_hot => {
-                    for one in &before {
-                        let edges = self.edges(one)?;
-                        let both = before.iter().filter(|other| edges.contains_key(other));
-                        for other in both {
-                            pairs.entry(pair(*one, *other)).or_insert(false);
-                        }
-                    }
-                }
-                _ => {}
             }
-        }
-        for (seed, keys) in keys {
-            for key in keys {
-                let others = self.holding(key)?.unwrap_or_default();
-                let others = others.into_iter().filter(|other| *other != seed);
-                pairs.extend(others.map(|other| (pair(seed, other), true)));
-            }
+            self.held.insert(seed, new);
         }
         Ok((fresh, pairs))
     }
 
-    /// Who holds a key now; none when too many do.
-    fn holding(&mut self, key: u64) -> Result<Option<Vec<Id>>, G::Error> {
-        if let Some(known) = self.holders.get(&key) {
-            return Ok(known.clone());
+    /// Writes who came to a key and who went; the pairs that are to be weighed again since it tells people apart by now, or does no
+    /// longer.
+    fn move_holders(
+        &mut self,
+        key: u64,
+        moves: &[Move],
+        pairs: &mut Pairs,
+    ) -> Result<(), G::Error> {
+        let cap = self.cap();
+        let before = self.graph.match_holders(&key, cap)?;
+        let mut now = before.clone();
+        for one in moves {
+            let seed = one.seed();
+            match one {
+                Move::Goes(_) => self.graph.remove_match_holder(&key, seed)?,
+                Move::Comes(_, sketch) => self.graph.add_match_holder(&key, &(*seed, *sketch))?,
+                Move::Changes(_, sketch) => {
+                    self.graph.change_match_holder(&key, &(*seed, *sketch))?;
+                }
+            }
+            if let Some(now) = &mut now {
+                now.retain(|(known, _)| known != seed);
+                if let Move::Comes(_, sketch) | Move::Changes(_, sketch) = one {
+                    now.push((*seed, *sketch));
+                }
+            }
         }
-        let holders = self.graph.match_holders(&key, self.cap() + 1)?;
-        let holders = (holders.len() <= self.cap()).then_some(holders);
-        self.holders.insert(key, holders.clone());
-        Ok(holders)
+        if before.is_none() && moves.iter().any(|one| matches!(one, Move::Goes(_))) {
+            now = self.graph.match_holders(&key, cap)?;
+        }
+        now = now.filter(|now| now.len() <= cap);
+        match (&before, &now) {
+            // It tells people apart again.
+            (None, Some(now)) => {
+                for (nth, (one, _)) in now.iter().enumerate() {
+                    let others = now[nth + 1..].iter();
+                    pairs.extend(others.map(|(other, _)| (pair(*one, *other), true)));
+                }
+            }
+            // It does no longer.
+            (Some(before), None) => {
+                for (one, _) in before {
+                    let edges = self.edges(one)?;
+                    for (other, _) in before.iter().filter(|(other, _)| edges.contains_key(other)) {
+                        pairs.entry(pair(*one, *other)).or_insert(false);
+                    }
+                }
+            }
+            _ => {}
+        }
+        self.holders.insert(key, now);
+        Ok(())
     }
 
-    fn held(&mut self, seed: &Id) -> Result<Option<Rc<Held>>, G::Error> {
+    /// Who holds a key now; none when too many do.
+    fn holding(&mut self, key: u64) -> Result<Option<&[Holder]>, G::Error> {
+        let cap = self.cap();
+        let holders = match self.holders.entry(key) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(new) => new.insert(self.graph.match_holders(&key, cap)?),
+        };
+        Ok(holders.as_deref())
+    }
+
+    fn held(&mut self, seed: &Id) -> Result<Option<Arc<Held>>, G::Error> {
         if let Some(known) = self.held.get(seed) {
             return Ok(known.clone());
         }
-        let held = self.graph.unit(seed)?.map(Held::new).map(Rc::new);
+        let held = self.graph.unit(seed)?;
         self.held.insert(*seed, held.clone());
         Ok(held)
     }
@@ -226,6 +279,8 @@ impl<G: Graph> Work<'_, '_, G> {
         let was = self.edges(&at)?.get(&end).copied();
         if was != now {
             self.delta.insert((one, other), (was, now));
+            self.changed.entry(one).or_default().push((other, now));
+            self.changed.entry(other).or_default().push((one, now));
         }
         Ok(())
     }
@@ -244,12 +299,7 @@ impl<G: Graph> Work<'_, '_, G> {
     fn edges_of(&mut self, seed: &Id, of: Edges) -> Result<BTreeMap<Id, Bits>, G::Error> {
         let mut edges = self.edges(seed)?.clone();
         if of == Edges::New {
-            for ((one, other), (_, now)) in &self.delta {
-                let end = match (one == seed, other == seed) {
-                    (true, _) => other,
-                    (_, true) => one,
-                    _ => continue,
-                };
+            for (end, now) in self.changed.get(seed).into_iter().flatten() {
                 match now {
                     Some(odds) => edges.insert(*end, *odds),
                     None => edges.remove(end),
@@ -336,7 +386,7 @@ impl<G: Graph> Work<'_, '_, G> {
         for one in part {
             members.extend(self.held(one)?);
         }
-        let place = |seed: &Id| members.iter().position(|one| one.unit.seed == *seed);
+        let place = |seed: &Id| members.iter().position(|one| one.unit().seed == *seed);
         let mut edges = Vec::new();
         for one in part {
             for (other, odds) in self.edges_of(one, Edges::New)? {
@@ -348,7 +398,7 @@ impl<G: Graph> Work<'_, '_, G> {
                 }
             }
         }
-        let members: Vec<&Held> = members.iter().map(Rc::as_ref).collect();
+        let members: Vec<&Held> = members.iter().map(Arc::as_ref).collect();
         for together in self.scale.persons(&members, &edges) {
             person.extend(together.iter().map(|one| (*one, together.clone())));
         }
@@ -381,7 +431,7 @@ impl<G: Graph> Work<'_, '_, G> {
             for (theirs, (odds, one, other)) in surest.into_pairs() {
                 let (we, they) = (self.units(ours)?, self.units(&theirs)?);
                 let [we, they] =
-                    [&we, &they].map(|held| held.iter().map(|one| &one.unit).collect::<Vec<_>>());
+                    [&we, &they].map(|held| held.iter().map(|one| one.unit()).collect::<Vec<_>>());
                 if !apart(&we, &they, self.rules) {
                     let odds = Reverse(odds);
                     is.insert(Question { odds, one, other });
@@ -412,7 +462,7 @@ impl<G: Graph> Work<'_, '_, G> {
         Ok(self.graph.matched(seed)?.unwrap_or_else(|| vec![*seed]))
     }
 
-    fn units(&mut self, person: &[Id]) -> Result<Vec<Rc<Held>>, G::Error> {
+    fn units(&mut self, person: &[Id]) -> Result<Vec<Arc<Held>>, G::Error> {
         let mut units = Vec::with_capacity(person.len());
         for one in person {
             units.extend(self.held(one)?);

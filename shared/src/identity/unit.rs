@@ -10,14 +10,13 @@ use serde::{Deserialize, Serialize};
 use super::{
     cluster::{NAMES_MAX, ordered, shown},
     grouping::{Clash, SharedWhy},
-    pairs::pattern,
     payload::Node,
     rules::Rules,
 };
 use crate::{
     id::{DecisionId, Fingerprint},
     identifier::{Identifier, Kind},
-    matching::{self, Pattern, Subject},
+    matching::{Pattern, Subject, compare_beside},
     person::{Person, compatible},
 };
 
@@ -99,20 +98,11 @@ impl Unit {
         named && beside && !self.doubled()
     }
 
-    /// The keys under which it may meet another, sorted.
-    #[must_use]
-    pub fn keys(&self) -> Vec<u64> {
-        let mut subject = self.subject();
-        // A number in common was judged as an identifier already: two that have it and are two stay two by it.
-        subject.phones.clear();
-        matching::keys(&subject)
-    }
-
     /// What it and another agree on. A value in common was judged as an identifier already: two that hold it and are two stay
     /// two by it, so it says nothing here.
     #[must_use]
     pub fn pattern(&self, other: &Self) -> Pattern {
-        pattern(&self.subject(), &other.subject())
+        compare_beside(&self.subject(), &other.subject())
     }
 
     /// Whether it holds two values of which a person has one.

@@ -2,7 +2,10 @@
 //!
 //! Owns the chain of evidence and what stands in its way. Reads the graph, changes nothing. The words are in `sentence`.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    sync::Arc,
+};
 
 use serde::{Deserialize, Serialize};
 
@@ -109,13 +112,13 @@ pub fn bridges<G: Graph>(
     let mut held = Vec::new();
     for part in &parts {
         if let (Some(unit), Some(group)) = (graph.unit(part)?, group_of(graph, part)?) {
-            held.push((Held::new(unit), group));
+            held.push((unit, group));
         }
     }
     let mut bridges = Vec::new();
     for (nth, (one, ours)) in held.iter().enumerate() {
         for (other, theirs) in &held[nth + 1..] {
-            let score = scale.score(&one.subject, &other.subject);
+            let score = scale.score(one.subject(), other.subject());
             if score.odds >= rules.matching.bands.link {
                 bridges.push(Bridge {
                     one: ours.clone(),
@@ -142,7 +145,7 @@ pub fn compared<G: Graph>(
         return Ok(None);
     };
     let scale = Scale::new(rules);
-    Ok(Some(scale.score(&one.subject(), &other.subject())))
+    Ok(Some(scale.score(one.subject(), other.subject())))
 }
 
 /// What the records of two persons agree on at best; none when the rules do not match, or nothing can be compared.
@@ -159,19 +162,19 @@ pub fn nearest<G: Graph>(
         return Ok(None);
     }
     let scale = Scale::new(rules);
-    let held = |person: &Group| -> Result<Vec<Held>, G::Error> {
+    let held = |person: &Group| -> Result<Vec<Arc<Held>>, G::Error> {
         let parts = graph.matched(&person.seed)?;
         let parts = parts.unwrap_or_else(|| vec![person.seed]);
         let mut held = Vec::new();
         for part in parts.iter().take(SCORED_MAX) {
-            held.extend(graph.unit(part)?.map(Held::new));
+            held.extend(graph.unit(part)?);
         }
         Ok(held)
     };
     let (ours, theirs) = (held(one)?, held(other)?);
     let pairs = ours.iter().flat_map(|a| theirs.iter().map(move |b| (a, b)));
     let best = pairs
-        .map(|(a, b)| scale.score(&a.subject, &b.subject))
+        .map(|(a, b)| scale.score(a.subject(), b.subject()))
         .max();
     Ok(best.map(|score| Apart::Unlike {
         score,

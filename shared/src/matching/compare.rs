@@ -2,12 +2,10 @@
 //!
 //! Owns the levels. Symmetric: what is compared does not depend on which record comes first.
 
-use std::collections::BTreeMap;
-
 use serde::{Deserialize, Serialize};
 
 use super::Subject;
-use crate::person::{Likeness, given_likeness, surname_likeness};
+use crate::person::{Likeness, given_likeness, jaro_winkler_from, one_edit, surname_likeness};
 
 /// What is compared.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
@@ -79,10 +77,33 @@ pub fn compare(one: &Subject, other: &Subject) -> Pattern {
     ]
 }
 
+/// What two records agree on beside the documents, numbers and addresses that they have in common: there that is "not known".
+#[must_use]
+pub fn compare_beside(one: &Subject, other: &Subject) -> Pattern {
+    let mut pattern = contacts_beside(one, other);
+    let (given, surname) = names(one, other);
+    pattern[Field::Given as usize] = given;
+    pattern[Field::Surname as usize] = surname;
+    pattern[Field::Place as usize] = place(one, other);
+    pattern
+}
+
+/// The cheap part of [`compare_beside`]: birthday, gender, documents, telephones and e-mail addresses; nothing of the rest.
+pub(super) fn contacts_beside(one: &Subject, other: &Subject) -> Pattern {
+    let beside = |level| if level == 1 { 0 } else { level };
+    let mut pattern = [0; FIELDS.len()];
+    pattern[Field::Birth as usize] = birth(one.birth, other.birth);
+    pattern[Field::Gender as usize] = gender(one, other);
+    pattern[Field::Document as usize] = beside(best(&one.documents, &other.documents, near));
+    pattern[Field::Phone as usize] = beside(best(&one.phones, &other.phones, near));
+    pattern[Field::Email as usize] = beside(best(&one.emails, &other.emails, email));
+    pattern
+}
+
 /// Given names: 1 same, 2 alike, 3 initial, 4 close, 5 other. Surnames: 1 same, 2 alike, 3 close, 4 some shared, 5 other.
 ///
 /// Names in each other's place count as if they stood right: that both agree crosswise is as rare among strangers.
-fn names(one: &Subject, other: &Subject) -> (u8, u8) {
+pub(super) fn names(one: &Subject, other: &Subject) -> (u8, u8) {
     let straight = (
         given(&one.given, &other.given),
         surname(&one.surnames, &other.surnames),
@@ -126,17 +147,17 @@ fn surname(one: &[String], other: &[String]) -> u8 {
 }
 
 /// 1 same, 2 a digit wrong, two digits or day and month swapped, 3 two of year, month and day the same, 4 another.
-fn birth(one: Option<[u8; 8]>, other: Option<[u8; 8]>) -> u8 {
+pub(super) fn birth(one: Option<[u8; 8]>, other: Option<[u8; 8]>) -> u8 {
     let (Some(one), Some(other)) = (one, other) else {
         return 0;
     };
     if one == other {
         return 1;
     }
-    let wrong: Vec<usize> = (0..8).filter(|at| one[*at] != other[*at]).collect();
-    let swapped = match wrong.as_slice() {
-        [_] => true,
-        [a, b] => one[*a] == other[*b] && one[*b] == other[*a] && b - a <= 2,
+    let mut wrong = (0..8).filter(|at| one[*at] != other[*at]);
+    let swapped = match (wrong.next(), wrong.next(), wrong.next()) {
+        (Some(_), None, _) => true,
+        (Some(a), Some(b), None) => one[a] == other[b] && one[b] == other[a] && b - a <= 2,
         _ => false,
     };
     let turned = one[..4] == other[..4] && one[4..6] == other[6..] && one[6..] == other[4..6];
@@ -156,10 +177,10 @@ fn birth(one: Option<[u8; 8]>, other: Option<[u8; 8]>) -> u8 {
 
 /// 1 to 5: five or four, three, two, one and none of the signs of one place agree: the street (which counts twice), the number,
 /// the town and the postal code. 6: nothing is known but the same state. 7: nothing but another one.
-fn place(one: &Subject, other: &Subject) -> u8 {
+pub(super) fn place(one: &Subject, other: &Subject) -> u8 {
     let same = |a: &Option<String>, b: &Option<String>| Some(a.as_ref()? == b.as_ref()?);
     let city = match (&one.city, &other.city) {
-        (Some(a), Some(b)) => Some(a == b || strsim::jaro_winkler(a, b) >= CITY_MIN),
+        (Some(a), Some(b)) => Some(jaro_winkler_from(a, b, CITY_MIN)),
         _ => None,
     };
     let street = match (&one.street, &other.street) {
@@ -171,7 +192,7 @@ fn place(one: &Subject, other: &Subject) -> u8 {
         _ => None,
     };
     let code = match (&one.postal_code, &other.postal_code) {
-        (Some(a), Some(b)) => Some(a == b || strsim::osa_distance(a, b) == 1 && city == Some(true)),
+        (Some(a), Some(b)) => Some(a == b || city == Some(true) && one_edit(a, b)),
         _ => None,
     };
     let single = [same(&one.number, &other.number), city, code];
@@ -202,23 +223,22 @@ const STREET_HALF_MIN: f64 = 0.5;
 /// Sørensen and Dice's likeness of the pairs of neighbouring letters: insensitive to the order of words.
 fn bigrams(one: &str, other: &str) -> f64 {
     let pairs = |text: &str| {
-        let letters: Vec<char> = text.chars().collect();
-        let mut pairs: BTreeMap<(char, char), u32> = BTreeMap::new();
-        for pair in letters.windows(2) {
-            *pairs.entry((pair[0], pair[1])).or_default() += 1;
-        }
+        let letters = text.chars().zip(text.chars().skip(1));
+        let mut pairs: Vec<(char, char)> = letters.collect();
+        pairs.sort_unstable();
         pairs
     };
     let (a, b) = (pairs(one), pairs(other));
-    let all: u32 = a.values().chain(b.values()).sum();
+    let all = a.len() + b.len();
     if all == 0 {
         return f64::from(u8::from(one == other));
     }
-    let both: u32 = a
-        .iter()
-        .map(|(pair, count)| b.get(pair).copied().unwrap_or(0).min(*count))
-        .sum();
-    2.0 * f64::from(both) / f64::from(all)
+    let (mut both, mut rest) = (0_u32, b.iter().peekable());
+    for pair in &a {
+        while rest.next_if(|other| *other < pair).is_some() {}
+        both += u32::from(rest.next_if_eq(&pair).is_some());
+    }
+    2.0 * f64::from(both) / all as f64
 }
 
 /// 1 same, 2 different.
@@ -239,7 +259,7 @@ fn best(one: &[String], other: &[String], level: fn(&str, &str) -> u8) -> u8 {
 fn near(one: &str, other: &str) -> u8 {
     match one == other {
         true => 1,
-        false if strsim::osa_distance(one, other) <= 1 => 2,
+        false if one_edit(one, other) => 2,
         false => 3,
     }
 }
@@ -252,7 +272,7 @@ fn email(one: &str, other: &str) -> u8 {
     let (local, other_local) = (one.split('@').next(), other.split('@').next());
     match local == other_local {
         true => 2,
-        false if strsim::osa_distance(one, other) <= 1 => 3,
+        false if one_edit(one, other) => 3,
         false => 4,
     }
 }

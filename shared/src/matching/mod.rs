@@ -14,17 +14,21 @@ mod group;
 mod keys;
 mod model;
 mod shipped;
+mod sketch;
 mod subject;
 mod train;
+mod weigher;
 
 pub use cluster::{MEMBERS_MAX, cluster};
-pub use compare::{FIELDS, Field, Pattern, compare};
+pub use compare::{FIELDS, Field, Pattern, compare, compare_beside};
 pub use group::{Bands, HOLDERS_MAX, candidates, group};
-pub use keys::{KEYS_MAX, keys};
+pub use keys::{KEYS_MAX, keys, keys_beside};
 pub use model::{Bits, Class, Model, Score, Term};
 pub use shipped::Language;
+pub use sketch::{SKETCH_BYTES, Sketch};
 pub use subject::{Subject, digits};
 pub use train::{Sample, learn, train};
+pub use weigher::{Sought, Weigher};
 
 #[cfg(test)]
 mod tests;

@@ -97,7 +97,7 @@ const NAME_ALONE: Bits = -1;
 
 /// How much less probable than by itself and by itself it is that two of one family have one given name *and* one birthday:
 /// a son is named after his father, a twin is born with his brother, but twins are named to be told apart.
-const TWINS_OF_ONE_NAME: Bits = -6_000;
+pub(super) const TWINS_OF_ONE_NAME: Bits = -6_000;
 
 /// The odds of two whose given name, surname and birthday are all known and all different: whatever they share, they are two.
 const NEVER: Bits = -20_000;
@@ -208,14 +208,21 @@ impl Model {
         let given = self.levels[Class::Strangers as usize][Field::Given as usize][1];
         let surname = self.levels[Class::Strangers as usize][Field::Surname as usize][1];
         if pattern[Field::Given as usize] == 1 {
-            sums[Class::Strangers as usize] +=
-                self.frequency(&self.given, &one.given, &other.given) - given;
+            sums[Class::Strangers as usize] += self.frequency_of(Field::Given, one, other) - given;
         }
         if pattern[Field::Surname as usize] == 1 {
             sums[Class::Strangers as usize] +=
-                self.frequency(&self.surnames, &one.surnames, &other.surnames) - surname;
+                self.frequency_of(Field::Surname, one, other) - surname;
         }
         sums
+    }
+
+    /// The logarithm of how frequent the given names, or the surnames, of two records are: that of the rarer.
+    pub(super) fn frequency_of(&self, field: Field, one: &Subject, other: &Subject) -> Bits {
+        match field {
+            Field::Given => self.frequency(&self.given, &one.given, &other.given),
+            _ => self.frequency(&self.surnames, &one.surnames, &other.surnames),
+        }
     }
 
     fn frequency(&self, known: &BTreeMap<String, Bits>, one: &[String], other: &[String]) -> Bits {

@@ -86,17 +86,30 @@ fn subjects() -> impl Strategy<Value = Vec<Subject>> {
         ]),
         pick(&["", "Soria", "Sria", "Madrid"]),
         pick(&["", "+34600000001", "+34600000002", "+34600000011"]),
+        pick(&[
+            "",
+            "ana@x.example",
+            "ana@y.example",
+            "anna@x.example",
+            "luis@x.example",
+        ]),
+        pick(&["", "female", "male", "none", "either"]),
     )
-        .prop_map(|(given, last, birthday, street, city, phone)| {
-            let mut one = subject(
-                &json!({"firstName": given, "lastName": last, "birthday": birthday,
-                "address": {"street": street, "city": city}}),
-            );
-            if !phone.is_empty() {
-                Subject::add(&mut one.phones, phone);
-            }
-            one
-        });
+        .prop_map(
+            |(given, last, birthday, street, city, phone, email, gender)| {
+                let mut one = subject(
+                    &json!({"firstName": given, "lastName": last, "birthday": birthday,
+                "address": {"street": street, "city": city}, "gender": gender}),
+                );
+                if !phone.is_empty() {
+                    Subject::add(&mut one.phones, phone);
+                }
+                if !email.is_empty() {
+                    Subject::add(&mut one.emails, email);
+                }
+                one
+            },
+        );
     prop::collection::vec(one, 2..16)
 }
 
@@ -116,6 +129,28 @@ proptest! {
         prop_assert_eq!(score.odds, model.odds_among(one, other, &pattern, prior));
         let sum = score.terms.iter().map(|term| term.bits).sum::<Bits>() + score.prior + score.family;
         prop_assert!(sum == score.odds || sum > score.odds && score.odds < 0, "{} {:?}", sum, score);
+    }
+
+    /// Comparing a pair no further than needed changes no odds.
+    #[test]
+    fn the_odds_of_a_pair_that_is_compared_in_part_are_those_of_the_whole(
+        subjects in subjects(), shipped in any::<bool>(), records in 1..10_000_000_u64, least in -30_000..30_000,
+    ) {
+        let untrained = Model::untrained(&subjects);
+        let model = if shipped { Language::Es.model() } else { &untrained };
+        let prior = model.prior(records);
+        let weigher = Weigher::new(model, prior);
+        for (nth, one) in subjects.iter().enumerate() {
+            for other in &subjects[nth..] {
+                let odds = model.odds_among(one, other, &compare_beside(one, other), prior);
+                prop_assert_eq!(weigher.odds_from(one, other, least), (odds >= least).then_some(odds), "{}", odds);
+                for (one, other) in [(one, other), (other, one)] {
+                    let sketch = Sketch::from_bytes(&Sketch::of(other).to_bytes());
+                    prop_assert_eq!(sketch, Sketch::of(other));
+                    prop_assert!(odds < least || weigher.may_reach(&weigher.seek(one), &sketch, least), "{}", odds);
+                }
+            }
+        }
     }
 
     #[test]

@@ -63,9 +63,20 @@ pub(crate) enum Likeness {
     Other,
 }
 
+/// Whether names are the same however they are parted into words.
+pub(crate) fn same_letters(one: &[String], other: &[String]) -> bool {
+    let letters = |names: &'_ [String]| {
+        names
+            .iter()
+            .flat_map(|name| name.bytes())
+            .collect::<Vec<u8>>()
+    };
+    one == other || (one.len() != 1 || other.len() != 1) && letters(one) == letters(other)
+}
+
 /// How alike given names are.
 pub(crate) fn given_likeness(one: &[String], other: &[String]) -> Likeness {
-    if one == other || one.concat() == other.concat() {
+    if same_letters(one, other) {
         return Likeness::Same;
     }
     let (a, b) = (expand_given(one), expand_given(other));
@@ -85,7 +96,7 @@ pub(crate) fn given_likeness(one: &[String], other: &[String]) -> Likeness {
 
 /// How alike surnames are.
 pub(crate) fn surname_likeness(one: &[String], other: &[String]) -> Likeness {
-    if one == other || one.concat() == other.concat() {
+    if same_letters(one, other) {
         return Likeness::Same;
     }
     let (a, b) = (expand_surnames(one), expand_surnames(other));
@@ -108,13 +119,58 @@ pub(crate) fn surname_likeness(one: &[String], other: &[String]) -> Likeness {
 
 /// Few letters differ: a quarter of the longer one, or nearly all stand in their places; unless both are common names.
 fn close(one: &str, other: &str, is_common: fn(&str) -> bool) -> bool {
-    let letters = one.chars().count().max(other.chars().count());
-    if letters < 3 || is_common(one) && is_common(other) {
+    let (a, b) = (Letters::of(one), Letters::of(other));
+    let letters = a.count.max(b.count);
+    if letters < 3 {
         return false;
     }
     let edits = (letters / 4).max(1);
-    strsim::osa_distance(one, other) <= edits
-        || letters >= 5 && JARO_WINKLER_MIN <= strsim::jaro_winkler(one, other)
+    // An edit takes away one letter at most and brings one at most.
+    let few = a.count.abs_diff(b.count) <= edits && a.beside(&b) <= edits && b.beside(&a) <= edits;
+    let alike = letters >= 5 && a.may_be_like(&b, JARO_WINKLER_MIN);
+    (few || alike)
+        && !(is_common(one) && is_common(other))
+        && (few && strsim::osa_distance(one, other) <= edits
+            || alike && JARO_WINKLER_MIN <= strsim::jaro_winkler(one, other))
+}
+
+/// Whether two words have a likeness of Jaro and Winkler of at least `least`.
+pub(crate) fn jaro_winkler_from(one: &str, other: &str, least: f64) -> bool {
+    one == other
+        || Letters::of(one).may_be_like(&Letters::of(other), least)
+            && strsim::jaro_winkler(one, other) >= least
+}
+
+/// Which letters a word has, and how many: what tells most pairs of words apart before they are compared.
+struct Letters {
+    count: usize,
+    /// A bit for each, shared by some.
+    set: u64,
+}
+
+impl Letters {
+    fn of(word: &str) -> Self {
+        let (mut count, mut set) = (0, 0);
+        for letter in word.chars() {
+            count += 1;
+            set |= 1 << (u32::from(letter) % 64);
+        }
+        Self { count, set }
+    }
+
+    /// At least so many of its letters are not in the other word.
+    fn beside(&self, other: &Self) -> usize {
+        (self.set & !other.set).count_ones() as usize
+    }
+
+    /// Whether the likeness of Jaro and Winkler may be `least` or more. Jaro's is at most a third of the shares of letters in common
+    /// and one more; Winkler adds four tenths of what is missing at most.
+    fn may_be_like(&self, other: &Self, least: f64) -> bool {
+        let jaro = (least - 0.4) / 0.6;
+        let common = (self.count - self.beside(other)).min(other.count - other.beside(self));
+        let shares = |count: usize| common as f64 / count.max(1) as f64;
+        shares(self.count) + shares(other.count) + 1.0 >= 3.0 * jaro - 1e-9
+    }
 }
 
 /// Likeness of Jaro and Winkler from which two names may be one, mistyped.
@@ -247,6 +303,14 @@ fn is_typo(one: &str, other: &str, is_common: fn(&str) -> bool) -> bool {
         && !(is_common(one) && is_common(other))
 }
 
+/// Whether one letter is wrong, missing or too much, or two neighbours are swapped.
+pub(crate) fn one_edit(one: &str, other: &str) -> bool {
+    match one.is_ascii() && other.is_ascii() {
+        true => one_edit_apart(one.as_bytes(), other.as_bytes()),
+        false => strsim::osa_distance(one, other) == 1,
+    }
+}
+
 /// Whether the Damerau-Levenshtein distance is 1: what stands between the common beginning and end is one letter on one
 /// side or on both, or two letters swapped.
 fn one_edit_apart(one: &[u8], other: &[u8]) -> bool {
@@ -289,6 +353,18 @@ mod tests {
         fn one_edit_is_a_distance_of_one(one in "[a-c]{0,6}", other in "[a-c]{0,6}") {
             let expected = strsim::osa_distance(&one, &other) == 1;
             prop_assert_eq!(one_edit_apart(one.as_bytes(), other.as_bytes()), expected);
+            prop_assert_eq!(one_edit(&one, &other), expected);
+        }
+
+        /// What is told apart by its letters alone is far apart.
+        #[test]
+        fn close_words_are_found_whatever_their_letters(one in "[a-eñ]{0,9}", other in "[a-eñ]{0,9}", least in 0.85..1.0_f64) {
+            let letters = one.chars().count().max(other.chars().count());
+            let near = strsim::osa_distance(&one, &other) <= (letters / 4).max(1);
+            let like = letters >= 5 && strsim::jaro_winkler(&one, &other) >= JARO_WINKLER_MIN;
+            prop_assert_eq!(close(&one, &other, |_| false), letters >= 3 && (near || like));
+            let expected = strsim::jaro_winkler(&one, &other) >= least;
+            prop_assert_eq!(jaro_winkler_from(&one, &other, least), expected);
         }
     }
 }

@@ -14,7 +14,10 @@ mod tables;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-pub(crate) use compare::{Likeness, compatible, given_likeness, surname_likeness};
+pub(crate) use compare::{
+    Likeness, compatible, given_likeness, jaro_winkler_from, one_edit, same_letters,
+    surname_likeness,
+};
 pub use fold::fold;
 pub(crate) use phonetic::skeleton;
 

@@ -6,6 +6,8 @@ use super::{Direction, Entry, Range, Space, StoreError, View};
 const PAGE_ENTRIES_FIRST: usize = 64;
 /// Most entries of a page.
 const PAGE_ENTRIES_MAX: usize = 4096;
+/// A page is at most so many times as long as the one before.
+const PAGE_GROWTH: usize = 16;
 /// What a page should weigh. Unit: bytes.
 const PAGE_BYTES: usize = 512 * 1024;
 
@@ -92,6 +94,12 @@ pub struct Entries<'a> {
 }
 
 impl Entries<'_> {
+    /// The same for somebody who wants no more than so many.
+    pub(super) fn of_few(mut self, entries: usize) -> Self {
+        self.page_entries = entries.clamp(1, PAGE_ENTRIES_FIRST);
+        self
+    }
+
     fn next_page(&mut self) -> Result<(), StoreError> {
         let range = Range {
             from: &self.from,
@@ -115,7 +123,8 @@ impl Entries<'_> {
                 .map(|(key, value)| key.len() + value.len())
                 .sum();
             let each = (bytes / page.len()).max(1);
-            self.page_entries = (PAGE_BYTES / each).clamp(1, PAGE_ENTRIES_MAX);
+            let most = (self.page_entries * PAGE_GROWTH).min(PAGE_ENTRIES_MAX);
+            self.page_entries = (PAGE_BYTES / each).clamp(1, most);
         }
         self.page = page.into_iter();
         Ok(())

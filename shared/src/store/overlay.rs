@@ -102,7 +102,8 @@ impl View for Overlay<'_> {
         let back = direction == Direction::Back;
         let mut own = rows_in(written, range);
         let mut next_own = move || if back { own.next_back() } else { own.next() };
-        let mut below = entries(self.base, space, range, direction);
+        // One more than is asked for: the walk looks one ahead.
+        let mut below = entries(self.base, space, range, direction).of_few(max.saturating_add(1));
         let (mut left, mut right) = (next_own(), below.next().transpose()?);
         let mut found = Vec::new();
         while found.len() < max {

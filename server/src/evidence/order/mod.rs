@@ -32,8 +32,8 @@ use crate::{
     registry::Registry,
     tables::{
         AgentRow, AgentState, CLOCKS, COMPONENT_OF, COMPONENTS, EDGES, EVENTS, FRAGMENTS, HOLDERS,
-        Hop, IDS, LOG, MATCH_KEYS, MATCHED, NODES, OriginRow, PROFILES, QUESTIONS, RecordRow,
-        TAKEN, TIMELINE, UNITS, WORDS,
+        Hop, IDS, LOG, MATCH_HOLDERS, MATCH_KEYS, MATCHED, NODES, OriginRow, PROFILES, QUESTIONS,
+        RecordRow, TAKEN, TIMELINE, UNITS, WORDS,
     },
     testing::source,
 };
@@ -260,6 +260,7 @@ impl World {
             COMPONENTS.space(),
             UNITS.space(),
             MATCH_KEYS.space(),
+            MATCH_HOLDERS.space(),
             EDGES.space(),
             MATCHED.space(),
             QUESTIONS.space(),

@@ -1,6 +1,6 @@
 //! Decisions that were not made by our pages, and values that everybody has.
 
-use std::{cell::Cell, convert::Infallible};
+use std::{cell::Cell, convert::Infallible, sync::Arc};
 
 use super::*;
 use crate::matching::Bits;
@@ -192,22 +192,26 @@ impl Graph for Counted {
     fn remove_component(&mut self, id: &Fingerprint) -> Result<(), Infallible> {
         self.tell().remove_component(id)
     }
-    fn unit(&self, seed: &Fingerprint) -> Result<Option<Unit>, Infallible> {
+    fn unit(&self, seed: &Fingerprint) -> Result<Option<Arc<Held>>, Infallible> {
         self.ask().unit(seed)
     }
-    fn put_unit(&mut self, unit: &Unit) -> Result<(), Infallible> {
-        self.tell().put_unit(unit)
+    fn put_unit(&mut self, held: &Arc<Held>) -> Result<(), Infallible> {
+        self.tell().put_unit(held)
     }
     fn remove_unit(&mut self, seed: &Fingerprint) -> Result<(), Infallible> {
         self.tell().remove_unit(seed)
     }
-    fn match_holders(&self, key: &u64, max: usize) -> Result<Vec<Fingerprint>, Infallible> {
+    fn match_holders(&self, key: &u64, max: usize) -> Result<Option<Vec<Holder>>, Infallible> {
         let found = self.ask().match_holders(key, max)?;
-        self.rows.set(self.rows.get() + found.len());
+        let rows = found.as_ref().map_or(1, Vec::len);
+        self.rows.set(self.rows.get() + rows);
         Ok(found)
     }
-    fn add_match_holder(&mut self, key: &u64, seed: &Fingerprint) -> Result<(), Infallible> {
-        self.tell().add_match_holder(key, seed)
+    fn add_match_holder(&mut self, key: &u64, holder: &Holder) -> Result<(), Infallible> {
+        self.tell().add_match_holder(key, holder)
+    }
+    fn change_match_holder(&mut self, key: &u64, holder: &Holder) -> Result<(), Infallible> {
+        self.tell().change_match_holder(key, holder)
     }
     fn remove_match_holder(&mut self, key: &u64, seed: &Fingerprint) -> Result<(), Infallible> {
         self.tell().remove_match_holder(key, seed)

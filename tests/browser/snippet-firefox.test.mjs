@@ -11,5 +11,6 @@ const BEYOND = ["12", "14a", "19"];
 /** Long waits, of which Chromium's are enough for every day. */
 const WAITS = ["4", "8", "9"];
 
-if (FIREFOX_IS_HERE) play(FIREFOX, LONG ? BEYOND : [...BEYOND, ...WAITS]);
+if (FIREFOX_IS_HERE && LONG) play(FIREFOX, BEYOND);
+else if (FIREFOX_IS_HERE) play(FIREFOX, [...BEYOND, ...WAITS], [200]);
 else test("Firefox is not installed (apt-get install firefox-esr, or FIREFOX=path)", { skip: true });

@@ -41,8 +41,8 @@ const SCENARIOS = [
   ["21", "answer lost on its way back", lostAnswers],
 ];
 
-/** Plays all but those `leftOut`, each with 5 and with 200 events. */
-export function play(kind, leftOut = []) {
+/** Plays all but those `leftOut`, each with these numbers of events. */
+export function play(kind, leftOut = [], counts = [5, 200]) {
   describe("losses", { concurrency: kind.atOnce }, () => {
     let shop;
     before(async () => { shop = await openShop(kind); });
@@ -53,7 +53,7 @@ export function play(kind, leftOut = []) {
     });
 
     for (const [number, name, scenario, stored = true] of SCENARIOS.filter(([number]) => !leftOut.includes(number))) {
-      for (const n of [5, 200]) {
+      for (const n of counts) {
         test(`${number}. ${name} (${n} events)`, { timeout: LONG ? 900_000 : 120_000 }, async () => {
           const visitor = await shop.visitor(`${number}/${n}`);
           try {

@@ -357,6 +357,7 @@ fn apart_json(reason: &Apart, masked: bool) -> Value {
             let (why, against) = match &key.why {
                 SharedWhy::TooMany => ("too_many", Value::Null),
                 SharedWhy::Declared(id) => ("declared", json!({ "decision": id })),
+                SharedWhy::Listed => ("listed", Value::Null),
                 SharedWhy::Contradiction(clash) => ("contradiction", clash_json(clash, masked)),
                 SharedWhy::Ambiguous(clash) => ("ambiguous", clash_json(clash, masked)),
                 SharedWhy::Limit { kind, max } => {

@@ -269,7 +269,9 @@ fn touch<G: Graph>(
 
 /// Whether a value links its holders as long as it is not hot.
 pub(super) fn may_link(key: &Identifier, active: &Active, rules: &Rules) -> bool {
-    rules.rule(key.kind).class != Class::Blocked && active.shared(key).is_none()
+    rules.rule(key.kind).class != Class::Blocked
+        && active.shared(key).is_none()
+        && !rules.shared.holds(key)
 }
 
 /// Resolves some components again, with a new node among them of whose values it may be known which are hot, and what follows for

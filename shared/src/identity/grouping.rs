@@ -46,6 +46,8 @@ pub enum SharedWhy {
     TooMany,
     /// Somebody declared it shared.
     Declared(DecisionId),
+    /// The rules list it as everybody's.
+    Listed,
     /// Its holders contradict each other.
     Contradiction(Clash),
     /// It would join this group to two persons who contradict each other, so it joins it to neither.

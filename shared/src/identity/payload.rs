@@ -237,9 +237,7 @@ mod tests {
     fn an_event_without_usable_identifiers_belongs_to_nobody() {
         let mut rules = Rules::default();
         assert_eq!(Payload::new([], 0, Person::default(), &rules), None);
-        rules
-            .blocked
-            .insert((Kind::Email, "info@example.org".into()));
+        rules.blocked.insert(Kind::Email, "info@example.org");
         let ids = [id(Kind::Email, "info@example.org")];
         assert_eq!(Payload::new(ids, 0, Person::default(), &rules), None);
     }

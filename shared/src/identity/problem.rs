@@ -25,6 +25,7 @@ pub(super) type Tier = (Class, Reverse<u16>, Kind);
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Off {
     Hot,
+    Listed,
     Declared(DecisionId),
 }
 
@@ -90,6 +91,7 @@ impl<'a> Problem<'a> {
                 rule: rules.rule(identifier.kind),
                 off: match active.shared(identifier) {
                     Some(id) => Some(Off::Declared(id)),
+                    None if rules.shared.holds(identifier) => Some(Off::Listed),
                     None => hot(identifier).then_some(Off::Hot),
                 },
                 links: holders.clone(),

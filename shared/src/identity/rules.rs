@@ -2,18 +2,57 @@
 //!
 //! Owns the classes, strengths and limits. A change of rules is a new version and a full re-resolution.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::ids::truncated;
+use super::{
+    ids::truncated,
+    listed::{BadList, Listed},
+};
 use crate::{
-    identifier::{Identifier, Kind},
+    identifier::{Identifier, Kind, Place},
     matching::{Bands, Language},
 };
 
 /// Most distinct persons a value may name before it links nobody.
 pub const CAP_DEFAULT: usize = 20;
+
+/// Fewer would link nobody.
+const CAP_MIN: usize = 1;
+/// More would make every value remember too many persons.
+const CAP_MAX: usize = 1_000;
+
+/// Why nobody can work by some rules.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum BadRules {
+    /// The cap.
+    #[error(
+        "cap is {0}: write {CAP_MIN} to {CAP_MAX}, the most persons that a value may name and still link"
+    )]
+    Cap(usize),
+    /// A name alone might link, or nobody would ever be asked.
+    #[error(
+        "matching: bands.ask and bands.link must be 0 or more, ask at most link, and holders_max and members_max at least 2"
+    )]
+    Matching,
+    /// A window of what links for ever.
+    #[error("kinds.{0}: only a kind of class \"ephemeral\" has window_days")]
+    Window(&'static str),
+    /// A limit of nothing.
+    #[error(
+        "kinds.{0}: max_per_person and window_days must be at least 1; leave them out for no limit"
+    )]
+    Zero(&'static str),
+    /// A list of values.
+    #[error("{name}: {cause}")]
+    List {
+        /// Which.
+        name: &'static str,
+        /// What is wrong with it.
+        cause: BadList,
+    },
+}
 
 /// How far a kind of identifier may be trusted. The order is the order in which evidence is weighed.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
@@ -102,8 +141,10 @@ pub struct Rules {
     pub kinds: BTreeMap<Kind, KindRule>,
     /// Most distinct persons a value may name before it links nobody.
     pub cap: usize,
-    /// Values that are evidence of nothing, whatever their scope: kind and normalised value.
-    pub blocked: BTreeSet<(Kind, String)>,
+    /// Values that are evidence of nothing: an event that has no others belongs to nobody.
+    pub blocked: Listed,
+    /// Values that are everybody's: they are shown, and link nobody.
+    pub shared: Listed,
     /// How records without a common identifier are compared.
     pub matching: Matching,
 }
@@ -117,7 +158,8 @@ impl Default for Rules {
                 .map(|kind| (kind, KindRule::of(kind)))
                 .collect(),
             cap: CAP_DEFAULT,
-            blocked: BTreeSet::new(),
+            blocked: Listed::default(),
+            shared: Listed::default(),
             matching: Matching::default(),
         }
     }
@@ -187,10 +229,55 @@ impl Rules {
     /// Whether `identifier` is evidence of nothing.
     #[must_use]
     pub fn blocks(&self, identifier: &Identifier) -> bool {
-        self.rule(identifier.kind).class == Class::Blocked
-            || self
-                .blocked
-                .contains(&(identifier.kind, identifier.value.clone()))
+        self.rule(identifier.kind).class == Class::Blocked || self.blocked.holds(identifier)
+    }
+
+    /// Whether the same events have the same identity payloads under both.
+    #[must_use]
+    pub fn reads_like(&self, other: &Self) -> bool {
+        let ignored = |rules: &Self, kind| rules.rule(kind).class == Class::Blocked;
+        self.blocked == other.blocked
+            && KINDS.into_iter().all(|kind| {
+                ignored(self, kind) == ignored(other, kind)
+                    && self.ephemeral(kind) == other.ephemeral(kind)
+            })
+    }
+
+    /// The same rules as they are published: complete, their lists as values are stored.
+    ///
+    /// # Errors
+    /// [`BadRules`] says what nobody can work by.
+    pub fn checked(&self, place: &Place<'_>) -> Result<Self, BadRules> {
+        if !(CAP_MIN..=CAP_MAX).contains(&self.cap) {
+            return Err(BadRules::Cap(self.cap));
+        }
+        if !self.matching.is_sound() {
+            return Err(BadRules::Matching);
+        }
+        let kinds: BTreeMap<Kind, KindRule> = KINDS
+            .into_iter()
+            .map(|kind| (kind, self.rule(kind)))
+            .collect();
+        for (kind, rule) in &kinds {
+            if rule.window_days.is_some() && rule.class != Class::Ephemeral {
+                return Err(BadRules::Window(kind.name()));
+            }
+            if rule.max_per_person == Some(0) || rule.window_days == Some(0) {
+                return Err(BadRules::Zero(kind.name()));
+            }
+        }
+        let lists = |list: &Listed, name| {
+            let normalised = list.normalised(place);
+            normalised.map_err(|cause| BadRules::List { name, cause })
+        };
+        Ok(Self {
+            version: self.version,
+            kinds,
+            cap: self.cap,
+            blocked: lists(&self.blocked, "blocked")?,
+            shared: lists(&self.shared, "shared")?,
+            matching: self.matching,
+        })
     }
 
     /// Whether the kind links only for a window of time.
@@ -227,6 +314,76 @@ mod tests {
         for (ask, link) in [(-1, 8), (-2, -1), (9, 8)] {
             assert!(!bands(ask, link).is_sound(), "{ask} {link}");
         }
+    }
+
+    #[test]
+    fn rules_that_nobody_can_work_by_are_refused_with_what_is_wrong() {
+        let spain = Place {
+            country: "ES",
+            namespace: "",
+        };
+        let whole = Rules::default().checked(&spain).unwrap();
+        assert_eq!(whole, Rules::default());
+        let partial: Rules = serde_json::from_str(r#"{"kinds":{}}"#).unwrap();
+        assert_eq!(partial.checked(&spain).unwrap(), whole);
+        for (text, said) in [
+            (r#"{"cap":0}"#, "cap"),
+            (
+                r#"{"kinds":{"phone":{"class":"shareable","strength":1,"window_days":3}}}"#,
+                "kinds.phone",
+            ),
+            (
+                r#"{"kinds":{"email":{"class":"owned","strength":1,"max_per_person":0}}}"#,
+                "kinds.email",
+            ),
+            (r#"{"blocked":{"email":["*"]}}"#, "blocked: email"),
+            (r#"{"shared":{"phone":[""]}}"#, "shared: phone"),
+            (r#"{"matching":{"bands":{"ask":-1,"link":5}}}"#, "matching"),
+        ] {
+            let rules: Rules = serde_json::from_str(text).unwrap();
+            let refused = rules.checked(&spain).unwrap_err().to_string();
+            assert!(refused.starts_with(said), "{refused}");
+        }
+    }
+
+    #[test]
+    fn events_read_alike_unless_what_counts_as_an_identifier_changes() {
+        let rules = Rules::default();
+        let changed = |change: fn(&mut Rules)| {
+            let mut other = Rules::default();
+            change(&mut other);
+            !rules.reads_like(&other)
+        };
+        assert!(!changed(|rules| rules.cap = 3));
+        assert!(!changed(|rules| rules.shared.insert(Kind::Email, "info@*")));
+        assert!(changed(|rules| rules.blocked.insert(Kind::Email, "info@*")));
+        assert!(changed(|rules| {
+            rules.kinds.insert(
+                Kind::Phone,
+                KindRule {
+                    class: Class::Blocked,
+                    ..KindRule::of(Kind::Phone)
+                },
+            );
+        }));
+        assert!(changed(|rules| {
+            rules.kinds.insert(
+                Kind::Phone,
+                KindRule {
+                    class: Class::Ephemeral,
+                    ..KindRule::of(Kind::Phone)
+                },
+            );
+        }));
+        assert!(!changed(|rules| {
+            rules.kinds.insert(
+                Kind::Phone,
+                KindRule {
+                    class: Class::Exclusive,
+                    ..KindRule::of(Kind::Phone)
+                },
+            );
+        }));
     }
 
     #[test]

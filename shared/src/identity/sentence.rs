@@ -135,6 +135,10 @@ fn apart(reason: &Apart, masked: bool) -> Sentence {
                     "alguien lo declaró compartido".to_owned(),
                     "somebody declared it shared".to_owned(),
                 ),
+                SharedWhy::Listed => (
+                    "las reglas lo dan por compartido".to_owned(),
+                    "the rules list it as shared".to_owned(),
+                ),
                 SharedWhy::Contradiction(_) => (
                     "quienes lo usan se contradicen".to_owned(),
                     "those who use it contradict each other".to_owned(),

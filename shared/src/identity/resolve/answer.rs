@@ -164,6 +164,7 @@ impl Solver<'_> {
     fn why_shared(&self, key: u32, node: u32) -> Option<SharedWhy> {
         match self.problem.keys[key as usize].off {
             Some(Off::Hot) => return Some(SharedWhy::TooMany),
+            Some(Off::Listed) => return Some(SharedWhy::Listed),
             Some(Off::Declared(id)) => return Some(SharedWhy::Declared(id)),
             None => {}
         }

@@ -184,6 +184,17 @@ fn every_reason_of_a_shared_value_has_its_sentence() {
         "una persona tiene como mucho 1 de su clase",
         "a person has at most 1 of its kind",
     );
+    rules.shared.insert(Kind::Email, "a*");
+    let (reasons, words) = apart(&cards, &none, &rules, ("card:1", "card:2"));
+    assert!(
+        matches!(&reasons[..], [Apart::Shared(key)] if key.why == SharedWhy::Listed),
+        "{reasons:?}"
+    );
+    says(
+        &words,
+        "las reglas lo dan por compartido",
+        "the rules list it as shared",
+    );
 }
 
 #[test]

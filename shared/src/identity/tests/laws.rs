@@ -101,7 +101,9 @@ pub(super) fn rules() -> impl Strategy<Value = Rules> {
             members_max,
             ..Matching::default()
         });
-    (1..5usize, matching, any::<bool>()).prop_map(|(cap, matching, limited)| {
+    let listed = prop::sample::subsequence(&["email:0", "phone:1", "card:2"][..], 0..=2);
+    let flags = (any::<bool>(), prop::bool::weighted(0.2));
+    (1..5usize, matching, flags, listed).prop_map(|(cap, matching, (limited, one), listed)| {
         let mut rules = Rules {
             cap,
             matching,
@@ -109,6 +111,13 @@ pub(super) fn rules() -> impl Strategy<Value = Rules> {
         };
         let card = rules.kinds.get_mut(&Kind::LoyaltyId).unwrap();
         card.max_per_person = limited.then_some(1);
+        if one {
+            card.class = Class::Exclusive;
+        }
+        for value in listed {
+            let Identifier { kind, value, .. } = id(value);
+            rules.shared.insert(kind, value);
+        }
         rules
     })
 }

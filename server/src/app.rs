@@ -20,17 +20,20 @@ use trenza_shared::{
 use crate::{
     certs::{self, Certs},
     config::Config,
+    customer::simulate::Simulator,
     disk::{self, Room},
-    evidence::{self, Applier, Resolver},
+    evidence::{self, Applier, Resolver, publish::Publisher},
+    homes::Homes,
     http,
     registry::Registry,
+    rules::{self, InForce},
     sync::{
         admission,
         copies::Copies,
         doors::Doors,
         log::{Arrival, Log, Placed},
     },
-    tables::{META, MetaRow, POINT_LOOKUPS, spaces},
+    tables::{META, MetaRow, point_lookups, spaces},
 };
 
 /// What an agent may have on the way at a time: 70,000 events a second over a round trip of 700 ms. Unit: bytes.
@@ -59,6 +62,10 @@ pub struct App {
     pub copies: Arc<Copies>,
     /// Rules and ids.
     pub applier: Applier,
+    /// Brings other rules into force.
+    pub publisher: Publisher,
+    /// Tells what other rules would do.
+    pub simulator: Arc<Simulator>,
     /// The agents' certificate authority.
     pub ca: Arc<Ca>,
     /// Time.
@@ -114,7 +121,7 @@ impl App {
             cache_bytes: config.store.cache_mib << 20,
             write_buffer_bytes: config.store.write_buffer_mib << 20,
             write_buffers_bytes_max: config.store.write_buffer_mib << 22,
-            point_lookups: POINT_LOOKUPS.to_vec(),
+            point_lookups: point_lookups(),
             ..RocksOptions::default()
         };
         let rocks = Arc::new(RocksStore::open(&dir, &spaces(), options)?);
@@ -174,19 +181,28 @@ impl App {
             &certs::read(&config, |tls| &tls.ca_key)?,
         )?;
         let generation = generation(&*store, &*clock)?;
+        let homes = Arc::new(Homes::open(store)?);
+        let store: Arc<dyn Store> = homes.clone();
+        let rules = rules::at_start(&*store)?;
         let registry = Arc::new(Registry::open(store.clone())?);
         let applier = Applier {
             registry: registry.clone(),
-            rules: Arc::new(config.rules()),
+            rules: InForce::of(rules.in_force),
             id_key: config.id_key()?,
         };
         let (resolver, follow) = evidence::run(
-            store.clone(),
+            homes.clone(),
             applier.clone(),
             clock.clone(),
             log.last(),
-            stopped,
+            stopped.clone(),
         )?;
+        let publisher = Publisher::new(homes, applier.clone(), resolver.clone(), stopped);
+        if let Some(wanted) = rules.wanted
+            && publisher.take(&wanted)
+        {
+            publisher.start(wanted);
+        }
         let app = Self {
             room: Arc::new(Room::new(config.store.free_mib_min << 20)),
             config: Arc::new(config),
@@ -196,6 +212,8 @@ impl App {
             resolver,
             registry,
             applier,
+            publisher,
+            simulator: Arc::default(),
             ca: Arc::new(ca),
             clock,
             generation,

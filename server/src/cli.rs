@@ -4,6 +4,7 @@
 
 mod args; // what can be typed
 mod ask; // commands that work whether the server runs or not
+mod rules; // commands about the rules of identity
 mod say; // what is printed
 
 use std::{io, process::ExitCode, time::Duration};
@@ -192,6 +193,9 @@ mod tests {
             "export customers --config f",
             "export events --config f",
             "replay --config f --verify",
+            "rules show --config f --version 2",
+            "rules simulate --config f rules.toml --json",
+            "rules publish --config f rules.toml --reason why",
             "verify --config f --agent ag_00000000000000000000000000000000 --json",
             "backup d --config f",
             "restore d --config f",

@@ -8,7 +8,6 @@ use std::{
 use serde::{Deserialize, Serialize};
 use trenza_shared::{
     id::from_hex,
-    identity::{Matching, Rules},
     settings::{self, ENV_PREFIX, SettingsError},
 };
 
@@ -153,8 +152,6 @@ impl Default for Tls {
 pub struct IdentityConfig {
     /// Key of the public ids: 32 bytes in hexadecimal. Two servers with the same key and the same events show the same ids.
     pub id_key: String,
-    /// How records without a common identifier are compared.
-    pub matching: Matching,
 }
 
 /// Section `[place]`: defaults for telephone numbers, ids and times.
@@ -219,11 +216,6 @@ pub enum ConfigError {
         "identity.id_key must be 64 hexadecimal digits; `trenza-server init` makes one, and it must never change afterwards"
     )]
     IdKey,
-    /// Matching by which a name alone would link, or nobody would ever be asked.
-    #[error(
-        "identity.matching: bands.ask and bands.link must be 0 or more, ask at most link, and holders_max and members_max at least 2; the template has the defaults"
-    )]
-    Matching,
 }
 
 impl Config {
@@ -239,9 +231,6 @@ impl Config {
             .unwrap_or(Path::new("."));
         config.dir = dir.to_path_buf();
         config.id_key()?;
-        if !config.identity.matching.is_sound() {
-            return Err(ConfigError::Matching);
-        }
         Ok(config)
     }
 
@@ -258,38 +247,8 @@ impl Config {
         from_hex(&self.identity.id_key).ok_or(ConfigError::IdKey)
     }
 
-    /// The rules of identity.
-    pub fn rules(&self) -> Rules {
-        Rules {
-            matching: self.identity.matching,
-            ..Rules::default()
-        }
-    }
-
     /// The local socket of the commands.
     pub fn socket(&self) -> PathBuf {
         self.dir.join("server.sock")
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn matching_by_which_a_name_alone_might_link_is_refused() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("server.toml");
-        let load = |bands: &str| {
-            let key = "7".repeat(64);
-            let text =
-                format!("[identity]\nid_key = \"{key}\"\n[identity.matching]\nbands = {bands}\n");
-            std::fs::write(&path, text).unwrap();
-            Config::load(&path)
-        };
-        let config = load("{ ask = 1, link = 9000 }").unwrap();
-        assert_eq!(config.rules().matching.bands.link, 9_000);
-        let refused = load("{ ask = -1, link = 9000 }");
-        assert!(matches!(refused, Err(ConfigError::Matching)), "{refused:?}");
     }
 }

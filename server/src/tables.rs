@@ -6,6 +6,8 @@
 mod copies;
 mod lane;
 mod matched;
+mod rules;
+mod spaces;
 
 use serde::{Deserialize, Serialize};
 use trenza_shared::{
@@ -22,6 +24,8 @@ use trenza_shared::{
 pub use copies::{CopyKeyRow, CopyOfRow, InstanceRow, InstancesRow, Standing};
 pub use lane::{EarlierRow, LaneRow, Links, MarkRow, RecordRow};
 pub use matched::{EdgeRow, MatchedRow, UnitRow};
+pub use rules::{FORMER, FormerRow, RULES, RulesRow, SECOND, SECOND_SHOWN};
+pub use spaces::{DERIVED, TRUTH, backed_up, point_lookups, second_home, spaces};
 
 // ---- ground truth ----
 
@@ -428,72 +432,3 @@ pub const AHEAD: Table<u64, ()> = Table::new(Space("ahead"));
 
 /// One row: digest of the rules by which the derived tables were derived.
 pub const RULED: Table<(), Vec<u8>> = Table::new(Space("ruled"));
-
-/// Tables that nothing can rebuild.
-pub const TRUTH: [Space; 20] = [
-    LOG.space(),
-    LANES.space(),
-    EARLIER.space(),
-    MARKS.space(),
-    ARCHIVED.space(),
-    AGENTS.space(),
-    CERTS.space(),
-    CONTACTS.space(),
-    INSTANCES.space(),
-    COPY_KEYS.space(),
-    INVITES.space(),
-    SOURCES.space(),
-    TOKENS.space(),
-    USERS.space(),
-    SESSIONS.space(),
-    DECISIONS.space(),
-    FEED.space(),
-    META.space(),
-    FED.space(),
-    FED_AHEAD.space(),
-];
-/// Tables that `replay` rebuilds, byte for byte.
-pub const DERIVED: [Space; 24] = [
-    EVENTS.space(),
-    CLOCKS.space(),
-    TAKEN.space(),
-    DROPPED.space(),
-    MESSAGES.space(),
-    REJECTED.space(),
-    TIMELINE.space(),
-    FRAGMENTS.space(),
-    NODES.space(),
-    HOLDERS.space(),
-    PROFILES.space(),
-    COMPONENT_OF.space(),
-    COMPONENTS.space(),
-    UNITS.space(),
-    MATCH_KEYS.space(),
-    MATCH_HOLDERS.space(),
-    EDGES.space(),
-    MATCHED.space(),
-    QUESTIONS.space(),
-    IDS.space(),
-    WORDS.space(),
-    APPLIED.space(),
-    RULED.space(),
-    AHEAD.space(),
-];
-
-/// Tables that are asked by exact key for what is mostly not there yet.
-pub const POINT_LOOKUPS: [Space; 9] = [
-    EVENTS.space(),
-    MESSAGES.space(),
-    FRAGMENTS.space(),
-    NODES.space(),
-    PROFILES.space(),
-    COMPONENT_OF.space(),
-    UNITS.space(),
-    MATCH_KEYS.space(),
-    MATCHED.space(),
-];
-
-/// All of them, to open the store with.
-pub fn spaces() -> Vec<Space> {
-    TRUTH.into_iter().chain(DERIVED).collect()
-}

@@ -15,7 +15,7 @@ use tower::ServiceExt as _;
 use trenza_shared::{
     clock::{TestClock, parse_time_ms},
     id::to_hex,
-    identity::Matching,
+    identity::Rules,
     net::pki::Ca,
     store::{Batch, Durable, MemStore, Store},
 };
@@ -24,7 +24,7 @@ use crate::{
     app::{App, Running},
     config::Config,
     http,
-    tables::{Role, SourceRow, TOKENS, TokenRow},
+    tables::{RULES, Role, RulesRow, SourceRow, TOKENS, TokenRow},
 };
 
 /// When every test server begins. Unit: ms since 1970.
@@ -67,11 +67,22 @@ impl Server {
 
     /// A server over a store that may hold something.
     pub async fn over(store: Arc<dyn Store>) -> Self {
-        Self::ruled(store, Matching::default()).await
+        Self::ruled(store, None).await
     }
 
-    /// The same with its own rules of matching.
-    pub async fn ruled(store: Arc<dyn Store>, matching: Matching) -> Self {
+    /// The same, for which other rules were published while it did not run.
+    pub async fn ruled(store: Arc<dyn Store>, published: Option<Rules>) -> Self {
+        if let Some(rules) = published {
+            let mut batch = Batch::new();
+            let row = RulesRow {
+                by: "ana".into(),
+                reason: "a test".into(),
+                at_ms: 0,
+                rules,
+            };
+            RULES.put(&mut batch, &row.rules.version, &row).unwrap();
+            store.commit(batch, Durable::Yes).unwrap();
+        }
         let dir = tempfile::tempdir().unwrap();
         let clock = Arc::new(TestClock::at(parse_time_ms(NOW).unwrap()));
         let ca = Ca::generate("Test", parse_time_ms(NOW).unwrap()).unwrap();
@@ -82,7 +93,6 @@ impl Server {
             ..Config::default()
         };
         config.identity.id_key = to_hex(&[7; 32]);
-        config.identity.matching = matching;
         let running = App::over(config, store, clock.clone()).unwrap();
         let app = running.app.clone();
         app.registry

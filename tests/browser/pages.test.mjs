@@ -67,7 +67,7 @@ for (const [size, viewport] of Object.entries(SIZES)) {
     await page.click("main form button[type=submit]");
     await look(page, `${size}-why`);
     assert.ok((await page.textContent("main")).includes("begona.munoz@example.org"));
-    for (const [name, path] of Object.entries({ fleet: "fleet", invite: "fleet/invite", steps: "first-steps", sources: "sources", decisions: "decisions", review: "review" })) {
+    for (const [name, path] of Object.entries({ fleet: "fleet", invite: "fleet/invite", steps: "first-steps", sources: "sources", decisions: "decisions", review: "review", rules: "rules" })) {
       await page.goto(`${place.server.http}/es/${path}`);
       await look(page, `${size}-${name}-es`);
       await page.goto(`${place.server.http}/en/${path}`);

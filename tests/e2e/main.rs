@@ -19,6 +19,7 @@ mod power_server; // a power cut at every fsync of the server's own tables
 mod power_store; // the same of a plain store
 mod quota; // the quota of a store, the server's floor of free space
 mod reconcile; // the figures of both programs
+mod rules; // other rules of identity
 mod salvage; // cuts while a damaged store is salvaged
 mod sync; // restored servers, live visits before a backlog
 mod tablets; // the agent's own TLS listener

@@ -26,7 +26,7 @@ use crate::{
     app::App,
     config::{Config, Tls},
     sync::segments,
-    tables::{ARCHIVED, META, MetaRow, spaces},
+    tables::{ARCHIVED, META, MetaRow, backed_up, spaces},
 };
 
 /// Shape of the folder.
@@ -242,7 +242,7 @@ fn copy(view: &dyn View, folder: &Path) -> Result<BTreeMap<String, TableSum>, Ba
         .map_err(file("cannot write", folder))?;
     let mut tables = BTreeMap::new();
     let mut batch = Batch::new();
-    for space in spaces() {
+    for space in backed_up() {
         let sum = sum(view, space, |key, value| {
             batch.put(space, key, value);
             if batch.bytes() >= COPY_BYTES {

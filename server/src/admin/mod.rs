@@ -13,6 +13,7 @@ pub mod import; // files of events and rows
 pub mod init; // before the first start
 mod intake; // a chunk of an import
 mod link; // how a command reaches the server
+pub mod rules; // of identity
 pub mod secret; // passwords, tokens, codes
 
 use std::path::PathBuf;
@@ -24,12 +25,14 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 use serde::{Deserialize, Serialize};
-use trenza_shared::{id::AgentId, net::error::HttpError};
+use trenza_shared::{id::AgentId, identity::Rules, net::error::HttpError};
 
 pub use link::{Link, is_busy};
 
 use crate::{app::App, tables::Role};
 
+/// Who published rules over the local socket.
+const COMMAND_LINE: &str = "command line";
 /// Rank of a source whose rank nobody set.
 pub const PRIORITY_DEFAULT: u8 = 100;
 
@@ -111,6 +114,18 @@ pub enum Command {
     Replay,
     /// Builds the derived tables anew beside the ones there are, and compares.
     ReplayVerify,
+    /// The rules of identity.
+    RulesShow {
+        /// Which version; those in force where none is given.
+        version: Option<u32>,
+    },
+    /// What other rules would do.
+    RulesSimulate {
+        /// The other rules.
+        rules: Box<Rules>,
+    },
+    /// Brings other rules into force.
+    RulesPublish(Box<rules::Publish>),
     /// Reads every record of every agent again and checks its chain.
     Audit {
         /// Only this one's.
@@ -172,6 +187,12 @@ pub async fn serve(State(app): State<App>, body: Bytes) -> Result<Response, Http
         Command::Backup { to, settings } => answer(backup::backup(&app, to, settings).await?),
         Command::Replay => answer(export::replay(&app).await?),
         Command::ReplayVerify => answer(export::verify(&app).await?),
+        Command::RulesShow { version } => answer(rules::show(&app, version).await?),
+        Command::RulesSimulate { rules } => {
+            let stands = rules::simulate(&app, &rules).await?;
+            answer(rules::stands_json(&stands))
+        }
+        Command::RulesPublish(asked) => answer(rules::publish(&app, &asked, COMMAND_LINE).await?),
         Command::Audit { agent } => answer(fleet::audit(&app, agent).await?),
     }
 }

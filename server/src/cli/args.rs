@@ -115,6 +115,9 @@ pub enum Todo {
         #[arg(long)]
         verify: bool,
     },
+    /// Rules of identity: show them, try others out, publish them
+    #[command(subcommand)]
+    Rules(Rules),
     /// Prove that nothing of the agents is missing: read every record again, check every link; ends with 1 on damage or loss
     Verify {
         #[command(flatten)]
@@ -243,6 +246,49 @@ pub enum User {
         #[command(flatten)]
         asked: Asked,
     },
+}
+
+// Commands about the rules of identity.
+#[derive(clap::Subcommand)]
+pub enum Rules {
+    /// Print the rules in force as TOML, to be changed and tried out
+    Show {
+        #[command(flatten)]
+        asked: Asked,
+        /// An older version of them
+        #[arg(long)]
+        version: Option<u32>,
+    },
+    /// Say what rules would merge and split, with examples; changes nothing
+    Simulate {
+        #[command(flatten)]
+        asked: Asked,
+        /// The other rules
+        #[arg(value_name = "RULES.toml")]
+        file: PathBuf,
+    },
+    /// Bring rules into force: everything is derived by them beside what is shown, and then shown; waits for that
+    Publish {
+        #[command(flatten)]
+        asked: Asked,
+        /// The rules
+        #[arg(value_name = "RULES.toml")]
+        file: PathBuf,
+        /// Why, for whoever looks at it in a year
+        #[arg(long)]
+        reason: String,
+    },
+}
+
+impl Rules {
+    /// What every one of them has.
+    pub fn asked(&self) -> &Asked {
+        match self {
+            Self::Show { asked, .. }
+            | Self::Simulate { asked, .. }
+            | Self::Publish { asked, .. } => asked,
+        }
+    }
 }
 
 // Commands that write everything.

@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::{
     args::{Agent, Export, Settings, Source, Todo, Token, User},
-    say,
+    rules, say,
 };
 use crate::{
     admin::{
@@ -112,6 +112,11 @@ pub async fn ask(todo: Todo) -> anyhow::Result<ExitCode> {
             asked,
             verify: false,
         } => return with_link(&asked.settings, async |link| replay(link, asked.json).await).await,
+        Todo::Rules(todo) => {
+            let asked = todo.asked();
+            let (settings, json) = (&asked.settings, asked.json);
+            return with_link(settings, async |link| rules::ask(link, &todo, json).await).await;
+        }
         Todo::Verify { asked, agent } => {
             return with_link(&asked.settings, async |link| {
                 let found: Audit = link.ask(&Command::Audit { agent }).await?;

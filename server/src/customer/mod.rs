@@ -11,5 +11,6 @@ pub mod moment; // one event as it is shown
 pub mod record; // one customer
 pub mod review; // whom to ask about
 pub mod search; // by words
+pub mod simulate; // what other rules would make of them
 pub mod timeline; // events in time order
 pub mod why; // why two values are one person's

@@ -10,7 +10,11 @@ use trenza_shared::{
     store::{StoreError, View},
 };
 
-use crate::{evidence::load_fragment, identity::read, tables::IDS};
+use crate::{
+    evidence::load_fragment,
+    identity::read,
+    tables::{EVENTS, FORMER, FormerRow, IDS},
+};
 
 /// Most customers named by one identifier (a shared phone has many holders).
 pub const FOUND_MAX: usize = 50;
@@ -102,7 +106,7 @@ pub fn group_by_id(
     let mut id = *id;
     for _ in 0..FOLLOWED_MAX {
         let Some(bytes) = IDS.get(view, &id)? else {
-            return Ok(None);
+            return of_other_rules(view, &id);
         };
         let Ok(fingerprint) = <[u8; 16]>::try_from(bytes.as_slice()).map(Fingerprint) else {
             return Ok(None);
@@ -118,6 +122,21 @@ pub fn group_by_id(
         id = next;
     }
     Ok(None)
+}
+
+/// The group of an event that this id led to under other rules.
+fn of_other_rules(
+    view: &dyn View,
+    id: &CustomerId,
+) -> Result<Option<(Fingerprint, Group)>, StoreError> {
+    let Some(FormerRow(event)) = FORMER.get(view, id)? else {
+        return Ok(None);
+    };
+    let row = EVENTS.get(view, &event)?;
+    let Some(fingerprint) = row.and_then(|row| row.fingerprint) else {
+        return Ok(None);
+    };
+    Ok(group_of(view, &fingerprint)?.map(|group| (fingerprint, group)))
 }
 
 /// The groups that hold an identifier, by seed; at most [`FOUND_MAX`].

@@ -30,6 +30,7 @@ use super::{
 use crate::{
     identity::StoredGraph,
     registry::Registry,
+    rules::InForce,
     tables::{
         DROPPED, DroppedRow, EVENTS, EventRow, FRAGMENTS, Hop, IDS, MESSAGES, OriginRow, Position,
         REJECTED, RULED, RecordRow, RejectedRow, TIMELINE, WORDS,
@@ -53,7 +54,7 @@ pub struct Applier {
     /// Sources and agents.
     pub registry: Arc<Registry>,
     /// Rules of identity.
-    pub rules: Arc<Rules>,
+    pub rules: InForce,
     /// Key of the public ids.
     pub id_key: [u8; 32],
 }
@@ -61,6 +62,7 @@ pub struct Applier {
 /// The state of one step: an overlay, fragments in memory, and what to tell.
 pub struct Step<'a, 'b> {
     applier: &'a Applier,
+    rules: Arc<Rules>,
     decisions: &'a Decisions,
     overlay: &'a mut Overlay<'b>,
     fragments: BTreeMap<Fingerprint, Fragment>,
@@ -83,6 +85,7 @@ impl Applier {
     ) -> Result<Vec<Fed>, StoreError> {
         let mut step = Step {
             applier: self,
+            rules: self.rules.now(),
             decisions,
             overlay,
             fragments: BTreeMap::new(),
@@ -94,7 +97,7 @@ impl Applier {
         for (number, record) in records {
             step.record(*number, record)?;
         }
-        RULED.put(step.overlay, &(), &self.rules.digest().to_vec())?;
+        RULED.put(step.overlay, &(), &step.rules.digest().to_vec())?;
         step.finish()
     }
 
@@ -372,7 +375,7 @@ impl Step<'_, '_> {
             said.identifiers.iter().cloned(),
             said.at_ms,
             said.person.clone(),
-            &self.applier.rules,
+            &self.rules,
         )
     }
 
@@ -413,7 +416,7 @@ impl Step<'_, '_> {
                 &mut StoredGraph(self.overlay),
                 node,
                 self.decisions,
-                &self.applier.rules,
+                &self.rules,
             )?;
             self.note(outcome);
         }

@@ -8,6 +8,8 @@ mod clocks; // when it was really taken in
 mod cursor; // how far the log is applied and told
 #[cfg(test)]
 mod order; // whatever the order
+pub mod publish; // other rules
+pub mod regroup; // what they make of customers
 pub mod replay; // the same again, to compare
 mod resolver; // the loop that follows the log
 mod stored; // reading back

@@ -7,9 +7,10 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use trenza_shared::{
     id::to_hex,
+    identity::Decisions,
     store::{
-        Batch, Direction, Durable, Entry, Overlay, Range, RocksStore, Space, Store, StoreError,
-        View, entries, rocks::RocksOptions, snapshot,
+        Direction, Durable, Entry, Overlay, Range, RocksStore, Space, Store, StoreError, View,
+        entries, rocks::RocksOptions, snapshot,
     },
 };
 
@@ -46,9 +47,11 @@ pub struct Verified {
 }
 
 /// Truth from one place, derived tables from another.
-struct Beside<'a> {
-    truth: &'a dyn View,
-    derived: &'a dyn View,
+pub struct Beside<'a> {
+    /// The log, decisions, sources.
+    pub truth: &'a dyn View,
+    /// What was derived of them.
+    pub derived: &'a dyn View,
 }
 
 impl Beside<'_> {
@@ -83,6 +86,20 @@ impl View for Beside<'_> {
 /// # Errors
 /// One of the stores fails, or the log is damaged.
 pub fn verify(store: &dyn Store, applier: &Applier, dir: &Path) -> Result<Verified, StoreError> {
+    aside(store, dir, |truth, temporary| {
+        verify_in(truth, applier, temporary)
+    })
+}
+
+/// Runs a job over a consistent state of `store` and an empty store in `dir` for derived tables, which is removed at the end.
+///
+/// # Errors
+/// Those of the stores, and of the job.
+pub fn aside<T>(
+    store: &dyn Store,
+    dir: &Path,
+    job: impl FnOnce(&dyn View, &dyn Store) -> Result<T, StoreError>,
+) -> Result<T, StoreError> {
     remove(dir)?;
     let result = snapshot(store, |truth| {
         let options = RocksOptions {
@@ -90,11 +107,11 @@ pub fn verify(store: &dyn Store, applier: &Applier, dir: &Path) -> Result<Verifi
             ..RocksOptions::default()
         };
         let temporary = RocksStore::open(dir, &DERIVED, options)?;
-        verify_in(truth, applier, &temporary)
+        job(truth, &temporary)
     });
     let removed = remove(dir);
-    let verified = result??;
-    removed.map(|()| verified)
+    let done = result??;
+    removed.map(|()| done)
 }
 
 fn remove(dir: &Path) -> Result<(), StoreError> {
@@ -116,7 +133,7 @@ pub fn verify_in(
     applier: &Applier,
     empty: &dyn Store,
 ) -> Result<Verified, StoreError> {
-    let records = rebuild(truth, applier, empty)?;
+    let records = whole(truth, applier, empty, &mut |_| true)?;
     let (rows, difference) = compare(truth, empty)?;
     Ok(Verified {
         records,
@@ -125,11 +142,48 @@ pub fn verify_in(
     })
 }
 
-/// Applies the log of `truth`, as far as it is applied there, to the derived tables in `derived`.
-fn rebuild(truth: &dyn View, applier: &Applier, derived: &dyn Store) -> Result<u64, StoreError> {
-    let until = cursor::applied(truth)?;
+/// The last record of the log that is applied in turn.
+///
+/// # Errors
+/// The store cannot be read.
+pub fn last(truth: &dyn View) -> Result<u64, StoreError> {
+    cursor::applied(truth)
+}
+
+/// Applies the log of `truth`, as far as it is applied there, to the derived tables in `derived`, or until `go_on`, which is told
+/// the last record of every batch, says no. Gives the last record.
+///
+/// # Errors
+/// As [`in_turn`].
+pub fn whole(
+    truth: &dyn View,
+    applier: &Applier,
+    derived: &dyn Store,
+    go_on: &mut dyn FnMut(u64) -> bool,
+) -> Result<u64, StoreError> {
     let decisions = load_decisions(truth)?;
-    let mut applied = 0;
+    let applied = in_turn(truth, applier, &decisions, derived, 0, go_on)?;
+    if applied == cursor::applied(truth)? {
+        before_turn(truth, applier, &decisions, derived, applied)?;
+    }
+    Ok(applied)
+}
+
+/// Applies what is in turn after record `from` to the derived tables in `derived`, as far as it is applied in `truth`, or until
+/// `go_on`, which is told the last record of every batch, says no. Gives the last one.
+///
+/// # Errors
+/// One of the stores fails, or the log is damaged.
+pub fn in_turn(
+    truth: &dyn View,
+    applier: &Applier,
+    decisions: &Decisions,
+    derived: &dyn Store,
+    from: u64,
+    go_on: &mut dyn FnMut(u64) -> bool,
+) -> Result<u64, StoreError> {
+    let until = cursor::applied(truth)?;
+    let mut applied = from;
     while applied < until {
         let mut records = next_batch(truth, applied, RECORDS_MAX)?;
         records.retain(|(number, _)| *number <= until);
@@ -139,17 +193,31 @@ fn rebuild(truth: &dyn View, applier: &Applier, derived: &dyn Store) -> Result<u
         applied = *last;
         let beside = Beside { truth, derived };
         let mut overlay = Overlay::new(&beside);
-        let _told_already = applier.apply(&mut overlay, &decisions, &records)?;
+        let _told_already = applier.apply(&mut overlay, decisions, &records)?;
         cursor::passed(&mut overlay, applied)?;
-        let batch: Batch = overlay.into_batch();
-        derived.commit(batch, Durable::Later)?;
+        derived.commit(overlay.into_batch(), Durable::Later)?;
+        if !go_on(applied) {
+            break;
+        }
     }
-    // What came before its turn.
-    let mut from = applied;
+    Ok(applied)
+}
+
+/// Applies what came before its turn in `truth`.
+///
+/// # Errors
+/// As [`in_turn`].
+pub fn before_turn(
+    truth: &dyn View,
+    applier: &Applier,
+    decisions: &Decisions,
+    derived: &dyn Store,
+    mut from: u64,
+) -> Result<(), StoreError> {
     loop {
         let ahead = cursor::ahead(truth, from, u64::MAX)?;
         let Some(last) = ahead.last() else {
-            return Ok(applied);
+            return Ok(());
         };
         from = *last;
         for record in ahead {
@@ -158,7 +226,7 @@ fn rebuild(truth: &dyn View, applier: &Applier, derived: &dyn Store) -> Result<u
             };
             let beside = Beside { truth, derived };
             let mut overlay = Overlay::new(&beside);
-            let _told_already = applier.apply(&mut overlay, &decisions, &[(record, row)])?;
+            let _told_already = applier.apply(&mut overlay, decisions, &[(record, row)])?;
             AHEAD.put(&mut overlay, &record, &())?;
             derived.commit(overlay.into_batch(), Durable::Later)?;
         }

@@ -15,9 +15,11 @@ use trenza_shared::{
 use super::{
     apply::{Applier, Fed},
     cursor,
+    publish::Anew,
     stored::{next_batch, next_records},
 };
 use crate::{
+    homes::Homes,
     identity::StoredGraph,
     tables::{APPLIED, DECISIONS, DERIVED, DecisionRow, FEED, FeedRow, Hop, RULED, RecordRow},
 };
@@ -58,6 +60,10 @@ enum Command {
     },
     Replay {
         answer: oneshot::Sender<Result<(), StoreError>>,
+    },
+    Show {
+        anew: Box<Anew>,
+        answer: oneshot::Sender<Result<bool, StoreError>>,
     },
 }
 
@@ -115,11 +121,25 @@ impl Resolver {
             .map_err(|_| StoreError::Closed)?;
         done.await.map_err(|_| StoreError::Closed)?
     }
+
+    /// Shows what was derived anew in place of what is shown; false when it is not there yet.
+    ///
+    /// # Errors
+    /// One of the stores fails; it is as if it had not been asked.
+    pub async fn show(&self, anew: Anew) -> Result<bool, StoreError> {
+        let (answer, done) = oneshot::channel();
+        let anew = Box::new(anew);
+        self.commands
+            .send(Command::Show { anew, answer })
+            .await
+            .map_err(|_| StoreError::Closed)?;
+        done.await.map_err(|_| StoreError::Closed)?
+    }
 }
 
 /// The state of the loop.
 struct Loop {
-    store: Arc<dyn Store>,
+    store: Arc<Homes>,
     applier: Applier,
     decisions: Decisions,
     clock: Arc<dyn Clock>,
@@ -150,7 +170,7 @@ pub fn load_decisions(view: &dyn View) -> Result<Decisions, StoreError> {
 /// # Errors
 /// The store cannot be read.
 pub fn run(
-    store: Arc<dyn Store>,
+    store: Arc<Homes>,
     applier: Applier,
     clock: Arc<dyn Clock>,
     log_last: watch::Receiver<u64>,
@@ -158,7 +178,7 @@ pub fn run(
 ) -> Result<(Resolver, impl Future<Output = ()> + Send), StoreError> {
     let ruled = RULED.get(&*store, &())?;
     if (ruled.is_some() || APPLIED.has(&*store, &())?)
-        && ruled.as_deref() != Some(applier.rules.digest().as_slice())
+        && ruled.as_deref() != Some(applier.rules.now().digest().as_slice())
     {
         info!("derived tables follow other rules, rebuilding");
         clear_spaces(&*store, &DERIVED)?;
@@ -367,6 +387,9 @@ impl Loop {
                 }
                 let _gone = answer.send(result);
             }
+            Command::Show { anew, answer } => {
+                let _gone = answer.send(self.show(&anew));
+            }
         }
     }
 
@@ -403,7 +426,7 @@ impl Loop {
             &mut StoredGraph(&mut overlay),
             &mut decisions,
             decision.clone(),
-            &self.applier.rules,
+            &self.applier.rules.now(),
         )
         .map_err(unwrap)?;
         // What it would do is what it does to a state that nobody keeps.
@@ -421,5 +444,6 @@ impl Loop {
     }
 }
 
+mod show; // what was derived anew
 #[cfg(test)]
 mod tests;

@@ -13,6 +13,7 @@ mod graph; // the picture of a record
 mod page; // what every page has
 mod record;
 mod review; // whom to ask about
+mod rules; // of identity
 mod session; // who reads: sign in, sign out
 mod sources;
 mod steps;
@@ -35,6 +36,8 @@ use crate::app::App;
 
 pub use error::as_pages;
 
+/// Longest form of rules, with long lists. Unit: bytes.
+const RULES_BYTES_MAX: usize = 1024 * 1024;
 /// Longest form. Unit: bytes.
 const FORM_BYTES_MAX: usize = 64 * 1024;
 
@@ -53,6 +56,16 @@ pub fn routes() -> Router<App> {
             .route(&at("/customers/{id}"), get(record::page))
             .route(&at("/customers/{id}/why"), get(why::page))
             .route(&at("/review"), get(review::page))
+            .route(
+                &at("/rules"),
+                get(rules::page)
+                    .post(rules::publish)
+                    .layer(DefaultBodyLimit::max(RULES_BYTES_MAX)),
+            )
+            .route(
+                &at("/rules/simulate"),
+                post(rules::simulate).layer(DefaultBodyLimit::max(RULES_BYTES_MAX)),
+            )
             .route(
                 &at("/decisions"),
                 get(decisions::list).post(decisions::decide),

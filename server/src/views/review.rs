@@ -78,8 +78,8 @@ pub async fn page(
         .and_then(|bytes| <(u32, Fingerprint, Fingerprint)>::decode(&bytes));
     let after = after.map(|key| question_of(&key));
     let (doubts, next) = read(&app, move |app, view| {
-        let (key, rules) = (&app.applier.id_key, &app.applier.rules);
-        review::page(view, key, rules, after.as_ref(), SHOWN_MAX)
+        let (key, rules) = (&app.applier.id_key, app.applier.rules.now());
+        review::page(view, key, &rules, after.as_ref(), SHOWN_MAX)
     })
     .await?;
     let questions = doubts

@@ -5,6 +5,7 @@ mod flow; // decisions, invitations, sources
 mod html; // what every page must be
 mod reading; // what people read
 mod review; // questions
+mod rules; // of identity
 
 use axum::{
     body::Body,
@@ -168,6 +169,8 @@ async fn pages(browser: &Browser<'_>, lang: Lang) -> Vec<String> {
         "find?q=nobody",
         "decisions",
         "review",
+        "rules",
+        "rules?version=1",
         "fleet",
         "fleet/invite",
         "first-steps",

@@ -124,7 +124,7 @@ pub async fn page(
         };
         let context = Context {
             decisions: &decisions,
-            rules: &app.applier.rules,
+            rules: &app.applier.rules.now(),
             registry: &app.registry,
             zone: &app.config.place.zone,
             masked: shown.masked(),

@@ -189,14 +189,14 @@ impl Step<'_, '_> {
                     &mut StoredGraph(self.overlay),
                     node,
                     self.decisions,
-                    &self.applier.rules,
+                    &self.rules,
                 )?
             }
             None => identity::remove(
                 &mut StoredGraph(self.overlay),
                 &fingerprint,
                 self.decisions,
-                &self.applier.rules,
+                &self.rules,
             )?,
         };
         self.note(outcome);

@@ -30,6 +30,7 @@ use crate::{
     customer::{export, record::group_by_id},
     identity::{StoredGraph, read},
     registry::Registry,
+    rules::InForce,
     tables::{
         AgentRow, AgentState, CLOCKS, COMPONENT_OF, COMPONENTS, EDGES, EVENTS, FRAGMENTS, HOLDERS,
         Hop, IDS, LOG, MATCH_HOLDERS, MATCH_KEYS, MATCHED, NODES, OriginRow, PROFILES, QUESTIONS,
@@ -85,7 +86,7 @@ static APPLIER: LazyLock<Applier> = LazyLock::new(|| {
     }
     Applier {
         registry: Arc::new(registry),
-        rules: Arc::new(rules()),
+        rules: InForce::of(rules()),
         id_key: ID_KEY,
     }
 });
@@ -233,7 +234,7 @@ impl World {
             &mut StoredGraph(&mut overlay),
             &mut self.decisions,
             decision.clone(),
-            &APPLIER.rules,
+            &APPLIER.rules.now(),
         )
         .unwrap();
         let batch = overlay.into_batch();
@@ -296,7 +297,7 @@ impl World {
             .rows(&self.store)
             .map(|row| row.unwrap().1.0)
             .collect();
-        let expected = full(&nodes, &self.decisions, &APPLIER.rules);
+        let expected = full(&nodes, &self.decisions, &APPLIER.rules.now());
         let kept: Vec<_> = COMPONENTS
             .rows(&self.store)
             .map(|row| row.unwrap().1.0)

@@ -1,14 +1,24 @@
+use std::time::Duration;
+
 use axum::{body::Body, http::Request};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
-use trenza_shared::store::{MemStore, Writer as _};
+use trenza_shared::{
+    identifier::Kind,
+    identity::{Class, KindRule, Rules},
+    store::{Batch, MemStore, Writer as _},
+};
 
 use super::*;
 use crate::{
-    admin::Command,
+    admin::{
+        Command,
+        rules::{Publish, publish},
+    },
+    customer::record,
     http,
-    tables::{Role, TIMELINE},
+    tables::{FEED, Role, TIMELINE},
     testing::{CORE, Server, WEB},
 };
 
@@ -31,6 +41,26 @@ enum Step {
     Undo,
     /// Everything is rebuilt.
     Replay,
+    /// Other rules are published, and not waited for.
+    Publish(usize),
+}
+
+/// Rules that are published one after the other.
+const RULES_OF: [fn(&mut Rules); 6] = [
+    |_| {},
+    |rules| rules.shared.insert(Kind::Email, "ada@*"),
+    |rules| rules.cap = 1,
+    |rules| rules.blocked.insert(Kind::Phone, "+34600000001"),
+    |rules| class(rules, Kind::Phone, Class::Ephemeral),
+    |rules| class(rules, Kind::LoyaltyId, Class::Exclusive),
+];
+
+fn class(rules: &mut Rules, kind: Kind, class: Class) {
+    let rule = KindRule {
+        class,
+        ..KindRule::of(kind)
+    };
+    rules.kinds.insert(kind, rule);
 }
 
 const IDENTIFIERS: [(&str, &str); 7] = [
@@ -91,6 +121,7 @@ fn a_step() -> impl Strategy<Value = Step> {
         4 => (kinds, subjects.clone(), subjects).prop_map(|(kind, one, other)| Step::Decide { kind, one, other }),
         1 => Just(Step::Undo),
         1 => Just(Step::Replay),
+        2 => (0..RULES_OF.len()).prop_map(Step::Publish),
     ]
 }
 
@@ -134,8 +165,41 @@ async fn play(server: &Server, steps: &[Step]) {
                 }
             }
             Step::Replay => replayed(server).await,
+            Step::Publish(at) => {
+                let mut rules = Rules::default();
+                RULES_OF[*at](&mut rules);
+                let asked = Publish {
+                    rules,
+                    reason: "test".into(),
+                };
+                // While others are on their way it is refused, and that is right.
+                let _busy = publish(&server.app, &asked, "ana").await;
+            }
         }
     }
+    settled(server).await;
+}
+
+/// Whatever was published is in force.
+async fn settled(server: &Server) {
+    let mut going = server.app.publisher.going();
+    let settled = going.wait_for(Option::is_none);
+    let waited = tokio::time::timeout(Duration::from_secs(60), settled).await;
+    waited.expect("rules in force").unwrap();
+}
+
+/// Every customer that was ever told of is found by its id; unless events became nobody's.
+fn assert_ids_lead(server: &Server) {
+    snapshot(&*server.app.store, |view| {
+        for row in FEED.rows(view) {
+            let (_, row) = row.unwrap();
+            for id in row.others.iter().chain([&row.customer]) {
+                let found = record::by_id(view, &server.app.applier.id_key, id).unwrap();
+                assert!(found.is_some(), "{} {id}", row.kind);
+            }
+        }
+    })
+    .unwrap();
 }
 
 async fn import(server: &Server, events: &[Value]) {
@@ -178,6 +242,9 @@ proptest! {
             replayed(&server).await;
             let after = verified(&server);
             prop_assert_eq!((after.records, after.rows, after.difference), (before.records, before.rows, None));
+            if !steps.iter().any(|step| matches!(step, Step::Publish(3))) {
+                assert_ids_lead(&server);
+            }
             server.close().await;
             Ok(())
         })?;

@@ -63,7 +63,7 @@ async fn what_is_live_does_not_wait_behind_a_backlog() {
     let server = Server::over(Arc::new(FaultyStore::new(0, Fault::Refused))).await;
     let store = Arc::new(behind_a_backlog());
     let mut state = Loop {
-        store: store.clone(),
+        store: Arc::new(Homes::open(store.clone()).unwrap()),
         applier: server.app.applier.clone(),
         decisions: Decisions::default(),
         clock: server.app.clock.clone(),

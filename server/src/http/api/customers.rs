@@ -259,7 +259,7 @@ async fn explain(
         };
         let context = Context {
             decisions: &decisions,
-            rules: &app.applier.rules,
+            rules: &app.applier.rules.now(),
             registry: &app.registry,
             zone: &app.config.place.zone,
             masked,

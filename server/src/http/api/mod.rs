@@ -10,6 +10,7 @@ mod decisions; // what people decide about who is who
 mod events; // where an event stands
 pub mod openapi; // all of it, for programs
 mod review; // whom to ask about
+mod rules; // of identity
 
 #[cfg(test)]
 mod tests;
@@ -28,6 +29,8 @@ use trenza_shared::{
     store::{StoreError, View, snapshot},
 };
 
+pub use customers::customer_json;
+
 use crate::{app::App, customer::lookup::Scopes};
 
 /// Longest body of a call. Unit: bytes.
@@ -44,7 +47,7 @@ pub struct Call {
 }
 
 /// Every call. The description in `openapi/` has the same ones, which a test sees to.
-pub const CALLS: [Call; 12] = [
+pub const CALLS: [Call; 15] = [
     Call {
         path: "/v1/customers",
         method: "get",
@@ -94,6 +97,21 @@ pub const CALLS: [Call; 12] = [
         path: "/v1/review",
         method: "get",
         serve: || get(review::page),
+    },
+    Call {
+        path: "/v1/rules",
+        method: "get",
+        serve: || get(rules::show),
+    },
+    Call {
+        path: "/v1/rules",
+        method: "post",
+        serve: || post(rules::publish).layer(DefaultBodyLimit::max(rules::BODY_BYTES_MAX)),
+    },
+    Call {
+        path: "/v1/rules/simulate",
+        method: "post",
+        serve: || post(rules::simulate).layer(DefaultBodyLimit::max(rules::BODY_BYTES_MAX)),
     },
     Call {
         path: "/v1/agents",

@@ -43,8 +43,8 @@ pub async fn page(
     let after = after.map(cursor).transpose()?;
     let limit = page.limit.unwrap_or(PAGE_DEFAULT).clamp(1, PAGE_MAX);
     let found = read(&app, move |app, view| {
-        let (key, rules) = (&app.applier.id_key, &app.applier.rules);
-        review::page(view, key, rules, after.as_ref(), limit)
+        let (key, rules) = (&app.applier.id_key, app.applier.rules.now());
+        review::page(view, key, &rules, after.as_ref(), limit)
     });
     let (doubts, next) = found.await?;
     let questions: Vec<Value> = doubts

@@ -9,6 +9,7 @@ mod hostile;
 mod records;
 mod replay;
 mod review;
+mod rules;
 
 use serde_json::{Value, json};
 

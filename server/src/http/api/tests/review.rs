@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use serde_json::{Value, json};
-use trenza_shared::{identity::Matching, store::MemStore};
+use trenza_shared::{identity::Rules, store::MemStore};
 
 use crate::{
     evidence::replay,
@@ -83,9 +83,13 @@ async fn two_sources_without_a_common_identifier_are_one_customer_and_why() {
 #[tokio::test]
 async fn other_rules_make_everything_anew_when_the_server_starts() {
     let store = Arc::new(MemStore::new());
-    let off = Matching {
-        on: false,
-        ..Matching::default()
+    let rules = |version, on| {
+        let mut rules = Rules {
+            version,
+            ..Rules::default()
+        };
+        rules.matching.on = on;
+        rules
     };
     let events = [
         ana(
@@ -95,15 +99,18 @@ async fn other_rules_make_everything_anew_when_the_server_starts() {
         ),
         ana("w2", "1980-05-12", json!({"accountId": "ES-0007"})),
     ];
-    for (matching, one) in [(off, false), (Matching::default(), true), (off, false)] {
-        let server = Server::ruled(store.clone(), matching).await;
+    for (version, on) in [(2, false), (3, true), (4, false)] {
+        let server = Server::ruled(store.clone(), Some(rules(version, on))).await;
+        let mut going = server.app.publisher.going();
+        going.wait_for(Option::is_none).await.unwrap();
+        assert_eq!(server.app.applier.rules.now().version, version);
         // What came before is applied before what comes now, the third time to the same result.
         server.capture(WEB, &events).await;
         let ids = (
             id_of(&server, "email:ana.bordils@example.org").await,
             id_of(&server, "accountId:ES-0007").await,
         );
-        assert_eq!(ids.0 == ids.1, one);
+        assert_eq!(ids.0 == ids.1, on);
         assert_replays(&server);
         server.close().await;
     }

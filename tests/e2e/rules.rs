@@ -25,9 +25,11 @@ async fn capture(server: &Server, offices: std::ops::Range<u64>) -> anyhow::Resu
     let events: Vec<Value> = offices
         .flat_map(|office| [at_work(office, 1), at_work(office, 2)])
         .collect();
-    let http = Http::new(None)?;
-    let answer = http.capture(&server.up().url("http"), &server.write_key(), &events, "");
-    ensure!(answer.await?["success"] == true);
+    let (http, key) = (Http::new(None)?, server.write_key());
+    let answer = http
+        .capture(&server.up().url("http"), &key, &events, "")
+        .await?;
+    ensure!(answer["success"] == true, "{answer}");
     Ok(())
 }
 

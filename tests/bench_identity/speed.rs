@@ -12,9 +12,11 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 use trenza_server::{
     evidence::{self, Applier, Resolver},
+    homes::Homes,
     registry::Registry,
+    rules::InForce,
     sync::log::Arrival,
-    tables::{Hop, LOG, POINT_LOOKUPS, RecordRow, SourceRow, spaces},
+    tables::{Hop, LOG, RecordRow, SourceRow, point_lookups, spaces},
 };
 use trenza_shared::{
     clock::SystemClock,
@@ -199,14 +201,15 @@ impl Flow {
         )?;
         let applier = Applier {
             registry: Arc::new(registry),
-            rules: Arc::new(rules.clone()),
+            rules: InForce::of(rules.clone()),
             id_key: [7; 32],
         };
         let (log_last, log) = watch::channel(0);
         let (stop, stopped) = watch::channel(false);
         let runtime = tokio::runtime::Runtime::new()?;
+        let homes = Arc::new(Homes::open(store.clone())?);
         let (resolver, follow) =
-            evidence::run(store.clone(), applier, Arc::new(SystemClock), log, stopped)?;
+            evidence::run(homes, applier, Arc::new(SystemClock), log, stopped)?;
         runtime.spawn(follow);
         Ok(Self {
             resolver,
@@ -331,7 +334,7 @@ fn open(dir: &Path) -> anyhow::Result<RocksStore> {
         cache_bytes: CACHE_BYTES,
         write_buffer_bytes: WRITE_BUFFER_BYTES,
         write_buffers_bytes_max: WRITE_BUFFER_BYTES << 2,
-        point_lookups: POINT_LOOKUPS.to_vec(),
+        point_lookups: point_lookups(),
         ..RocksOptions::default()
     };
     Ok(RocksStore::open(dir.join("store"), &spaces(), options)?)

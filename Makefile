@@ -53,7 +53,7 @@ browser-tests:
 
 sdk-tests: ## SDKs of others, from npm and PyPI, against server and agent; TRENZA_SDK=NAME for some of them
 	@test -d js-snippet/node_modules || (cd js-snippet && npm ci --no-fund --no-audit)
-	TRENZA_SDKS="$$(.ci/sdks)" node --test --test-timeout=300000 tests/sdk/sdks.test.mjs
+	TRENZA_SDKS="$$(.ci/sdks)" node --test --test-timeout=600000 tests/sdk/sdks.test.mjs
 
 bench: ## Benchmarks: a table, and target/bench/*.json
 	@.ci/install build

@@ -26,6 +26,17 @@ const rudder = (options) => ({ url, key, texts }) => {
   speak(client, texts);
 };
 
+const snowplow = (options) => ({ url, key, texts }) => {
+  newTracker("sp", url, { appId: key, ...options });
+  setUserId(texts.user);
+  trackSelfDescribingEvent({ event: { schema: "iglu:org.example/identify/jsonschema/1-0-0", data: { note: texts.trait } } });
+  trackPageView({ title: texts.page });
+  trackStructEvent({ category: "c", action: "Ordinary", label: texts.track });
+  trackSelfDescribingEvent({ event: { schema: "iglu:org.example/long/jsonschema/1-0-0", data: { text: texts.long } } });
+  // It keeps what failed until it is asked again.
+  setInterval(() => flushBuffer(), 500);
+};
+
 const MODES = {
   "@segment/analytics-next, settings": segment(cdn),
   "@segment/analytics-next, explicit": segment(cdn, (url) => ({ integrations: { "Segment.io": { apiHost: hostOf(url), protocol: "http" } } })),
@@ -52,16 +63,8 @@ const MODES = {
     const enough = () => new Promise((done) => setTimeout(done, 1_000));
     for (const call of calls) await Promise.race([call().catch(() => undefined), enough()]);
   },
-  "@snowplow/browser-tracker"({ url, key, texts }) {
-    newTracker("sp", url, { appId: key });
-    setUserId(texts.user);
-    trackSelfDescribingEvent({ event: { schema: "iglu:org.example/identify/jsonschema/1-0-0", data: { note: texts.trait } } });
-    trackPageView({ title: texts.page });
-    trackStructEvent({ category: "c", action: "Ordinary", label: texts.track });
-    trackSelfDescribingEvent({ event: { schema: "iglu:org.example/long/jsonschema/1-0-0", data: { text: texts.long } } });
-    // It keeps what failed until it is asked again.
-    setInterval(() => flushBuffer(), 500);
-  },
+  "@snowplow/browser-tracker, post": snowplow({ postPath: "/com.example/collect" }),
+  "@snowplow/browser-tracker, get": snowplow({ eventMethod: "get" }),
   "posthog-js"({ url, key, texts }) {
     posthog.init(key, {
       api_host: url, opt_out_useragent_filter: true, autocapture: false, capture_pageview: false, capture_pageleave: false,

@@ -15,7 +15,8 @@ const REFUSALS = { "429": [429], "429 with Retry-After": [429, "1"], "503": [503
 export async function relay(target, peril) {
   const { hostname, port } = new URL(target);
   const state = { deliveries: 0, seen: [] };
-  const server = createServer((request, response) => {
+  // An event of 20 KB in a query is a long line.
+  const server = createServer({ maxHeaderSize: 64 * 1024 }, (request, response) => {
     const first = delivers(request) && (state.deliveries += 1) === 1;
     state.seen.push(`${request.method} ${request.url.slice(0, 80)}`);
     if (first && REFUSALS[peril]) return refuse(request, response, ...REFUSALS[peril]);

@@ -3,6 +3,7 @@
 
 import assert from "node:assert/strict";
 import { execFile, spawn } from "node:child_process";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
@@ -15,7 +16,7 @@ import { site } from "./site.mjs";
 import { textsIn, textsOf } from "./texts.mjs";
 
 const PATIENCE_MS = 60_000;
-const PAGES_AT_ONCE = 6;
+const PAGES_AT_ONCE = 10;
 const PYTHON = ["segment-analytics-python", "rudder-sdk-python", "posthog (Python)", "snowplow-tracker (Python)"];
 const TEXTS = ["trait", "page", "track", "long"];
 
@@ -38,12 +39,15 @@ const here = await world();
 const website = await site();
 const browser = await browse();
 
-/** Which events hold which text of ours, by the server's export. */
+async function exported(what) {
+  const { stdout } = await promisify(execFile)(bin("trenza-server"), ["export", what, "--config", here.init.config], { maxBuffer: 1 << 30 });
+  return stdout.split("\n").filter(Boolean).map((line) => JSON.parse(line));
+}
+
+/** Which events hold which text of ours. */
 async function stored() {
-  const { stdout } = await promisify(execFile)(bin("trenza-server"), ["export", "events", "--config", here.init.config], { maxBuffer: 1 << 30 });
   const found = new Map();
-  for (const line of stdout.split("\n").filter(Boolean)) {
-    const event = JSON.parse(line);
+  for (const event of await exported("events")) {
     for (const [, text] of textsIn(event)) {
       if (!found.has(text)) found.set(text, []);
       found.get(text).push(event);
@@ -145,6 +149,8 @@ const began = Date.now();
 await Promise.all([...Object.keys(NODE).map(inNode), ...PYTHON.map(inPython)]);
 await inBrowsers();
 const found = await stored();
+const customers = await exported("customers");
+const script = await fetch(`${here.server.http}/analytics.js/v1/${here.init.write_key}/analytics.min.js`).then((answer) => answer.text());
 const took = Math.round((Date.now() - began) / 1000);
 await browser.close();
 website.close();
@@ -152,6 +158,14 @@ for (const one of cases) await one.way.close();
 await here.close();
 
 console.log(`${cases.length} cases of ${new Set(cases.map((one) => one.sdk)).size} SDKs and modes in ${took} s`);
+
+test("the script of Segment's snippet is the one of the npm package", () => {
+  const own = readFileSync(join(process.env.TRENZA_SDKS, "node_modules/@segment/analytics-next/dist/umd/standalone.js"), "utf8");
+  assert.ok(script.endsWith(own), "take the package's file over into shared/src/capture/vendored");
+});
+
+/** The values of one kind that a customer has. */
+const values = (customer, kind) => customer.identifiers.filter((one) => one.kind === kind).map((one) => one.value);
 
 for (const one of cases) {
   test(`${one.sdk} against the ${one.target}: ${one.peril}`, () => {
@@ -164,6 +178,11 @@ for (const one of cases) {
     // Every event of the case is another one.
     const ids = (found.get(one.texts.user) ?? []).map((event) => event.messageId);
     assert.equal(new Set(ids).size, ids.length, `an id is stored twice\n${told()}`);
+    // User and visitor of them are one customer.
+    const visitors = new Set((found.get(one.texts.user) ?? []).map((event) => event.anonymousId).filter(Boolean));
+    const owners = customers.filter((customer) => values(customer, "userId").includes(one.texts.user));
+    assert.equal(owners.length, ids.length ? 1 : 0, `there are ${owners.length} customers\n${told()}`);
+    for (const visitor of visitors) assert.ok(values(owners[0], "anonymousId").includes(visitor), `${visitor} is somebody else\n${told()}`);
     assert.ok(one.way.state.deliveries >= least(one), `only ${one.way.state.deliveries} deliveries: the peril did not happen\n${told()}`);
   });
 }

@@ -1,6 +1,5 @@
 // A website on an origin of its own with the browser SDKs on it.
 
-import { readFileSync } from "node:fs";
 import { createServer } from "node:http";
 import { createRequire } from "node:module";
 import { join } from "node:path";
@@ -10,9 +9,9 @@ const here = fileURLToPath(new URL(".", import.meta.url));
 const { build } = createRequire(join(here, "../../js-snippet/package.json"))("esbuild");
 const packages = join(process.env.TRENZA_SDKS, "node_modules");
 
-// Segment's own snippet for HTML (5.2.0), with the script from this site in place of their CDN, as a site that hosts it does.
+// Segment's own snippet for HTML (5.2.0), with another host in it.
 const SNIPPET = (key, url) => `<script>
-!function(){var i="analytics",analytics=window[i]=window[i]||[];if(!analytics.initialize)if(analytics.invoked)window.console&&console.error&&console.error("Segment snippet included twice.");else{analytics.invoked=!0;analytics.methods=["trackSubmit","trackClick","trackLink","trackForm","pageview","identify","reset","group","track","ready","alias","debug","page","screen","once","off","on","addSourceMiddleware","addIntegrationMiddleware","setAnonymousId","addDestinationMiddleware","register"];analytics.factory=function(e){return function(){if(window[i].initialized)return window[i][e].apply(window[i],arguments);var n=Array.prototype.slice.call(arguments);if(["track","screen","alias","group","page","identify"].indexOf(e)>-1){var c=document.querySelector("link[rel='canonical']");n.push({__t:"bpc",c:c&&c.getAttribute("href")||void 0,p:location.pathname,u:location.href,s:location.search,t:document.title,r:document.referrer})}n.unshift(e);analytics.push(n);return analytics}};for(var n=0;n<analytics.methods.length;n++){var key=analytics.methods[n];analytics[key]=analytics.factory(key)}analytics.load=function(key,n){var t=document.createElement("script");t.type="text/javascript";t.async=!0;t.setAttribute("data-global-segment-analytics-key",i);t.src="/standalone.js";var r=document.getElementsByTagName("script")[0];r.parentNode.insertBefore(t,r);analytics._loadOptions=n};analytics._writeKey="${key}";analytics._cdn="${url}";analytics.SNIPPET_VERSION="5.2.0";
+!function(){var i="analytics",analytics=window[i]=window[i]||[];if(!analytics.initialize)if(analytics.invoked)window.console&&console.error&&console.error("Segment snippet included twice.");else{analytics.invoked=!0;analytics.methods=["trackSubmit","trackClick","trackLink","trackForm","pageview","identify","reset","group","track","ready","alias","debug","page","screen","once","off","on","addSourceMiddleware","addIntegrationMiddleware","setAnonymousId","addDestinationMiddleware","register"];analytics.factory=function(e){return function(){if(window[i].initialized)return window[i][e].apply(window[i],arguments);var n=Array.prototype.slice.call(arguments);if(["track","screen","alias","group","page","identify"].indexOf(e)>-1){var c=document.querySelector("link[rel='canonical']");n.push({__t:"bpc",c:c&&c.getAttribute("href")||void 0,p:location.pathname,u:location.href,s:location.search,t:document.title,r:document.referrer})}n.unshift(e);analytics.push(n);return analytics}};for(var n=0;n<analytics.methods.length;n++){var key=analytics.methods[n];analytics[key]=analytics.factory(key)}analytics.load=function(key,n){var t=document.createElement("script");t.type="text/javascript";t.async=!0;t.setAttribute("data-global-segment-analytics-key",i);t.src="${url}/analytics.js/v1/" + key + "/analytics.min.js";var r=document.getElementsByTagName("script")[0];r.parentNode.insertBefore(t,r);analytics._loadOptions=n};analytics._writeKey="${key}";analytics.SNIPPET_VERSION="5.2.0";
 analytics.load("${key}");}}();
 </script>`;
 
@@ -22,14 +21,10 @@ export async function site() {
     entryPoints: [join(here, "page.mjs")], bundle: true, write: false, format: "iife", platform: "browser", nodePaths: [packages], logLevel: "error",
     define: { "process.env.NODE_ENV": "\"production\"" },
   });
-  const scripts = {
-    "/page.js": bundle.outputFiles[0].contents,
-    "/standalone.js": readFileSync(join(packages, "@segment/analytics-next/dist/umd/standalone.js")),
-  };
   const server = createServer((request, response) => {
     const url = new URL(request.url, "http://x");
     const [key, relay] = ["key", "url"].map((name) => url.searchParams.get(name));
-    if (scripts[url.pathname]) response.writeHead(200, { "Content-Type": "text/javascript" }).end(scripts[url.pathname]);
+    if (url.pathname === "/page.js") response.writeHead(200, { "Content-Type": "text/javascript" }).end(bundle.outputFiles[0].contents);
     else if (url.pathname !== "/") response.writeHead(404).end();
     else {
       response.writeHead(200, { "Content-Type": "text/html; charset=utf-8" });

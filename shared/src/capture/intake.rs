@@ -168,8 +168,11 @@ pub fn several(
         check_context(context, envelope.context_bytes, envelope.events.len())?;
     }
     let mut content = Content {
+        event_key: match &envelope.write_key {
+            Some(_) => None,
+            None => envelope.events.first().and_then(|text| (form.key)(text)),
+        },
         write_key: envelope.write_key,
-        event_key: envelope.events.first().and_then(|text| (form.key)(text)),
         sent_at: envelope.sent_at,
         ..Content::default()
     };

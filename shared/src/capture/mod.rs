@@ -17,6 +17,7 @@ pub mod posthog; // PostHog's bodies and paths
 pub mod rate; // token bucket of a source
 pub mod routes; // every URL
 pub mod rudder; // RudderStack's configuration and pixel
+pub mod segment; // Segment's script for HTML
 pub mod settings; // what browser SDKs ask for first
 pub mod snippet; // the script for websites
 pub mod snowplow; // Snowplow's bodies

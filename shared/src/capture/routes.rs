@@ -14,7 +14,7 @@ use axum::{
 use super::{
     Collector, Options, REQUEST_BYTES_MAX,
     answer::{self, Reply},
-    cors, jitsu, posthog, rudder,
+    cors, jitsu, posthog, rudder, segment,
     settings::{self, Protocol},
     snippet::{self, Snippet},
     snowplow,
@@ -65,6 +65,11 @@ pub fn router<C: Collector>(collector: C, options: Options) -> Router {
             get(settings::show).with_state(Protocol(options.protocol)),
         );
     }
+    router = at(
+        router,
+        "/analytics.js/v1/{key}/analytics.min.js",
+        get(segment::show).with_state(segment::script()),
+    );
 
     // RudderStack
     router = at(router, "/sourceConfig", get(rudder::source_config));

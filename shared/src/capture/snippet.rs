@@ -23,36 +23,56 @@ const FRESH: HeaderValue = HeaderValue::from_static(
 );
 const IMMUTABLE: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
 
-/// The snippet in the forms that are sent.
+/// The snippet and the address of its release.
 #[derive(Debug, Clone)]
-pub struct Snippet(Arc<Forms>);
+pub struct Snippet {
+    script: Script,
+    file: Arc<str>,
+}
+
+impl Snippet {
+    /// Compresses and names it, once.
+    pub fn new(options: Options) -> Self {
+        let script = Script::new(Bytes::from_static(options.snippet));
+        let file = format!("{}.{}.js", options.snippet_version, script.0.hash);
+        Self {
+            script,
+            file: file.into(),
+        }
+    }
+
+    /// The address under which these very bytes are served for ever.
+    pub fn immutable_path(&self) -> String {
+        format!("/t/{}", self.file)
+    }
+}
+
+/// A script in the forms that are sent.
+#[derive(Debug, Clone)]
+pub struct Script(Arc<Forms>);
 
 #[derive(Debug)]
 struct Forms {
     plain: Bytes,
     gzip: Bytes,
     hash: String,
-    file: String,
 }
 
-impl Snippet {
-    /// Compresses and names it, once.
-    pub fn new(options: Options) -> Self {
-        let plain = Bytes::from_static(options.snippet);
+impl Script {
+    /// Compresses it, once.
+    pub fn new(plain: Bytes) -> Self {
         let mut hash = blake3::hash(&plain).to_string();
         hash.truncate(HASH_DIGITS);
-        let file = format!("{}.{hash}.js", options.snippet_version);
         Self(Arc::new(Forms {
             gzip: compressed(&plain).into(),
             plain,
             hash,
-            file,
         }))
     }
 
-    /// The address under which these very bytes are served for ever.
-    pub fn immutable_path(&self) -> String {
-        format!("/t/{}", self.0.file)
+    /// The script, under an address whose bytes may change.
+    pub fn newest(&self, asked: &HeaderMap) -> Response {
+        self.answer(asked, FRESH)
     }
 
     fn answer(&self, asked: &HeaderMap, caching: HeaderValue) -> Response {
@@ -103,7 +123,7 @@ impl Snippet {
 
 /// `GET /t.js`
 pub async fn newest(State(snippet): State<Snippet>, headers: HeaderMap) -> Response {
-    snippet.answer(&headers, FRESH)
+    snippet.script.newest(&headers)
 }
 
 /// `GET /t/VERSION.HASH.js`
@@ -112,7 +132,7 @@ pub async fn frozen(
     file: Result<Path<String>, PathRejection>,
     headers: HeaderMap,
 ) -> Result<Response, HttpError> {
-    if !file.is_ok_and(|Path(file)| file == snippet.0.file) {
+    if !file.is_ok_and(|Path(file)| *file == *snippet.file) {
         let hint = format!(
             "the newest one is {}, and always /t.js",
             snippet.immutable_path()
@@ -121,7 +141,7 @@ pub async fn frozen(
             HttpError::not_found("there is no such release of the snippet here").hint(hint),
         );
     }
-    Ok(snippet.answer(&headers, IMMUTABLE))
+    Ok(snippet.script.answer(&headers, IMMUTABLE))
 }
 
 fn compressed(plain: &[u8]) -> Vec<u8> {

@@ -97,6 +97,30 @@ async fn what_rudderstack_asks_for_has_no_destination() {
 }
 
 #[tokio::test]
+async fn segments_script_for_html_is_told_whose_host_it_is_on() {
+    let path = "/analytics.js/v1/wk_1/analytics.min.js";
+    let ask = async |headers: &[(&str, &str)]| {
+        Recorder::default()
+            .ask(request(Method::GET, path, headers, ""))
+            .await
+    };
+    let plain = ask(&[]).await;
+    assert_eq!(
+        plain.header("content-type"),
+        "text/javascript; charset=utf-8"
+    );
+    assert!(
+        plain
+            .bytes
+            .starts_with(b"!function(s){if(!s||!s.src)return;")
+    );
+    assert!(plain.bytes.ends_with(b"sourceMappingURL=standalone.js.map"));
+    let packed = ask(&[("accept-encoding", "gzip")]).await;
+    assert_eq!(packed.header("content-encoding"), "gzip");
+    assert!(packed.bytes.len() < 40_000, "{}", packed.bytes.len());
+}
+
+#[tokio::test]
 async fn probes_are_answered() {
     let ask = async |path: &str| {
         Recorder::default()

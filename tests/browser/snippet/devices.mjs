@@ -90,6 +90,8 @@ export async function backForwardCache(visitor, n) {
     const page = await visitor.open({}, { from: context });
     await visitor.relay.down();
     await visitor.track(page, n);
+    // A page with a request under way may not be kept, as the browser likes; this one waits for its next try.
+    await page.waitForFunction(() => Object.keys(localStorage).some((key) => key.startsWith("trz_w")));
     await page.goto(visitor.url({ plain: 1 }));
     await visitor.relay.up();
     // Nothing of this visitor is open but the page in the cache; it sends when it is shown again.

@@ -3,7 +3,10 @@
 //! Owns its addresses, compression and caching. `/t.js` is asked again often, so that a fix reaches every site; the address
 //! with version and hash never changes its bytes.
 
-use std::{io::Write, sync::Arc};
+use std::{
+    io::Write,
+    sync::{Arc, OnceLock},
+};
 
 use axum::{
     extract::{Path, State, rejection::PathRejection},
@@ -31,7 +34,7 @@ pub struct Snippet {
 }
 
 impl Snippet {
-    /// Compresses and names it, once.
+    /// Names it.
     pub fn new(options: Options) -> Self {
         let script = Script::new(Bytes::from_static(options.snippet));
         let file = format!("{}.{}.js", options.snippet_version, script.0.hash);
@@ -54,17 +57,18 @@ pub struct Script(Arc<Forms>);
 #[derive(Debug)]
 struct Forms {
     plain: Bytes,
-    gzip: Bytes,
+    /// Made when somebody asks first: a start does not wait for it.
+    gzip: OnceLock<Bytes>,
     hash: String,
 }
 
 impl Script {
-    /// Compresses it, once.
+    /// Names its bytes.
     pub fn new(plain: Bytes) -> Self {
         let mut hash = blake3::hash(&plain).to_string();
         hash.truncate(HASH_DIGITS);
         Self(Arc::new(Forms {
-            gzip: compressed(&plain).into(),
+            gzip: OnceLock::new(),
             plain,
             hash,
         }))
@@ -88,7 +92,8 @@ impl Script {
         let mut response = if unchanged {
             StatusCode::NOT_MODIFIED.into_response()
         } else if gzip {
-            let mut response = self.0.gzip.clone().into_response();
+            let packed = || compressed(&self.0.plain).into();
+            let mut response = self.0.gzip.get_or_init(packed).clone().into_response();
             response
                 .headers_mut()
                 .insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));

@@ -5,6 +5,15 @@ use trenza_shared::clock::format_ms;
 
 use crate::{capture::Draft, config::Config, state::App};
 
+/// Who a visitor is on the website, as they brought it along.
+#[derive(Debug, Clone, Default)]
+pub struct Web {
+    /// The browser's id.
+    pub anonymous_id: String,
+    /// The user's; empty when they had not signed in.
+    pub user_id: String,
+}
+
 /// What a visitor without a badge gave.
 #[derive(Debug, Clone, Default)]
 pub struct Details {
@@ -14,6 +23,8 @@ pub struct Details {
     pub topic: String,
     /// Traits by their usual names; empty when nothing personal is kept.
     pub traits: Vec<(&'static str, String)>,
+    /// Who they are on the website.
+    pub web: Option<Web>,
 }
 
 /// A scanned badge.
@@ -22,7 +33,7 @@ pub fn scanned(app: &App, visit: &str, badge: &str) -> Vec<Draft> {
     context.insert("traits".into(), json!({ "badgeId": badge }));
     vec![event(
         app,
-        visit,
+        (visit, None),
         "scan",
         "track",
         json!({ "event": "Badge Scanned", "properties": {} }),
@@ -32,7 +43,7 @@ pub fn scanned(app: &App, visit: &str, badge: &str) -> Vec<Draft> {
 
 /// A visit without a badge: who it is, when something personal is kept, and that it was.
 pub fn registered(app: &App, visit: &str, details: &Details) -> Vec<Draft> {
-    let mut drafts = Vec::new();
+    let (mut drafts, who) = (Vec::new(), (visit, details.web.as_ref()));
     if !details.traits.is_empty() {
         let traits: Map<String, Value> = details
             .traits
@@ -41,7 +52,7 @@ pub fn registered(app: &App, visit: &str, details: &Details) -> Vec<Draft> {
             .collect();
         drafts.push(event(
             app,
-            visit,
+            who,
             "identify",
             "identify",
             json!({ "traits": traits }),
@@ -56,7 +67,7 @@ pub fn registered(app: &App, visit: &str, details: &Details) -> Vec<Draft> {
         .collect();
     drafts.push(event(
         app,
-        visit,
+        who,
         "visit",
         "track",
         json!({ "event": "Visit Registered", "properties": properties }),
@@ -70,10 +81,11 @@ fn context(config: &Config) -> Map<String, Value> {
     [("trenza".to_owned(), touch)].into_iter().collect()
 }
 
-/// `anonymousId` is the visit's own: a kiosk is shared by everybody, it must never link two visitors.
+/// `anonymousId` is the visit's own: a kiosk is shared by everybody, it must never link two visitors. Who brought an id along from
+/// the website keeps that one, which is theirs alone.
 fn event(
     app: &App,
-    visit: &str,
+    (visit, web): (&str, Option<&Web>),
     part: &str,
     kind: &str,
     own: Value,
@@ -83,7 +95,11 @@ fn event(
     let mut body = Map::new();
     body.insert("type".into(), kind.into());
     body.insert("messageId".into(), format!("{visit}-{part}").into());
-    body.insert("anonymousId".into(), visit.into());
+    let id = web.map_or(visit, |web| &web.anonymous_id);
+    body.insert("anonymousId".into(), id.into());
+    if let Some(web) = web.filter(|web| !web.user_id.is_empty()) {
+        body.insert("userId".into(), web.user_id.as_str().into());
+    }
     if let Value::Object(own) = own {
         body.extend(own);
     }

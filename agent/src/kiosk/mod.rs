@@ -5,6 +5,7 @@
 
 pub mod events; // from a form to events
 pub mod form; // tokens, and saving once
+mod handover; // what a visitor brings along from the website
 pub mod home; // two giant buttons
 pub mod outbox; // what waits, what was taken in
 pub mod quick; // a visitor without a badge

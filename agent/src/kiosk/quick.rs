@@ -11,8 +11,10 @@ use trenza_shared::identifier::{Identifier, Invalid, Kind, Place, email, normali
 
 use super::{
     Frame, Lang,
-    events::{self, Details},
-    form, page,
+    events::{self, Details, Web},
+    form,
+    handover::Handover,
+    page,
     words::Words,
 };
 use crate::state::App;
@@ -55,6 +57,10 @@ pub struct Sent {
     keep: String,
     /// Nothing personal is kept.
     without: String,
+    /// Their id on the website, brought along in a code.
+    web_visitor: String,
+    /// The user's on the website.
+    web_user: String,
 }
 
 /// What is to be said about the form.
@@ -80,6 +86,29 @@ pub async fn show(State(app): State<App>, lang: Lang) -> Response {
         Said::default(),
         StatusCode::OK,
     )
+}
+
+/// The form with what a visitor brought along from the website; only what is missing is left to be asked.
+pub fn resumed(
+    app: &App,
+    lang: Lang,
+    brought: Handover,
+    (visit, token): (String, String),
+) -> Response {
+    let typed = Sent {
+        contact: brought.contact,
+        first_name: brought.first_name,
+        last_name: brought.last_name,
+        second_last_name: brought.second_last_name,
+        company: brought.company,
+        topic: brought.topic,
+        web_visitor: brought.anonymous_id,
+        web_user: brought.user_id,
+        visit,
+        token,
+        ..Sent::default()
+    };
+    ask(app, lang, typed, Said::default(), StatusCode::OK)
 }
 
 /// `POST /{lang}/quick`
@@ -111,12 +140,18 @@ pub async fn save(State(app): State<App>, lang: Lang, Form(mut sent): Form<Sent>
             .cloned()
             .unwrap_or_default()
     };
-    let what = if traits.is_empty() {
+    let web = (!without).then(|| Web {
+        anonymous_id: short(&sent.web_visitor),
+        user_id: short(&sent.web_user),
+    });
+    let web = web.filter(|web| !web.anonymous_id.is_empty());
+    let what = if traits.is_empty() && web.is_none() {
         "without"
     } else {
         "visit"
     };
     let details = Details {
+        web,
         reason: chosen(&sent.reason, &app.config.kiosk.reasons),
         topic: chosen(&sent.topic, &app.config.kiosk.topics),
         traits,
@@ -207,17 +242,18 @@ fn traits(app: &App, w: &Words, sent: &Sent) -> Result<Vec<(&'static str, String
         ("company", &sent.company),
     ];
     for (name, value) in fields {
-        let value: String = value
-            .trim()
-            .chars()
-            .filter(|c| !c.is_control())
-            .take(FIELD_CHARS_MAX)
-            .collect();
+        let value = short(value);
         if !value.is_empty() {
             traits.push((name, value));
         }
     }
     Ok(traits)
+}
+
+/// A field as it is kept.
+fn short(text: &str) -> String {
+    let kept = text.trim().chars().filter(|c| !c.is_control());
+    kept.take(FIELD_CHARS_MAX).collect()
 }
 
 /// Reads the one contact field: staff do not choose what it is, they type it.

@@ -9,7 +9,11 @@ use axum::{
 use serde::Deserialize;
 use trenza_shared::identifier::{Kind, Place, normalise};
 
-use super::{Frame, Lang, events, form, page};
+use super::{
+    Frame, Lang, events, form,
+    handover::{self, CODE_BYTES_MAX, Read},
+    page, quick,
+};
 use crate::state::App;
 
 #[derive(askama::Template)]
@@ -18,6 +22,7 @@ struct Scan {
     frame: Frame,
     code: String,
     error: String,
+    longest: usize,
     visit: String,
     token: String,
 }
@@ -59,6 +64,23 @@ pub async fn save(State(app): State<App>, lang: Lang, Form(sent): Form<Sent>) ->
             visit,
             StatusCode::FORBIDDEN,
         );
+    }
+    match handover::read(&sent.code, app.now_ms()) {
+        Read::Other => {}
+        Read::Ended => {
+            let (status, visit) = (StatusCode::UNPROCESSABLE_ENTITY, (sent.visit, sent.token));
+            return ask(
+                &app,
+                lang,
+                String::new(),
+                w.code_ended.into(),
+                visit,
+                status,
+            );
+        }
+        Read::Holds(handover) => {
+            return quick::resumed(&app, lang, *handover, (sent.visit, sent.token));
+        }
     }
     let place = Place {
         country: &app.config.agent.country,
@@ -103,6 +125,7 @@ fn ask(
             frame: Frame::new(app, lang, "scan").wiped(),
             code,
             error,
+            longest: CODE_BYTES_MAX,
             visit,
             token,
         },

@@ -24,6 +24,8 @@ use crate::{
     state::{App, Parts},
 };
 
+mod web; // who comes from the website
+
 /// 2026-03-14, 10:42 in Madrid.
 const NOW: i64 = 1_773_481_320_000;
 const FORM: &str = "application/x-www-form-urlencoded";

@@ -270,8 +270,13 @@ impl<'b> Graph for StoredGraph<'_, 'b> {
         postings::holders(&*self.0, *key, max)
     }
 
-    fn add_match_holder(&mut self, key: &u64, holder: &Holder) -> Result<(), StoreError> {
-        postings::add(self.0, *key, holder)
+    fn add_match_holder(
+        &mut self,
+        key: &u64,
+        holder: &Holder,
+        max: usize,
+    ) -> Result<Option<Vec<Holder>>, StoreError> {
+        postings::add(self.0, *key, holder, max)
     }
 
     fn change_match_holder(&mut self, key: &u64, holder: &Holder) -> Result<(), StoreError> {

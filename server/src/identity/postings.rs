@@ -35,34 +35,53 @@ pub fn holders(
     key: u64,
     max: usize,
 ) -> Result<Option<Vec<Holder>>, StoreError> {
-    match of(view, key)? {
+    listed(view, key, of(view, key)?, max)
+}
+
+fn listed(
+    view: &(impl View + ?Sized),
+    key: u64,
+    holders: Holders,
+    max: usize,
+) -> Result<Option<Vec<Holder>>, StoreError> {
+    match holders {
         Holders::Few(few) => Ok((few.len() <= max).then_some(few)),
         Holders::Many(count) if count as usize > max => Ok(None),
         Holders::Many(count) => each(view, key, count as usize).map(Some),
     }
 }
 
-/// Adds one who does not hold it.
+/// Adds one who does not hold it. Gives those who held it before; none when more than `max` did.
 ///
 /// # Errors
 /// The store cannot be read.
-pub fn add(to: &mut Overlay<'_>, key: u64, holder: &Holder) -> Result<(), StoreError> {
+pub fn add(
+    to: &mut Overlay<'_>,
+    key: u64,
+    holder: &Holder,
+    max: usize,
+) -> Result<Option<Vec<Holder>>, StoreError> {
     let mut few = match of(to, key)? {
         Holders::Few(few) => few,
         Holders::Many(count) => {
+            let before = listed(to, key, Holders::Many(count), max)?;
             put_one(to, key, holder)?;
-            return put_count(to, key, count.saturating_add(1));
+            put_count(to, key, count.saturating_add(1))?;
+            return Ok(before);
         }
     };
+    let before = (few.len() <= max).then(|| few.clone());
     let at = few.partition_point(|one| one.0 < holder.0);
     few.insert(at, *holder);
     if few.len() <= FEW_MAX {
-        return put_few(to, key, &few);
+        put_few(to, key, &few)?;
+        return Ok(before);
     }
     for one in &few {
         put_one(to, key, one)?;
     }
-    put_count(to, key, few.len() as u32)
+    put_count(to, key, few.len() as u32)?;
+    Ok(before)
 }
 
 /// Gives one who holds it another sketch.
@@ -198,7 +217,10 @@ mod tests {
                 match (known, name) {
                     (None, 0) => {}
                     (Some(_), 0) => remove(&mut overlay, 7, &holder(seed, 0).0).unwrap(),
-                    (None, _) => add(&mut overlay, 7, &holder(seed, name)).unwrap(),
+                    (None, _) => {
+                        let before = holders(&overlay, 7, max).unwrap();
+                        prop_assert_eq!(add(&mut overlay, 7, &holder(seed, name), max).unwrap(), before);
+                    }
                     (Some(_), _) => change(&mut overlay, 7, &holder(seed, name)).unwrap(),
                 }
             }
@@ -209,7 +231,7 @@ mod tests {
             let other = MemStore::new();
             let mut straight = Overlay::new(&other);
             for one in &expected {
-                add(&mut straight, 7, one).unwrap();
+                let _none = add(&mut straight, 7, one, 0).unwrap();
             }
             let rows = |overlay: Overlay<'_>| {
                 let store = MemStore::new();

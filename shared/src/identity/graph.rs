@@ -124,11 +124,16 @@ pub trait Graph {
     /// # Errors
     /// Those of the store.
     fn match_holders(&self, key: &u64, max: usize) -> Result<Option<Vec<Holder>>, Self::Error>;
-    /// Notes one under a match key that it is not under.
+    /// Notes one under a match key that it is not under. Gives those that had it before; none when more than `max` had it.
     ///
     /// # Errors
     /// Those of the store.
-    fn add_match_holder(&mut self, key: &u64, holder: &Holder) -> Result<(), Self::Error>;
+    fn add_match_holder(
+        &mut self,
+        key: &u64,
+        holder: &Holder,
+        max: usize,
+    ) -> Result<Option<Vec<Holder>>, Self::Error>;
     /// Notes another sketch of one under a match key.
     ///
     /// # Errors
@@ -376,14 +381,21 @@ impl Graph for MemoryGraph {
         Ok((holders.len() <= max).then(|| all().collect()))
     }
 
-    fn add_match_holder(&mut self, key: &u64, holder: &Holder) -> Result<(), Infallible> {
-        let holders = self.match_holders.entry(*key).or_default();
-        holders.insert(holder.0, holder.1);
-        Ok(())
+    fn add_match_holder(
+        &mut self,
+        key: &u64,
+        holder: &Holder,
+        max: usize,
+    ) -> Result<Option<Vec<Holder>>, Infallible> {
+        let before = self.match_holders(key, max)?;
+        self.change_match_holder(key, holder)?;
+        Ok(before)
     }
 
     fn change_match_holder(&mut self, key: &u64, holder: &Holder) -> Result<(), Infallible> {
-        self.add_match_holder(key, holder)
+        let holders = self.match_holders.entry(*key).or_default();
+        holders.insert(holder.0, holder.1);
+        Ok(())
     }
 
     fn remove_match_holder(&mut self, key: &u64, seed: &Fingerprint) -> Result<(), Infallible> {

@@ -105,14 +105,6 @@ enum Move {
     Goes(Id),
 }
 
-impl Move {
-    fn seed(&self) -> &Id {
-        match self {
-            Self::Comes(seed, _) | Self::Changes(seed, _) | Self::Goes(seed) => seed,
-        }
-    }
-}
-
 /// Pairs to weigh, and whether they are known to meet under a key. Hashed, as their order plays no part and they are many.
 type Pairs = HashMap<(Id, Id), bool>;
 
@@ -128,7 +120,7 @@ impl<G: Graph> Work<'_, '_, G> {
     /// Writes the customers and their keys; who changed, and the pairs that are to be weighed again.
     fn take_in(&mut self, changes: Changes) -> Result<(BTreeSet<Id>, Pairs), G::Error> {
         let mut pairs = Pairs::new();
-        let mut moves: BTreeMap<u64, Vec<Move>> = BTreeMap::new();
+        let mut moves: Vec<(u64, Move)> = Vec::new();
         for (seed, (old, new)) in &changes {
             if old.is_some() {
                 let edges: Vec<Id> = self.edges(seed)?.keys().copied().collect();
@@ -138,7 +130,7 @@ impl<G: Graph> Work<'_, '_, G> {
             }
             let [was, is] = [old, new].map(|held| held.as_ref().map_or(&[][..], |one| one.keys()));
             for key in was.iter().filter(|key| is.binary_search(key).is_err()) {
-                moves.entry(*key).or_default().push(Move::Goes(*seed));
+                moves.push((*key, Move::Goes(*seed)));
             }
             let Some(new) = new else { continue };
             let sketch = new.sketch();
@@ -146,16 +138,17 @@ impl<G: Graph> Work<'_, '_, G> {
             for key in is {
                 let known = was.binary_search(key).is_ok();
                 if !known {
-                    let moves = moves.entry(*key).or_default();
-                    moves.push(Move::Comes(*seed, sketch));
+                    moves.push((*key, Move::Comes(*seed, sketch)));
                 } else if !same {
-                    let moves = moves.entry(*key).or_default();
-                    moves.push(Move::Changes(*seed, sketch));
+                    moves.push((*key, Move::Changes(*seed, sketch)));
                 }
             }
         }
-        for (key, moves) in moves {
-            self.move_holders(key, &moves, &mut pairs)?;
+        moves.sort_by_key(|(key, _)| *key);
+        for moves in moves.chunk_by(|one, other| one.0 == other.0) {
+            if let Some((key, _)) = moves.first() {
+                self.move_holders(*key, moves, &mut pairs)?;
+            }
         }
         let fresh: BTreeSet<Id> = changes.keys().copied().collect();
         for (seed, (old, new)) in changes {
@@ -186,32 +179,37 @@ impl<G: Graph> Work<'_, '_, G> {
     fn move_holders(
         &mut self,
         key: u64,
-        moves: &[Move],
+        moves: &[(u64, Move)],
         pairs: &mut Pairs,
     ) -> Result<(), G::Error> {
         let cap = self.cap();
+        // As nearly always: somebody comes, and one look-up says to whom.
+        if let [(_, Move::Comes(seed, sketch))] = moves {
+            let mut holders = self.graph.add_match_holder(&key, &(*seed, *sketch), cap)?;
+            if let Some(known) = &mut holders {
+                if known.len() < cap {
+                    known.push((*seed, *sketch));
+                } else {
+                    self.turns_hot(known, pairs)?;
+                    holders = None;
+                }
+            }
+            self.holders.insert(key, holders);
+            return Ok(());
+        }
         let before = self.graph.match_holders(&key, cap)?;
-        let mut now = before.clone();
-        for one in moves {
-            let seed = one.seed();
+        for (_, one) in moves {
             match one {
-                Move::Goes(_) => self.graph.remove_match_holder(&key, seed)?,
-                Move::Comes(_, sketch) => self.graph.add_match_holder(&key, &(*seed, *sketch))?,
-                Move::Changes(_, sketch) => {
+                Move::Goes(seed) => self.graph.remove_match_holder(&key, seed)?,
+                Move::Comes(seed, sketch) => {
+                    let _known = self.graph.add_match_holder(&key, &(*seed, *sketch), 0)?;
+                }
+                Move::Changes(seed, sketch) => {
                     self.graph.change_match_holder(&key, &(*seed, *sketch))?;
                 }
             }
-            if let Some(now) = &mut now {
-                now.retain(|(known, _)| known != seed);
-                if let Move::Comes(_, sketch) | Move::Changes(_, sketch) = one {
-                    now.push((*seed, *sketch));
-                }
-            }
         }
-        if before.is_none() && moves.iter().any(|one| matches!(one, Move::Goes(_))) {
-            now = self.graph.match_holders(&key, cap)?;
-        }
-        now = now.filter(|now| now.len() <= cap);
+        let now = self.graph.match_holders(&key, cap)?;
         match (&before, &now) {
             // It tells people apart again.
             (None, Some(now)) => {
@@ -220,18 +218,21 @@ impl<G: Graph> Work<'_, '_, G> {
                     pairs.extend(others.map(|(other, _)| (pair(*one, *other), true)));
                 }
             }
-            // It does no longer.
-            (Some(before), None) => {
-                for (one, _) in before {
-                    let edges = self.edges(one)?;
-                    for (other, _) in before.iter().filter(|(other, _)| edges.contains_key(other)) {
-                        pairs.entry(pair(*one, *other)).or_insert(false);
-                    }
-                }
-            }
+            (Some(before), None) => self.turns_hot(before, pairs)?,
             _ => {}
         }
         self.holders.insert(key, now);
+        Ok(())
+    }
+
+    /// A key tells nobody apart any more: edges between those who held it may rest on it alone.
+    fn turns_hot(&mut self, before: &[Holder], pairs: &mut Pairs) -> Result<(), G::Error> {
+        for (one, _) in before {
+            let edges = self.edges(one)?;
+            for (other, _) in before.iter().filter(|(other, _)| edges.contains_key(other)) {
+                pairs.entry(pair(*one, *other)).or_insert(false);
+            }
+        }
         Ok(())
     }
 

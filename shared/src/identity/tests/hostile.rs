@@ -207,8 +207,16 @@ impl Graph for Counted {
         self.rows.set(self.rows.get() + rows);
         Ok(found)
     }
-    fn add_match_holder(&mut self, key: &u64, holder: &Holder) -> Result<(), Infallible> {
-        self.tell().add_match_holder(key, holder)
+    fn add_match_holder(
+        &mut self,
+        key: &u64,
+        holder: &Holder,
+        max: usize,
+    ) -> Result<Option<Vec<Holder>>, Infallible> {
+        let found = self.tell().add_match_holder(key, holder, max)?;
+        let rows = found.as_ref().map_or(1, Vec::len);
+        self.rows.set(self.rows.get() + rows);
+        Ok(found)
     }
     fn change_match_holder(&mut self, key: &u64, holder: &Holder) -> Result<(), Infallible> {
         self.tell().change_match_holder(key, holder)

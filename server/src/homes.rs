@@ -30,6 +30,13 @@ impl Homes {
         Ok(Self { store, second })
     }
 
+    fn shown(&self) -> At<'_> {
+        At {
+            view: &*self.store,
+            second: self.second.load(Ordering::SeqCst),
+        }
+    }
+
     /// The same store with its derived tables in the home that is not shown. Show it before asking for it again.
     #[must_use]
     pub fn other(&self) -> Other {
@@ -106,8 +113,7 @@ impl View for At<'_> {
 
 impl View for Homes {
     fn get(&self, space: Space, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        let second = self.second.load(Ordering::SeqCst);
-        self.store.get(place(space, second), key)
+        self.shown().get(space, key)
     }
 
     fn scan(
@@ -117,8 +123,7 @@ impl View for Homes {
         direction: Direction,
         max: usize,
     ) -> Result<Vec<Entry>, StoreError> {
-        let second = self.second.load(Ordering::SeqCst);
-        self.store.scan(place(space, second), range, direction, max)
+        self.shown().scan(space, range, direction, max)
     }
 }
 
@@ -147,9 +152,18 @@ pub struct Other {
     second: bool,
 }
 
+impl Other {
+    fn at(&self) -> At<'_> {
+        At {
+            view: &*self.store,
+            second: self.second,
+        }
+    }
+}
+
 impl View for Other {
     fn get(&self, space: Space, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        self.store.get(place(space, self.second), key)
+        self.at().get(space, key)
     }
 
     fn scan(
@@ -159,8 +173,7 @@ impl View for Other {
         direction: Direction,
         max: usize,
     ) -> Result<Vec<Entry>, StoreError> {
-        let space = place(space, self.second);
-        self.store.scan(space, range, direction, max)
+        self.at().scan(space, range, direction, max)
     }
 }
 

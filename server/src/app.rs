@@ -2,7 +2,7 @@
 
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tracing::{info, warn};
 use trenza_shared::{
     clock::{Clock, SystemClock},
@@ -32,6 +32,7 @@ use crate::{
         copies::Copies,
         doors::Doors,
         log::{Arrival, Log, Placed},
+        refusals::Refusals,
     },
     tables::{META, MetaRow, point_lookups, spaces},
 };
@@ -44,6 +45,9 @@ pub const RESOLVE_WAIT_MAX: Duration = Duration::from_secs(10);
 
 /// Most agents connected at a time: each keeps its connection as long as it says hello.
 pub const AGENT_CONNECTIONS_MAX: usize = 16_384;
+
+/// Most requests that wait for what arrives: each reads what comes.
+pub const WATCHING_MAX: usize = 64;
 
 /// Everything a handler may need. Clones share it.
 #[derive(Clone)]
@@ -76,6 +80,10 @@ pub struct App {
     pub doors: Arc<Doors>,
     /// Held while an invitation is being used; what is left of the guesses of its code.
     pub enrolling: Arc<tokio::sync::Mutex<http::Guesses>>,
+    /// What was refused at the door.
+    pub refusals: Arc<Refusals>,
+    /// How many may follow what arrives.
+    pub watching: Arc<Semaphore>,
     /// How much room the disk has.
     pub room: Arc<Room>,
     /// Becomes true when the program begins to stop: what waits for something answers then.
@@ -219,6 +227,8 @@ impl App {
             generation,
             doors: Doors::new(admission::Limits::of(cores)),
             enrolling: Arc::default(),
+            refusals: Arc::default(),
+            watching: Arc::new(Semaphore::new(WATCHING_MAX)),
             draining: Arc::new(watch::Sender::new(false)),
             addresses: Arc::default(),
         };

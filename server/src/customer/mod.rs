@@ -5,6 +5,7 @@
 
 pub mod export; // `export customers`, `export events`
 pub mod feed; // what became of customers, in order
+pub mod live; // what arrived last
 pub mod lookup; // from KIND:VALUE to identifiers
 pub mod message; // where the event of a messageId stands
 pub mod moment; // one event as it is shown

@@ -13,6 +13,7 @@ use trenza_shared::{
     event::EVENT_BYTES_MAX,
     group_commit::GroupError,
     id::to_hex,
+    net::error::HttpError,
     store::StoreError,
     wire::entry::{Entry, Open, What},
 };
@@ -154,6 +155,14 @@ impl Collector for ServerCollector {
             duplicates: 0,
             resolved,
         })
+    }
+
+    fn refused(&self, key: &str, origin: Option<&str>, error: &HttpError) {
+        // Only of sources: keys that nobody made would fill the memory.
+        if self.app.registry.source(key).is_some() {
+            let now_ms = self.now_ms();
+            self.app.refusals.note(key, origin, error, now_ms);
+        }
     }
 
     fn now_ms(&self) -> i64 {

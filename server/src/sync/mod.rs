@@ -11,5 +11,6 @@ pub mod dropped; // what agents gave up, against what is stored
 pub mod fleet; // what every agent said last, against what is stored
 pub mod log; // the log as received
 pub mod place; // where a frame lies in its lane: pure
+pub mod refusals; // what was refused at the door
 pub mod segments; // what of a lane is there, in how many rows
 pub mod turns; // when a backlog's turn comes: pure

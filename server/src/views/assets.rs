@@ -10,12 +10,14 @@ use axum::{
 use trenza_shared::net::error::HttpError;
 
 const STYLE: &str = include_str!("../../static/trenza.css");
+const LIVE: &str = include_str!("../../static/live.js");
 const ICON: &str = include_str!("../../static/icon.svg");
 /// Hexadecimal digits of the hash in a name.
 const HASH_DIGITS: usize = 16;
 
 static STYLE_NAME: LazyLock<String> = LazyLock::new(|| named(STYLE, "css"));
 static ICON_NAME: LazyLock<String> = LazyLock::new(|| named(ICON, "svg"));
+static LIVE_NAME: LazyLock<String> = LazyLock::new(|| named(LIVE, "js"));
 
 fn named(content: &str, ending: &str) -> String {
     let hash = blake3::hash(content.as_bytes()).to_hex();
@@ -30,6 +32,11 @@ pub fn style() -> String {
     format!("/assets/{}", *STYLE_NAME)
 }
 
+/// Path of the script that keeps a list of events up to date.
+pub fn live() -> String {
+    format!("/assets/{}", *LIVE_NAME)
+}
+
 /// Path of the icon.
 pub fn icon() -> String {
     format!("/assets/{}", *ICON_NAME)
@@ -39,6 +46,7 @@ pub fn icon() -> String {
 pub async fn serve(Path(name): Path<String>) -> Response {
     let (kind, content) = match name {
         name if name == *STYLE_NAME => ("text/css; charset=utf-8", STYLE),
+        name if name == *LIVE_NAME => ("text/javascript; charset=utf-8", LIVE),
         name if name == *ICON_NAME => ("image/svg+xml", ICON),
         _ => return HttpError::not_found("there is no such file").into_response(),
     };

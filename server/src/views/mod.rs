@@ -10,6 +10,7 @@ mod fact; // values of a record as shown
 mod find;
 mod fleet;
 mod graph; // the picture of a record
+mod live; // what arrives
 mod page; // what every page has
 mod record;
 mod review; // whom to ask about
@@ -84,6 +85,8 @@ pub fn routes() -> Router<App> {
                 &at("/fleet/{id}/revoke"),
                 get(fleet::revoke_form).post(fleet::revoke),
             )
+            .route(&at("/live"), get(live::page))
+            .route(&at("/live/rows"), get(live::rows))
             .route(&at("/first-steps"), get(steps::page))
             .route(&at("/sources"), get(sources::page).post(sources::create));
     }

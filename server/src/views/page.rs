@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// What a page may load and where its forms may go: nothing from elsewhere, nothing inline.
-pub const CONTENT_POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self' data:; form-action 'self'; script-src 'self'; base-uri 'none'; frame-ancestors 'none'";
+pub const CONTENT_POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self' data:; form-action 'self'; script-src 'self'; connect-src 'self'; base-uri 'none'; frame-ancestors 'none'";
 
 /// What the layout shows around a page.
 #[derive(Clone)]

@@ -173,6 +173,8 @@ async fn pages(browser: &Browser<'_>, lang: Lang) -> Vec<String> {
         "rules?version=1",
         "fleet",
         "fleet/invite",
+        "live",
+        "live?source=Website&show=problems&q=x",
         "first-steps",
         "sources",
         "sign-in",

@@ -130,7 +130,7 @@ impl Lang {
 
 macro_rules! phrases {
     ($($name:ident: $es:literal, $en:literal;)+) => {
-        impl Lang {
+        impl $crate::views::text::Lang {
             $(#[doc = $en] pub fn $name(self) -> &'static str { self.pick($es, $en) })+
         }
 
@@ -139,6 +139,10 @@ macro_rules! phrases {
         pub const PHRASES: &[(&str, &str, &str)] = &[$((stringify!($name), $es, $en)),+];
     };
 }
+
+use phrases;
+
+pub mod web; // what developers of websites read
 
 phrases! {
     skip: "Saltar al contenido", "Skip to content";
@@ -401,7 +405,7 @@ mod tests {
 
     #[test]
     fn every_phrase_says_something_in_every_language() {
-        for (name, es, en) in PHRASES {
+        for (name, es, en) in PHRASES.iter().chain(web::PHRASES) {
             assert!(!es.trim().is_empty() && !en.trim().is_empty(), "{name}");
         }
     }

@@ -61,6 +61,20 @@ impl Times {
             .map_or_else(|| format_ms(at_ms), |at| at.strftime(form).to_string())
     }
 
+    /// The time with its seconds: `11:00:07`; with the day before it where that is not today's.
+    pub fn clock(&self, at_ms: i64) -> String {
+        let time = self.zoned(at_ms).map_or_else(
+            || format_ms(at_ms),
+            |at| at.strftime("%H:%M:%S").to_string(),
+        );
+        let day = self.day(at_ms);
+        if day == self.day(self.now_ms) {
+            time
+        } else {
+            format!("{day} {time}")
+        }
+    }
+
     /// How long ago: `hace 3 min`, `3 min ago`.
     pub fn ago(&self, at_ms: i64) -> String {
         let past_ms = self.now_ms.saturating_sub(at_ms);

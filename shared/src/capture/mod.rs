@@ -29,7 +29,7 @@ pub mod vendor; // what the translations of vendors' events share
 
 use std::future::Future;
 
-use crate::event::Captured;
+use crate::{event::Captured, net::error::HttpError};
 
 pub use {intake::Rejected, routes::router};
 
@@ -123,6 +123,9 @@ pub trait Collector: Clone + Send + Sync + 'static {
     /// # Errors
     /// Nothing was stored, or it is unknown whether: the client will send all of it again.
     fn store(&self, taken: Taken) -> impl Future<Output = Result<Stored, CannotStore>> + Send;
+    /// Is told of a request that was refused as a whole, where its write key could be read before that; keeps nothing of it unless it
+    /// wants to. Called on the way to the answer, so it must not wait.
+    fn refused(&self, _key: &str, _origin: Option<&str>, _error: &HttpError) {}
     /// The wall clock. Unit: UTC ms.
     fn now_ms(&self) -> i64;
     /// A new random id for an event that came without one.

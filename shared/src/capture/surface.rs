@@ -2,11 +2,11 @@
 //!
 //! Owns that way for every shape of request. 200 only after the collector has stored.
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use axum::{
     extract::{Query, Request},
-    http::{HeaderMap, HeaderValue, Uri, header, request::Parts},
+    http::{HeaderMap, Uri, header, request::Parts},
     response::{IntoResponse, Response},
 };
 use bytes::Bytes;
@@ -23,7 +23,7 @@ use crate::{
     clock::parse_time_ms,
     event::EventType,
     net::{
-        body::{self as wire, Pace},
+        body::{self as wire, BodyError, Pace},
         error::HttpError,
     },
 };
@@ -119,7 +119,18 @@ impl<C: Collector> Surface<C> {
                 .take_in(&parts, bytes, door)
                 .await
                 .unwrap_or_else(IntoResponse::into_response),
-            Err(error) => answer::cut_off(error),
+            Err(error) => {
+                if matches!(error, BodyError::TooLarge { .. }) {
+                    let pairs = pairs(&parts.uri);
+                    let hints = KeyHints::read(&parts.headers, Asked::read(&pairs).write_key);
+                    if let Some(key) = hints.with_body(None, None) {
+                        let origin = origin(&parts.headers);
+                        let error = body::too_large();
+                        self.collector.refused(&key, origin.as_deref(), &error);
+                    }
+                }
+                answer::cut_off(error)
+            }
         }
     }
 
@@ -132,26 +143,31 @@ impl<C: Collector> Surface<C> {
         let received_ms = self.collector.now_ms();
         let pairs = pairs(&parts.uri);
         let asked = Asked::read(&pairs);
-        let origin = parts
-            .headers
-            .get(header::ORIGIN)
-            .map(HeaderValue::as_bytes)
-            .map(String::from_utf8_lossy);
-        let judge = |key: &str| answer::admitted(self.collector.judge(key, origin.as_deref()));
+        let origin = origin(&parts.headers);
+        let refused =
+            |key: &str, error: &HttpError| self.collector.refused(key, origin.as_deref(), error);
+        let judge = |key: &str| {
+            answer::admitted(self.collector.judge(key, origin.as_deref()))
+                .inspect_err(|error| refused(key, error))
+        };
         let hints = KeyHints::read(&parts.headers, asked.write_key);
 
         let early = hints
             .before_body()
             .map(|key| judge(key).map(|verdict| (key.to_owned(), verdict)))
             .transpose()?;
-        let bytes = match door.of_query {
-            Some(of_query) => Bytes::from(of_query(&pairs)),
-            None => {
-                body::check_encoding(&parts.headers, &bytes)?;
-                bytes
-            }
+        let content = match door.of_query {
+            Some(of_query) => self.content(of_query(&pairs).into(), door.shape).await,
+            None => match body::check_encoding(&parts.headers, &bytes) {
+                Ok(()) => self.content(bytes, door.shape).await,
+                Err(error) => Err(error),
+            },
         };
-        let content = self.content(bytes, door.shape).await?;
+        let content = content.inspect_err(|error| {
+            if let Some(key) = hints.with_body(None, None) {
+                refused(&key, error);
+            }
+        })?;
         let (key, verdict) = match early {
             Some(judged) => judged,
             None => {
@@ -179,7 +195,7 @@ impl<C: Collector> Surface<C> {
             asked.wait_resolved.then_some(true)
         } else {
             let taken = Taken {
-                key,
+                key: key.clone(),
                 verdict,
                 received_ms,
                 sent_at,
@@ -191,7 +207,11 @@ impl<C: Collector> Surface<C> {
                 Ok(stored) => stored.resolved.filter(|_| asked.wait_resolved),
                 // It would be refused again: that the refusal could not be kept must not make it come back.
                 Err(_) if refused_alone => None,
-                Err(error) => return Err(error.into()),
+                Err(error) => {
+                    let error = error.into();
+                    refused(&key, &error);
+                    return Err(error);
+                }
             }
         };
         match told.first() {
@@ -224,6 +244,12 @@ fn content<C: Collector>(collector: &C, bytes: Bytes, shape: Shape) -> Result<Co
         Shape::Single(kind) => Ok(intake::single(&text, kind, fresh_id)),
         Shape::Several(form) => Ok(intake::several(text, form, fresh_id)?),
     }
+}
+
+/// The page that sends, as the browser says.
+fn origin(headers: &HeaderMap) -> Option<Cow<'_, str>> {
+    let value = headers.get(header::ORIGIN)?;
+    Some(String::from_utf8_lossy(value.as_bytes()))
 }
 
 /// RudderStack's browser SDK says there when it sent.

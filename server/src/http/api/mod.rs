@@ -8,6 +8,7 @@ mod changes; // what became of customers
 mod customers; // one record, its timeline, its explanation
 mod decisions; // what people decide about who is who
 mod events; // where an event stands
+pub mod live; // what arrives
 pub mod openapi; // all of it, for programs
 mod review; // whom to ask about
 mod rules; // of identity
@@ -47,7 +48,7 @@ pub struct Call {
 }
 
 /// Every call. The description in `openapi/` has the same ones, which a test sees to.
-pub const CALLS: [Call; 15] = [
+pub const CALLS: [Call; 16] = [
     Call {
         path: "/v1/customers",
         method: "get",
@@ -77,6 +78,11 @@ pub const CALLS: [Call; 15] = [
         path: "/v1/events/{message_id}",
         method: "get",
         serve: || get(events::one),
+    },
+    Call {
+        path: "/v1/live",
+        method: "get",
+        serve: || get(live::page),
     },
     Call {
         path: "/v1/changes",

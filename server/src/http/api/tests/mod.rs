@@ -6,6 +6,7 @@ mod description;
 mod feed;
 mod fleet;
 mod hostile;
+mod live;
 mod records;
 mod replay;
 mod review;

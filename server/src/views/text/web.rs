@@ -1,0 +1,158 @@
+//! What developers of websites read: sources, what arrives, the consent test.
+
+use super::Lang;
+
+super::phrases! {
+    live: "En vivo", "Live";
+    live_title: "En vivo: lo que llega", "Live: what arrives";
+    live_lead: "Cada evento al llegar, y qué fue de él. Lo último, arriba.", "Each event as it arrives, and what became of it. The newest first.";
+    live_source: "Fuente", "Source";
+    live_all: "Todas, también claves desconocidas", "All, unknown keys too";
+    live_show: "Mostrar", "Show";
+    live_everything: "Todo", "Everything";
+    live_problems: "Solo lo que no fue bien", "Only what went wrong";
+    live_text: "Nombre, tipo o messageId", "Name, type or messageId";
+    live_filter: "Filtrar", "Filter";
+    live_refresh: "Actualizar", "Refresh";
+    live_pause: "Pausar", "Pause";
+    live_resume: "Seguir", "Resume";
+    live_following: "Al día: lo nuevo aparece solo.", "Up to date: what is new appears by itself.";
+    live_paused: "En pausa. Nada se pierde: al seguir aparece lo que llegó.", "Paused. Nothing is lost: what came appears when you resume.";
+    live_broken: "No llega nada del servidor. Se vuelve a intentar.", "The server does not answer. Trying again.";
+    live_none: "Esperando el primer evento…", "Waiting for the first event…";
+    live_none_why: "Si ya debería haber llegado alguno, mire estas tres causas:", "If one should be here already, look at these three causes:";
+    live_cause_consent: "El visitante no ha elegido: sin trenza.consent(\"granted\") no se guarda ni se envía nada. La consola del navegador lo dice.", "The visitor has not chosen: without trenza.consent(\"granted\") nothing is stored or sent. The browser's console says so.";
+    live_cause_blocked: "El script no carga: falta en la política de contenido (CSP) de su web, o lo para un bloqueador. Mire la pestaña Red: /t.js debe responder 200.", "The script does not load: it is missing from your site's content policy (CSP), or a blocker stops it. See the Network tab: /t.js must answer 200.";
+    live_cause_key: "La clave o el origen no son los de esta fuente. Elija arriba «Todas»: lo que llega con una clave desconocida se ve allí.", "The key or the origin is not this source's. Choose \"All\" above: what comes with an unknown key is shown there.";
+    live_nothing_fits: "Nada de lo último cumple el filtro.", "Nothing of the last fits the filter.";
+    live_copy: "Copiar", "Copy";
+    live_copied: "Copiado", "Copied";
+    live_as_curl: "Como curl", "As curl";
+    live_masked_curl: "Los datos personales van abreviados: repita la llamada con los suyos.", "Personal values are shortened: repeat the call with your own.";
+    live_details: "Qué se envió", "What was sent";
+    live_unknown_key: "Clave desconocida", "Unknown key";
+    live_consent: "Permiso", "Consent";
+    live_no_consent: "no lo dice", "not said";
+    live_refused_request: "Petición", "Request";
+    live_times: "veces", "times";
+    live_stored: "Guardado", "Stored";
+    live_stored_why: "Aún no está en su ficha; cambia solo en un momento.", "Not in its record yet; this changes by itself in a moment.";
+    live_resolved: "En su ficha", "In its record";
+    live_nobody: "Sin dueño", "Nobody's";
+    live_nobody_why: "Guardado, pero ningún identificador vale: no hay ficha. Corrija el valor.", "Stored, but no identifier of it can be used: there is no record. Correct the value.";
+    live_duplicate: "Repetido", "Duplicate";
+    live_duplicate_why: "Era el mismo evento: se guarda una vez. Llegó antes a las", "It was the same event: it is kept once. It came before at";
+    live_rejected: "Apartado", "Rejected";
+    live_refused: "Denegado", "Refused";
+    live_limited: "Demasiados", "Limited";
+    live_conflict: "Mismo messageId", "Same messageId";
+    live_conflict_why: "Otro evento distinto usa este messageId. Se guardan los dos. Un messageId no se repite.", "A different event uses this messageId. Both are kept. A messageId is for one event alone.";
+    live_unverified: "Clave no verificada", "Unverified key";
+    live_record: "Ver ficha", "See record";
+}
+
+impl Lang {
+    /// How many deliveries were passed over.
+    pub fn live_passed(self, count: u64) -> String {
+        match self {
+            Self::Es => format!(
+                "Llegó demasiado de golpe: {count} envíos no están en esta lista. Están guardados."
+            ),
+            Self::En => format!(
+                "Too much came at once: {count} deliveries are not in this list. They are stored."
+            ),
+        }
+    }
+
+    /// What is wrong, in which field, by which rule, and what to do, for the stable name of a refusal.
+    pub fn refusal(self, code: &str) -> Option<&'static str> {
+        let (es, en) = match code {
+            "unknown_write_key" => (
+                "writeKey: no es de ninguna fuente. Copie la clave de la página de la fuente, o cree una.",
+                "writeKey: it is no source's. Copy the key from the source's page, or create a source.",
+            ),
+            "no_id" => (
+                "userId, anonymousId: falta quién. Dé uno de los dos, o un correo, teléfono o documento en traits.",
+                "userId, anonymousId: it names nobody. Give one of the two, or an e-mail, phone or national id in traits.",
+            ),
+            "no_type" => (
+                "type: falta. Use track, identify, page, screen, group o alias.",
+                "type: it is missing. Use track, identify, page, screen, group or alias.",
+            ),
+            "unknown_type" => (
+                "type: no existe. Use track, identify, page, screen, group o alias.",
+                "type: there is no such type. Use track, identify, page, screen, group or alias.",
+            ),
+            "type_contradicts_path" => (
+                "type: dice otra cosa que la ruta. Quítelo, o llame a la ruta de ese tipo.",
+                "type: it says something else than the path. Leave it out, or call the path of that type.",
+            ),
+            "bad_message_id" => (
+                "messageId: debe ser un texto de 1 a 512 bytes. Quítelo y se pondrá uno.",
+                "messageId: it must be a text of 1 to 512 bytes. Leave it out and one is given.",
+            ),
+            "event_too_large" => (
+                "El evento pasa de 128 KiB. Envíe lo grande por referencia.",
+                "The event is over 128 KiB. Send large content by reference.",
+            ),
+            "event_too_deep" => (
+                "El evento tiene más de 64 niveles. Aplánelo.",
+                "The event is nested deeper than 64 levels. Flatten it.",
+            ),
+            "not_json" => (
+                "No es JSON válido. Use JSON.stringify, sin comas de más ni comentarios.",
+                "It is not valid JSON. Use JSON.stringify, without stray commas or comments.",
+            ),
+            "not_utf8" => (
+                "No es UTF-8. Envíe el texto en UTF-8.",
+                "It is not UTF-8. Send the text in UTF-8.",
+            ),
+            "not_an_object" => (
+                "Debe ser un objeto JSON: {…}.",
+                "It must be a JSON object: {…}.",
+            ),
+            "bad_payload" => (
+                "El evento del SDK no tiene la forma de su fabricante.",
+                "The SDK's event does not have its vendor's shape.",
+            ),
+            "no_batch" => (
+                "batch: falta o no es una lista de eventos.",
+                "batch: it is missing or no list of events.",
+            ),
+            "too_many_events" => (
+                "batch: más de 10.000 eventos. Envíe menos de una vez.",
+                "batch: more than 10,000 events. Send fewer at once.",
+            ),
+            "context_too_large" | "context_too_deep" => (
+                "context: el del lote es demasiado grande o profundo para repetirlo en cada evento.",
+                "context: the batch's is too large or too deep to be merged into each event.",
+            ),
+            "too_large" => (
+                "La petición pasa de 4 MiB. Envíe menos eventos de una vez.",
+                "The request is over 4 MiB. Send fewer events at once.",
+            ),
+            "too_many" => (
+                "La fuente envía más peticiones por segundo de las que puede (capture.requests_per_s_max). Quien respeta Retry-After no pierde nada.",
+                "The source sends more requests a second than it may (capture.requests_per_s_max). Who obeys Retry-After loses nothing.",
+            ),
+            "origin_refused" => (
+                "Origen no permitido. Añádalo a la fuente, o use la clave de esa web.",
+                "Origin not allowed. Add it to the source, or use that site's key.",
+            ),
+            "key_revoked" => (
+                "writeKey: retirada. Use la de una fuente en uso.",
+                "writeKey: revoked. Use one of a source that is in use.",
+            ),
+            "unknown_encoding" | "bad_gzip" => (
+                "Content-Encoding: solo gzip o nada, y el cuerpo debe serlo.",
+                "Content-Encoding: gzip or none, and the body must be that.",
+            ),
+            "full" | "full_for_low_priority" | "closed" => (
+                "El servidor no podía guardar en ese momento. El cliente lo envía otra vez.",
+                "The server could not store at that moment. The client sends it again.",
+            ),
+            _ => return None,
+        };
+        Some(self.pick(es, en))
+    }
+}

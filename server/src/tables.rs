@@ -3,6 +3,7 @@
 //! Ground truth first (the log as received, and what people decided and configured), then what is derived of it: the derived
 //! tables can be thrown away and rebuilt, and `replay` does so.
 
+mod accounts;
 mod copies;
 mod lane;
 mod matched;
@@ -11,7 +12,10 @@ mod spaces;
 
 use serde::{Deserialize, Serialize};
 use trenza_shared::{
-    id::{AgentId, ChainHash, CustomerId, DecisionId, Epoch, EventId, Fingerprint, Lane, Seq},
+    id::{
+        AccountId, AgentId, ChainHash, CustomerId, DecisionId, Epoch, EventId, Fingerprint, Lane,
+        Seq,
+    },
     identity::{Component, Decision, KeyProfile, Node},
     skew::Facts,
     store::{Row, Space, Table},
@@ -21,6 +25,9 @@ use trenza_shared::{
     },
 };
 
+pub use accounts::{
+    ACCOUNT_LINE, ACCOUNT_WORDS, ACCOUNTS, ACCOUNTS_OF, AccountRow, HOMES, MEMBERS, NOBODY, PartRow,
+};
 pub use copies::{CopyKeyRow, CopyOfRow, InstanceRow, InstancesRow, Standing};
 pub use lane::{EarlierRow, LaneRow, Links, MarkRow, RecordRow};
 pub use matched::{EdgeRow, MatchedRow, UnitRow};
@@ -321,6 +328,9 @@ pub struct EventRow {
     pub at_ms: i64,
     /// To which fragment it belongs; none when its identifiers are all invalid or blocked.
     pub fingerprint: Option<Fingerprint>,
+    /// Which account it is about; none for all but group events.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account: Option<AccountId>,
 }
 impl Row for EventRow {}
 

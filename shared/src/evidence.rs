@@ -9,9 +9,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::{
+    account::GroupSaid,
     canonical,
     clock::parse_time_ms,
     event::{Event, EventType, IDENTIFIER_TRAITS, at},
+    facet::Facet,
     id::{AgentId, EventId},
     identifier::{self, Identifier, Kind, Place},
     person::Person,
@@ -22,6 +24,11 @@ use crate::{
 pub const EXTERNAL_IDS_MAX: usize = 32;
 /// Most traits read of one event; of more, the least names.
 pub const TRAITS_MAX: usize = 256;
+
+/// Most statements of consent read of one event.
+pub const CONSENTS_MAX: usize = 32;
+/// The channel of a statement that names none.
+pub const ANY_CHANNEL: &str = "any";
 
 /// Where and when an event was taken in. An event that came by two sources has two origins; both are members of the set.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
@@ -44,6 +51,19 @@ pub struct Origin {
     pub agent: Option<AgentId>,
     /// The agent's touchpoint.
     pub touchpoint: Option<String>,
+}
+
+/// A statement about a consent.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ConsentSaid {
+    /// For what.
+    pub purpose: String,
+    /// By what way.
+    pub channel: String,
+    /// Whether it is allowed; else it is refused, or taken back.
+    pub granted: bool,
+    /// The refusals that whoever allows it knew of.
+    pub observes: Vec<EventId>,
 }
 
 /// What one event says, in normal form.
@@ -71,6 +91,12 @@ pub struct Observation {
     pub sources: Vec<String>,
     /// Greatest rank among its sources.
     pub priority: u8,
+    /// The side of the person it is about.
+    pub facet: Option<Facet>,
+    /// The account that a group event is about.
+    pub group: Option<GroupSaid>,
+    /// Consents given and taken back.
+    pub consents: Vec<ConsentSaid>,
     /// Channel: web, app, store, event, call, email, social, sms, print.
     pub channel: Option<String>,
     /// Whether it came from the person (`true`), not from us.
@@ -175,9 +201,42 @@ pub fn observe(event: &Event, origins: &BTreeSet<Origin>) -> Observation {
             .map(|origin| origin.priority)
             .max()
             .unwrap_or(0),
+        facet: event.touch("facet").and_then(Facet::from_name),
+        group: GroupSaid::of(event, &place),
+        consents: consents_of(event),
         channel: event.touch("channel").map(str::to_owned),
         inbound: event.touch("direction") != Some("out"),
     }
+}
+
+/// The statements of `context.trenza.consent`: one or a list of `{"purpose", "channel", "granted", "observes"}`. A text there names
+/// the consent under which the event was made, and states none. Without a channel all channels are meant.
+fn consents_of(event: &Event) -> Vec<ConsentSaid> {
+    let statements = match at(&event.body, &["context", "trenza", "consent"]) {
+        Some(Value::Array(all)) => all.as_slice(),
+        Some(one @ Value::Object(_)) => std::slice::from_ref(one),
+        _ => &[],
+    };
+    let read = |one: &Value| {
+        let text = |name: &str| {
+            let text = one.get(name)?.as_str()?.trim();
+            (!text.is_empty()).then(|| text.to_owned())
+        };
+        let observes = one.get("observes").and_then(Value::as_array);
+        let observes = observes.into_iter().flatten().filter_map(Value::as_str);
+        Some(ConsentSaid {
+            purpose: text("purpose")?,
+            channel: text("channel").unwrap_or_else(|| ANY_CHANNEL.to_owned()),
+            // Whatever does not plainly allow refuses.
+            granted: one.get("granted") == Some(&Value::Bool(true)),
+            observes: observes.filter_map(|id| id.parse().ok()).collect(),
+        })
+    };
+    statements
+        .iter()
+        .take(CONSENTS_MAX)
+        .filter_map(read)
+        .collect()
 }
 
 /// A person's traits: `context.traits` under `traits`. The traits of a group event are the group's, not the person's.
@@ -364,5 +423,34 @@ mod tests {
             (said.topic.as_deref(), said.channel.as_deref()),
             (Some("funds"), Some("email"))
         );
+    }
+
+    #[test]
+    fn a_side_and_consents_are_read_and_what_does_not_plainly_allow_refuses() {
+        let said = read(
+            r#"{"type":"track","userId":"u","messageId":"m","context":{"trenza":{"facet":"professional","consent":[
+                {"purpose":"newsletter","channel":"email","granted":true,"observes":["ev_0101010101010101010101010101010101010101010101010101010101010101","?"]},
+                {"purpose":"calls","granted":"yes"},{"channel":"sms","granted":true},7]}}}"#,
+            &[origin("web", 0, 5)],
+        );
+        assert_eq!(said.facet, Some(Facet::Professional));
+        let known = |purpose: &str, channel: &str, granted, observes: &[EventId]| ConsentSaid {
+            purpose: purpose.into(),
+            channel: channel.into(),
+            granted,
+            observes: observes.to_vec(),
+        };
+        assert_eq!(
+            said.consents,
+            [
+                known("newsletter", "email", true, &[EventId([1; 32])]),
+                known("calls", ANY_CHANNEL, false, &[]),
+            ]
+        );
+        let other = read(
+            r#"{"type":"track","userId":"u","messageId":"m","context":{"trenza":{"facet":"both","consent":"c-7"}}}"#,
+            &[origin("web", 0, 5)],
+        );
+        assert_eq!((other.facet, other.consents), (None, Vec::new()));
     }
 }

@@ -127,6 +127,10 @@ bytes_name! {
     CustomerId, 16, "c_", "customer id"
 }
 bytes_name! {
+    /// The public id of an organisation or a household: keyed hash of what its issuer calls it.
+    AccountId, 16, "acc_", "account id"
+}
+bytes_name! {
     /// Content id of a person's decision about identity.
     DecisionId, 16, "d_", "decision id"
 }

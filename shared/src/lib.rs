@@ -3,11 +3,13 @@
 //! Modules are declared in reading order and import only from the left. Everything before `store` is pure: decisions are
 //! functions of (state, input, now); nothing in it reads a clock, a file, a socket or a random number.
 
+pub mod account; // organisations and households, and who belongs to them as what
 pub mod canonical; // equal JSON content, equal bytes
 pub mod clock; // instants, and the only place that reads the time
 pub mod crdt; // joins: how two values become one
 pub mod event; // one interaction and its limits
 pub mod evidence; // what one event says about a person
+pub mod facet; // the sides of one person
 pub mod fragment; // what the events of one fingerprint fold to; a customer is a join of them
 #[cfg(feature = "runtime")]
 pub mod group_commit;

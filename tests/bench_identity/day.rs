@@ -94,7 +94,7 @@ pub fn node_of(
         touchpoint: None,
     };
     let said = observe(&event, &BTreeSet::from([origin]));
-    let payload = Payload::new(said.identifiers, said.at_ms, said.person, rules);
+    let payload = Payload::new(said.identifiers, said.facet, said.at_ms, said.person, rules);
     Ok(payload.map(|payload| (event.message_id, Node::new(payload, said.at_ms))))
 }
 

@@ -5,6 +5,7 @@
 use std::collections::BTreeSet;
 
 use trenza_shared::{
+    facet::Facet,
     identifier::{Identifier, Invalid, Kind, Place, RAW_BYTES_MAX, parse_lookup},
     identity::Group,
     store::{StoreError, View},
@@ -61,6 +62,13 @@ impl Scopes {
                 found.push(scoped);
             }
         }
+        // By rules under which its kind is a role's, a value of the professional side is another one.
+        let sides: Vec<Identifier> = found
+            .iter()
+            .filter(|one| one.kind != Kind::NationalId)
+            .map(|one| one.clone().inside(Some(Facet::Professional)))
+            .collect();
+        found.extend(sides);
         Ok(found)
     }
 }

@@ -3,6 +3,7 @@
 //! Owns finding a customer and joining its fragments, its timeline and explanation, the change feed and the exports. Writes
 //! nothing.
 
+pub mod accounts; // organisations, households and who belongs to them
 pub mod export; // `export customers`, `export events`
 pub mod feed; // what became of customers, in order
 pub mod live; // what arrived last
@@ -10,6 +11,7 @@ pub mod lookup; // from KIND:VALUE to identifiers
 pub mod message; // where the event of a messageId stands
 pub mod moment; // one event as it is shown
 pub mod record; // one customer
+pub mod relate; // the event that says that somebody belongs to an account
 pub mod review; // whom to ask about
 pub mod search; // by words
 pub mod simulate; // what other rules would make of them

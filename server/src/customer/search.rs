@@ -3,10 +3,9 @@
 use std::collections::BTreeSet;
 
 use trenza_shared::{
-    id::Fingerprint,
     identity::Group,
     person::fold,
-    store::{Direction, Range, StoreError, View, prefix_end},
+    store::{Direction, Key, Range, StoreError, Table, View, prefix_end},
 };
 
 use super::record::{FOUND_MAX, group_of};
@@ -14,7 +13,7 @@ use crate::tables::WORDS;
 
 /// Most words of a query that count.
 const QUERY_WORDS_MAX: usize = 6;
-/// Most fingerprints looked at per word.
+/// Most hits looked at per word.
 const HITS_MAX: usize = 5_000;
 
 /// Customers of which every word of the query begins some word, by seed; at most [`FOUND_MAX`].
@@ -22,17 +21,11 @@ const HITS_MAX: usize = 5_000;
 /// # Errors
 /// The store cannot be read.
 pub fn find(view: &dyn View, query: &str) -> Result<Vec<Group>, StoreError> {
-    let folded = fold(query);
-    let words: Vec<&str> = folded
-        .split(|char: char| !char.is_alphanumeric())
-        .filter(|word| !word.is_empty())
-        .take(QUERY_WORDS_MAX)
-        .collect();
     let mut groups: Option<Vec<Group>> = None;
-    for word in words {
+    for word in words(query) {
         let mut seen = BTreeSet::new();
         let mut found = Vec::new();
-        for fingerprint in hits(view, word)? {
+        for fingerprint in beginning(view, WORDS, &word)? {
             if seen.contains(&fingerprint) {
                 continue;
             }
@@ -55,12 +48,30 @@ pub fn find(view: &dyn View, query: &str) -> Result<Vec<Group>, StoreError> {
     Ok(groups)
 }
 
-fn hits(view: &dyn View, word: &str) -> Result<BTreeSet<Fingerprint>, StoreError> {
+/// The words of a query that count, folded.
+pub fn words(query: &str) -> Vec<String> {
+    fold(query)
+        .split(|char: char| !char.is_alphanumeric())
+        .filter(|word| !word.is_empty())
+        .take(QUERY_WORDS_MAX)
+        .map(str::to_owned)
+        .collect()
+}
+
+/// Whatever is noted under words that begin so; at most [`HITS_MAX`].
+///
+/// # Errors
+/// The store cannot be read.
+pub fn beginning<K: Key + Ord>(
+    view: &dyn View,
+    table: Table<(String, K), ()>,
+    word: &str,
+) -> Result<BTreeSet<K>, StoreError> {
     // A text key ends with two zero bytes; without them it is the prefix of every word that begins so.
     let prefix = word.as_bytes();
     let to = prefix_end(prefix);
     let rows = view.scan(
-        WORDS.space(),
+        table.space(),
         Range {
             from: prefix,
             to: to.as_deref(),
@@ -69,6 +80,6 @@ fn hits(view: &dyn View, word: &str) -> Result<BTreeSet<Fingerprint>, StoreError
         HITS_MAX,
     )?;
     rows.iter()
-        .map(|entry| WORDS.read(entry).map(|((_, fingerprint), ())| fingerprint))
+        .map(|entry| table.read(entry).map(|((_, of), ())| of))
         .collect()
 }

@@ -348,6 +348,9 @@ pub fn reason_shown(decision: &Decision, masked: bool) -> &str {
 fn apart_json(reason: &Apart, masked: bool) -> Value {
     match reason {
         Apart::Unknown(value) => json!({"reason": "unknown", "value": shown(value, masked)}),
+        Apart::Side(value) => {
+            json!({"reason": "side", "value": shown(value, masked), "facet": value.facet()})
+        }
         Apart::NothingInCommon => json!({"reason": "nothing_in_common"}),
         Apart::Clash(clash) => clash_json(clash, masked),
         Apart::Unlike { score, link } => {

@@ -1,6 +1,7 @@
 //! Applies records of the log to the derived tables.
 
 mod anew; // what was applied and is known better now
+mod told; // what is to be told of it
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -22,31 +23,22 @@ use trenza_shared::{
     },
 };
 
+pub use told::Fed;
+
 use super::{
     clocks::Clocks,
     stored::{Opened, join_origin, load_fragment, message_key, seed_of},
-    words::words,
+    words::{homes, words},
 };
 use crate::{
     identity::StoredGraph,
     registry::Registry,
     rules::InForce,
     tables::{
-        DROPPED, DroppedRow, EVENTS, EventRow, FRAGMENTS, Hop, IDS, MESSAGES, OriginRow, Position,
-        REJECTED, RULED, RecordRow, RejectedRow, TIMELINE, WORDS,
+        DROPPED, DroppedRow, EVENTS, EventRow, FRAGMENTS, HOMES, Hop, IDS, MESSAGES, OriginRow,
+        Position, REJECTED, RULED, RecordRow, RejectedRow, TIMELINE, WORDS,
     },
 };
-
-/// What is to be told in the change feed.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Fed {
-    /// `customer.created` and so on.
-    pub kind: &'static str,
-    /// The customer.
-    pub customer: CustomerId,
-    /// Others concerned.
-    pub others: Vec<CustomerId>,
-}
 
 /// What applying needs beside the tables.
 #[derive(Clone)]
@@ -61,14 +53,14 @@ pub struct Applier {
 
 /// The state of one step: an overlay, fragments in memory, and what to tell.
 pub struct Step<'a, 'b> {
-    applier: &'a Applier,
+    pub(super) applier: &'a Applier,
     rules: Arc<Rules>,
     decisions: &'a Decisions,
-    overlay: &'a mut Overlay<'b>,
+    pub(super) overlay: &'a mut Overlay<'b>,
     fragments: BTreeMap<Fingerprint, Fragment>,
     changes: Vec<Change>,
     touched: BTreeSet<Fingerprint>,
-    opened: Opened,
+    pub(super) opened: Opened,
     clocks: Clocks,
 }
 
@@ -104,46 +96,6 @@ impl Applier {
     /// The public id of the customer with this member as its seed.
     pub fn customer(&self, fingerprint: &Fingerprint) -> CustomerId {
         customer_id(&self.id_key, fingerprint)
-    }
-
-    /// Says a grouping's changes in public ids.
-    pub fn feed(&self, changes: &[Change]) -> Vec<Fed> {
-        let ids = |seeds: &[Fingerprint]| {
-            seeds
-                .iter()
-                .map(|seed| self.customer(seed))
-                .collect::<Vec<_>>()
-        };
-        changes
-            .iter()
-            .map(|change| match change {
-                Change::Created { seed } => Fed {
-                    kind: "customer.created",
-                    customer: self.customer(seed),
-                    others: Vec::new(),
-                },
-                Change::Merged { into, from } => Fed {
-                    kind: "customer.merged",
-                    customer: self.customer(into),
-                    others: ids(from),
-                },
-                Change::Split { from, into } => Fed {
-                    kind: "customer.split",
-                    customer: self.customer(from),
-                    others: ids(into),
-                },
-                Change::Reseeded { from, to } => Fed {
-                    kind: "customer.updated",
-                    customer: self.customer(to),
-                    others: vec![self.customer(from)],
-                },
-                Change::Updated { seed } => Fed {
-                    kind: "customer.updated",
-                    customer: self.customer(seed),
-                    others: Vec::new(),
-                },
-            })
-            .collect()
     }
 }
 
@@ -310,6 +262,7 @@ impl Step<'_, '_> {
         let origins = vec![origin];
         let said = self.said(event, &origins)?;
         let fingerprint = self.add(&said)?;
+        let account = self.belongs(&said, fingerprint)?;
         EVENTS.put(
             self.overlay,
             &event.id,
@@ -319,6 +272,7 @@ impl Step<'_, '_> {
                 duplicates: 0,
                 at_ms: said.at_ms,
                 fingerprint,
+                account,
             },
         )?;
         if message.events.len() > 1 {
@@ -360,7 +314,11 @@ impl Step<'_, '_> {
         EVENTS.put(self.overlay, &event.id, &row)
     }
 
-    fn said(&mut self, event: &Event, rows: &[OriginRow]) -> Result<Observation, StoreError> {
+    pub(super) fn said(
+        &mut self,
+        event: &Event,
+        rows: &[OriginRow],
+    ) -> Result<Observation, StoreError> {
         let mut origins = BTreeSet::new();
         for row in rows {
             let corrected = self.clocks.corrected(self.overlay, row)?;
@@ -373,6 +331,7 @@ impl Step<'_, '_> {
     fn payload(&self, said: &Observation) -> Option<Payload> {
         Payload::new(
             said.identifiers.iter().cloned(),
+            said.facet,
             said.at_ms,
             said.person.clone(),
             &self.rules,
@@ -442,6 +401,9 @@ impl Step<'_, '_> {
         for word in words(payload) {
             WORDS.put(self.overlay, &(word, *fingerprint), &())?;
         }
+        for home in homes(payload) {
+            HOMES.put(self.overlay, &(home, *fingerprint), &())?;
+        }
         Ok(())
     }
 
@@ -458,6 +420,9 @@ impl Step<'_, '_> {
                 FRAGMENTS.delete(self.overlay, fingerprint);
                 for word in words(&fragment.payload) {
                     WORDS.delete(self.overlay, &(word, *fingerprint));
+                }
+                for home in homes(&fragment.payload) {
+                    HOMES.delete(self.overlay, &(home, *fingerprint));
                 }
             }
         }

@@ -3,6 +3,7 @@
 //! Owns the order of work for one record: keep each event once, read what it says, fold it into its fragment, group, tell.
 //! Everything written here is a function of the log and of the decisions, so that `replay` gives the same bytes.
 
+mod accounts; // organisations, households and who belongs to them
 mod apply; // one record
 mod clocks; // when it was really taken in
 mod cursor; // how far the log is applied and told

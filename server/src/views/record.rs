@@ -1,5 +1,7 @@
 //! One record: who, what is known and by whom, what happened.
 
+use std::collections::BTreeMap;
+
 use askama::Template;
 use axum::{
     extract::{Path, Query, State},
@@ -9,6 +11,7 @@ use serde::Deserialize;
 use trenza_shared::{
     crdt::ConsentState,
     event::{EventType, at},
+    fragment::ConsentPart,
     id::EventId,
     net::error::HttpError,
     store::{StoreError, View},
@@ -95,6 +98,21 @@ pub struct Said {
     pub others: Vec<(String, String, String)>,
 }
 
+/// What is allowed: purpose, channel, state.
+type Permission = (String, String, &'static str);
+
+/// One side of the person.
+pub struct Side {
+    /// What it is called.
+    pub name: &'static str,
+    /// How many touches.
+    pub touches: String,
+    /// Its identifiers.
+    pub facts: Vec<Fact>,
+    /// What is allowed on it.
+    pub consents: Vec<Permission>,
+}
+
 /// An event.
 pub struct Line {
     /// Its channel's icon.
@@ -132,7 +150,8 @@ pub struct Content {
     earlier_ids: String,
     said: Vec<Said>,
     interests: Vec<(String, u64)>,
-    consents: Vec<(String, String, &'static str)>,
+    consents: Vec<Permission>,
+    sides: Vec<Side>,
     graph: Option<Graph>,
     strip: Option<Strip>,
     lines: Vec<Line>,
@@ -258,15 +277,20 @@ fn seen(
         known: known.collect(),
         said: said(t, times, record, masked),
         interests,
-        consents: customer
-            .consents
+        consents: permissions(t, &customer.consents),
+        sides: customer
+            .facets
             .iter()
-            .map(|((purpose, channel), state)| {
-                (
-                    purpose.clone(),
-                    t.channel(channel).to_owned(),
-                    consent(t, *state),
-                )
+            .map(|(facet, side)| Side {
+                name: t.facet(*facet),
+                touches: t.count(side.events, ("contacto", "contactos"), ("touch", "touches")),
+                facts: side
+                    .identifiers
+                    .keys()
+                    .take(TRAITS_MAX)
+                    .map(|one| Fact::new(t, key, one, masked))
+                    .collect(),
+                consents: permissions(t, &side.consents),
             })
             .collect(),
         graph: Graph::draw(view, &drawing, record)?,
@@ -309,6 +333,17 @@ fn said(t: Lang, times: &Times, record: &Record, masked: bool) -> Vec<Said> {
         });
     }
     out
+}
+
+fn permissions(t: Lang, consents: &BTreeMap<ConsentPart, ConsentState>) -> Vec<Permission> {
+    let shown = consents.iter().map(|((purpose, channel), state)| {
+        (
+            purpose.clone(),
+            t.channel(channel).to_owned(),
+            consent(t, *state),
+        )
+    });
+    shown.collect()
 }
 
 fn consent(t: Lang, state: ConsentState) -> &'static str {

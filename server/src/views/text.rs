@@ -5,7 +5,7 @@
 // Phrases are their own documentation and no Markdown.
 #![allow(rustdoc::bare_urls, rustdoc::invalid_html_tags)]
 
-use trenza_shared::identifier::Kind;
+use trenza_shared::{facet::Facet, identifier::Kind};
 
 /// A language of the pages.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -90,6 +90,14 @@ impl Lang {
             Kind::Email => self.pick("Correo", "E-mail"),
             Kind::Phone => self.pick("Teléfono", "Phone"),
             Kind::AnonymousId => self.pick("Visitante", "Visitor"),
+        }
+    }
+
+    /// What a side of a person is called.
+    pub fn facet(self, facet: Facet) -> &'static str {
+        match facet {
+            Facet::Personal => self.pick("En casa", "At home"),
+            Facet::Professional => self.pick("En el trabajo", "At work"),
         }
     }
 
@@ -193,6 +201,8 @@ phrases! {
     times: "Veces", "Times";
     topic: "Tema", "Topic";
     consents: "Permisos", "Consents";
+    sides: "En casa y en el trabajo", "At home and at work";
+    sides_help: "Lo que se permite a un lado no vale para el otro. Un no sin lado vale para todos.", "What one side allows does not hold for the other. A no without a side holds for all.";
     no_consents: "No consta ningún permiso: se trata como un no.", "No consent is on record: that counts as no.";
     granted: "Concedido", "Granted";
     denied: "Denegado", "Denied";
@@ -374,7 +384,7 @@ phrases! {
     class_exclusive: "De una sola persona, y solo uno", "One person's, and only one each";
     class_owned: "De una sola persona", "One person's";
     class_shareable: "A veces de varias", "Sometimes several persons'";
-    class_role_scoped: "Del trabajo", "Of a role";
+    class_role_scoped: "De un cargo: une solo dentro de su lado", "Of a role: links only inside its side";
     class_ephemeral: "Por un tiempo", "For a time";
     class_blocked: "No prueba nada", "Proves nothing";
     error: "Error", "Error";

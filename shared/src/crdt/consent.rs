@@ -84,18 +84,25 @@ impl Consent {
     /// part that was never asked is neutral; without any grant it is never *granted*.
     #[must_use]
     pub fn state_of<'a>(parts: impl Iterator<Item = &'a Self> + Clone) -> ConsentState {
-        let mut grants = parts.clone().flat_map(|part| part.grants.values());
+        Self::state_beside(parts, std::iter::empty())
+    }
+
+    /// The answer of one side of a customer: what `own` parts say, where a withdrawal in one of the parts `beside` denies too, until a
+    /// grant of an own part observed it. A grant beside counts for nothing here.
+    #[must_use]
+    pub fn state_beside<'a>(
+        own: impl Iterator<Item = &'a Self> + Clone,
+        mut beside: impl Iterator<Item = &'a Self>,
+    ) -> ConsentState {
+        let grants = || own.clone().flat_map(|part| part.grants.values());
         let lifted = |part: &Self| {
             part.withdrawals.is_empty()
                 || (part.withdrawals.len() <= WITHDRAWALS_MAX
-                    && parts
-                        .clone()
-                        .flat_map(|other| other.grants.values())
-                        .any(|observed| part.withdrawals.is_subset(observed)))
+                    && grants().any(|observed| part.withdrawals.is_subset(observed)))
         };
-        if !parts.clone().all(lifted) {
+        if !own.clone().all(lifted) || !beside.all(lifted) {
             ConsentState::Denied
-        } else if grants.next().is_some() {
+        } else if grants().next().is_some() {
             ConsentState::Granted
         } else {
             ConsentState::Unknown
@@ -227,7 +234,34 @@ mod tests {
         assert_eq!(consent.state(), ConsentState::Denied);
     }
 
+    #[test]
+    fn a_side_is_granted_by_its_own_grants_alone_and_denied_by_a_withdrawal_beside_it() {
+        let granted = fold(&[Said::Grant(1, vec![])]);
+        let denied = fold(&[Said::Withdraw(100)]);
+        let lifting = fold(&[Said::Grant(2, vec![100])]);
+        let unasked = Consent::default();
+        let state = |own: &[&Consent], beside: &[&Consent]| {
+            Consent::state_beside(own.iter().copied(), beside.iter().copied())
+        };
+        assert_eq!(state(&[&unasked], &[&granted]), ConsentState::Unknown);
+        assert_eq!(state(&[&granted], &[&unasked]), ConsentState::Granted);
+        assert_eq!(state(&[&granted], &[&denied]), ConsentState::Denied);
+        assert_eq!(
+            state(&[&granted], &[&denied, &lifting]),
+            ConsentState::Denied
+        );
+        assert_eq!(state(&[&lifting], &[&denied]), ConsentState::Granted);
+    }
+
     proptest! {
+        #[test]
+        fn what_is_beside_a_side_never_grants(own in prop::collection::vec(said(), 0..12), beside in prop::collection::vec(said(), 0..12)) {
+            let (own, beside) = (fold(&own), fold(&beside));
+            let alone = own.state();
+            let together = Consent::state_beside([&own].into_iter(), [&beside].into_iter());
+            prop_assert!(together == alone || together == ConsentState::Denied);
+        }
+
         #[test]
         fn the_laws_hold(a in prop::collection::vec(said(), 0..80), b in prop::collection::vec(said(), 0..80), c in prop::collection::vec(said(), 0..80)) {
             laws::hold(&fold(&a), &fold(&b), &fold(&c))?;

@@ -8,6 +8,7 @@
 
 pub mod clock;
 pub mod consent;
+pub mod latest;
 #[cfg(test)]
 mod laws;
 pub mod ledger;
@@ -17,6 +18,7 @@ pub mod set;
 
 pub use clock::{LogId, VersionVector};
 pub use consent::{Consent, ConsentState};
+pub use latest::Latest;
 pub use ledger::{Amount, Ledger};
 pub use min_max::{Moment, Span};
 pub use register::{Claim, Marker, Register};

@@ -5,6 +5,7 @@
 use std::cmp::Ordering;
 
 use crdts::LWWReg;
+use serde::{Deserialize, Serialize};
 
 use super::Join;
 use crate::id::EventId;
@@ -20,7 +21,7 @@ pub const VALUE_BYTES_MAX: usize = 32 * 1024;
 ///
 /// The source's name stands last so that markers of one value that are equal are equal in everything: `LWWReg` keeps whichever of two equal
 /// markers it saw first, and that must make no difference.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub struct Marker {
     /// Rank of the source.
     pub priority: u8,

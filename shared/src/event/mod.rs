@@ -222,7 +222,9 @@ impl Event {
             }
             changed = true;
         }
-        if !names_somebody(&body) {
+        // A group event may be about the group alone.
+        let group = kind == EventType::Group && present(body.get("groupId"));
+        if !group && !names_somebody(&body) {
             return Err(BadEvent::NoId);
         }
         let message_id = match body.get("messageId") {
@@ -378,12 +380,15 @@ pub const IDENTIFIER_TRAITS: [&str; 7] = [
     "userId",
 ];
 
-fn names_somebody(body: &Map<String, Value>) -> bool {
-    let present = |value: Option<&Value>| match value {
+fn present(value: Option<&Value>) -> bool {
+    match value {
         Some(Value::String(text)) => !text.trim().is_empty(),
         Some(Value::Number(_)) => true,
         _ => false,
-    };
+    }
+}
+
+fn names_somebody(body: &Map<String, Value>) -> bool {
     let in_traits = |path: &[&str]| {
         at(body, path).is_some_and(|traits| {
             IDENTIFIER_TRAITS

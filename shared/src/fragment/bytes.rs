@@ -84,6 +84,7 @@ mod v1 {
     use super::BadFragment;
     use crate::{
         crdt::{Claim, Consent, Marker, Moment, Register, Span},
+        facet::Facet,
         fragment::{Fragment, Seen},
         id::{EventId, Fingerprint},
         identifier::{Identifier, Kind},
@@ -118,6 +119,9 @@ mod v1 {
         counters: BTreeMap<&'a str, u64>,
         #[serde(borrow, default, skip_serializing_if = "is_default")]
         consents: Vec<ConsentShape<'a>>,
+        // Came later: a fragment without it is as it always was.
+        #[serde(default, skip_serializing_if = "is_default")]
+        facet: Option<Facet>,
     }
 
     #[derive(Serialize, Deserialize)]
@@ -219,6 +223,7 @@ mod v1 {
                         identifiers: of_payload,
                         day,
                         person,
+                        facet,
                     },
                 span,
                 events,
@@ -229,6 +234,7 @@ mod v1 {
                 consents,
             } = fragment;
             Self {
+                facet: *facet,
                 fingerprint: ByteArray::new(fingerprint.0),
                 identifiers: of_payload
                     .iter()
@@ -369,6 +375,7 @@ mod v1 {
                     identifiers: of_payload,
                     day: self.day,
                     person: self.person.into_person(),
+                    facet: self.facet,
                 },
                 span,
                 events: self.events,

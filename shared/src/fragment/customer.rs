@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{ConsentPart, Fragment, Seen, mask, sum};
 use crate::{
     crdt::{Consent, ConsentState, Join, Register, Span},
+    facet::Facet,
     id::Fingerprint,
     identifier::{Identifier, Kind},
 };
@@ -28,9 +29,28 @@ pub struct Customer {
     pub interests: BTreeMap<String, u64>,
     /// Events by `type.NAME`, `channel.NAME` and `direction.NAME`.
     pub counters: BTreeMap<String, u64>,
-    /// What is allowed, by purpose and channel.
+    /// What is allowed to whoever names no side, by purpose and channel: what the parts without a side grant, unless any part refuses.
+    pub consents: BTreeMap<ConsentPart, ConsentState>,
+    /// The sides that its events name.
+    pub facets: BTreeMap<Facet, Side>,
+}
+
+/// One side of a person: what the fragments that name it say.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Side {
+    /// First and last event, by event time.
+    pub span: Span,
+    /// How many events.
+    pub events: u64,
+    /// Its identifiers. One may be of both sides.
+    pub identifiers: BTreeMap<Identifier, Seen>,
+    /// What is allowed on this side, by purpose and channel: what its own parts grant, unless one of them, or a part without a side,
+    /// refuses.
     pub consents: BTreeMap<ConsentPart, ConsentState>,
 }
+
+/// The statements about one purpose and channel, by the side of the part that holds them.
+type BySide<'a> = BTreeMap<Option<Facet>, Vec<&'a Consent>>;
 
 /// The join of fragments. A fingerprint that is given twice counts once: the state with more events is the later one.
 pub fn customer<'a>(fragments: impl IntoIterator<Item = &'a Fragment>) -> Customer {
@@ -42,7 +62,7 @@ pub fn customer<'a>(fragments: impl IntoIterator<Item = &'a Fragment>) -> Custom
         }
     }
     let mut customer = Customer::default();
-    let mut consents: BTreeMap<&ConsentPart, Vec<&Consent>> = BTreeMap::new();
+    let mut consents: BTreeMap<&ConsentPart, BySide<'_>> = BTreeMap::new();
     for (fingerprint, fragment) in each {
         customer.fingerprints.insert(fingerprint);
         customer.span.join(&fragment.span);
@@ -51,14 +71,30 @@ pub fn customer<'a>(fragments: impl IntoIterator<Item = &'a Fragment>) -> Custom
         customer.traits.join(&fragment.traits);
         sum(&mut customer.interests, &fragment.interests);
         sum(&mut customer.counters, &fragment.counters);
+        let facet = fragment.payload.facet;
+        if let Some(facet) = facet {
+            let side = customer.facets.entry(facet).or_default();
+            side.span.join(&fragment.span);
+            side.events = side.events.saturating_add(fragment.events);
+            side.identifiers.join(&fragment.identifiers);
+        }
         for (part, consent) in &fragment.consents {
-            consents.entry(part).or_default().push(consent);
+            let sides = consents.entry(part).or_default();
+            sides.entry(facet).or_default().push(consent);
         }
     }
-    customer.consents = consents
-        .into_iter()
-        .map(|(part, parts)| (part.clone(), Consent::state_of(parts.into_iter())))
-        .collect();
+    for (part, sides) in &consents {
+        let of = |facet| sides.get(&facet).into_iter().flatten().copied();
+        let named = Facet::ALL.into_iter().flat_map(|facet| of(Some(facet)));
+        let state = Consent::state_beside(of(None), named);
+        customer.consents.insert((*part).clone(), state);
+        for (facet, side) in &mut customer.facets {
+            let state = Consent::state_beside(of(Some(*facet)), of(None));
+            if state != ConsentState::Unknown {
+                side.consents.insert((*part).clone(), state);
+            }
+        }
+    }
     customer
 }
 

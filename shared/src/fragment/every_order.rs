@@ -70,7 +70,13 @@ impl State {
     fn add(&mut self, said: &Observation) -> Option<Fingerprint> {
         let rules = Rules::default();
         let identifiers = said.identifiers.iter().cloned();
-        let payload = Payload::new(identifiers, said.at_ms, said.person.clone(), &rules)?;
+        let payload = Payload::new(
+            identifiers,
+            said.facet,
+            said.at_ms,
+            said.person.clone(),
+            &rules,
+        )?;
         let node = Node::new(payload.clone(), said.at_ms);
         let fingerprint = node.fingerprint;
         let fragment = self.fragments.entry(fingerprint);

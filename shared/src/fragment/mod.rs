@@ -14,7 +14,7 @@ mod render;
 mod tests;
 
 pub use bytes::{BadFragment, VERSION};
-pub use customer::{Customer, customer};
+pub use customer::{Customer, Side, customer};
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -44,6 +44,9 @@ pub const CHANNEL_BYTES_MAX: usize = 64;
 /// Most pairs of purpose and channel with statements of consent; of more, the least are kept. What is not kept is unknown, which
 /// counts as no.
 pub const CONSENTS_MAX: usize = 256;
+
+/// Longest purpose, and longest channel, of a statement of consent; a longer one is not kept. Unit: bytes.
+pub const CONSENT_BYTES_MAX: usize = 128;
 
 /// Counters by channel start with this.
 const CHANNEL_PREFIX: &str = "channel.";
@@ -163,10 +166,21 @@ impl Fragment {
         for identifier in &said.identifiers {
             if let Some(seen) = self.identifiers.get_mut(identifier) {
                 seen.see(at_ms, &said.sources);
-            } else if self.payload.holds(identifier) {
-                let mut seen = Seen::at(at_ms);
-                seen.see(at_ms, &said.sources);
-                self.identifiers.insert(identifier.clone(), seen);
+            } else if let Some(held) = self.payload.held(identifier) {
+                let seen = self.identifiers.entry(held);
+                seen.or_insert_with(|| Seen::at(at_ms))
+                    .see(at_ms, &said.sources);
+            }
+        }
+        for one in &said.consents {
+            if one.purpose.len() > CONSENT_BYTES_MAX || one.channel.len() > CONSENT_BYTES_MAX {
+                continue;
+            }
+            let part = (one.purpose.clone(), one.channel.clone());
+            if one.granted {
+                self.grant(part, said.event, one.observes.iter().copied());
+            } else {
+                self.withdraw(part, said.event);
             }
         }
         let source = said.sources.first().map_or("", String::as_str);

@@ -6,11 +6,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
 
-use super::{Customer, mask};
+use super::{ConsentPart, Customer, Seen, mask};
 use crate::{
     canonical,
     clock::format_ms,
-    crdt::{Claim, Moment},
+    crdt::{Claim, ConsentState, Moment},
     id::CustomerId,
     identifier::Identifier,
 };
@@ -51,29 +51,11 @@ impl Customer {
             .copied()
             .filter(|alias| *alias != id)
             .collect();
-        let identifiers: Vec<Value> = self
-            .identifiers
-            .iter()
-            .map(|(identifier, seen)| {
-                let value = if masked {
-                    mask::identifier(identifier)
-                } else {
-                    identifier.value.clone()
-                };
-                let mut shown = json!({
-                    "kind": identifier.kind.name(),
-                    "value": value,
-                    "shared": shared.contains(identifier),
-                    "first_seen": format_ms(seen.first_ms),
-                    "last_seen": format_ms(seen.last_ms),
-                    "sources": seen.sources,
-                });
-                if !identifier.scope.is_empty() {
-                    shown["scope"] = identifier.scope.as_str().into();
-                }
-                shown
-            })
-            .collect();
+        let identifiers = |all: &BTreeMap<Identifier, Seen>| -> Vec<Value> {
+            all.iter()
+                .map(|(identifier, seen)| identifier_json(identifier, seen, shared, masked))
+                .collect()
+        };
         let claim_json = |name: &str, claim: &Claim| {
             let value = parsed(&claim.val);
             json!({
@@ -99,22 +81,27 @@ impl Customer {
             .into_iter()
             .map(|(topic, count)| json!({"topic": topic, "count": count}))
             .collect();
-        let mut consents: BTreeMap<&str, BTreeMap<&str, &str>> = BTreeMap::new();
-        for ((purpose, channel), state) in &self.consents {
-            let by_channel = consents.entry(purpose).or_default();
-            by_channel.insert(channel, state.name());
-        }
         let mut counters: BTreeMap<&str, u64> = BTreeMap::from([("events", self.events)]);
         counters.extend(self.counters.iter().map(|(name, n)| (name.as_str(), *n)));
         let time = |moment: Option<Moment>| moment.map(|moment| format_ms(moment.at_ms));
+        let facets = self.facets.iter().map(|(facet, side)| {
+            json!({
+                "facet": facet,
+                "identifiers": identifiers(&side.identifiers),
+                "consents": consents_json(&side.consents),
+                "events": side.events,
+                "first_seen": time(side.span.first()),
+                "last_seen": time(side.span.last()),
+            })
+        });
         json!({
             "id": id,
             "aliases": aliases,
-            "identifiers": identifiers,
+            "identifiers": identifiers(&self.identifiers),
             "traits": traits,
             "interests": interests,
-            "facets": [],
-            "consents": consents,
+            "facets": facets.collect::<Vec<_>>(),
+            "consents": consents_json(&self.consents),
             "counters": counters,
             "first_seen": time(self.span.first()),
             "last_seen": time(self.span.last()),
@@ -153,6 +140,44 @@ impl Customer {
             "traits": traits,
         }))
     }
+}
+
+fn identifier_json(
+    identifier: &Identifier,
+    seen: &Seen,
+    shared: &BTreeSet<Identifier>,
+    masked: bool,
+) -> Value {
+    let value = if masked {
+        mask::identifier(identifier)
+    } else {
+        identifier.value.clone()
+    };
+    let mut shown = json!({
+        "kind": identifier.kind.name(),
+        "value": value,
+        "shared": shared.contains(identifier),
+        "first_seen": format_ms(seen.first_ms),
+        "last_seen": format_ms(seen.last_ms),
+        "sources": seen.sources,
+    });
+    if !identifier.namespace().is_empty() {
+        shown["scope"] = identifier.namespace().into();
+    }
+    if let Some(facet) = identifier.facet() {
+        shown["facet"] = facet.name().into();
+    }
+    shown
+}
+
+/// By purpose, then by channel.
+fn consents_json(consents: &BTreeMap<ConsentPart, ConsentState>) -> Value {
+    let mut out: BTreeMap<&str, BTreeMap<&str, &str>> = BTreeMap::new();
+    for ((purpose, channel), state) in consents {
+        let by_channel = out.entry(purpose).or_default();
+        by_channel.insert(channel, state.name());
+    }
+    json!(out)
 }
 
 /// A stored trait value. One that is no JSON any more is shown as the text it is.

@@ -1,5 +1,7 @@
 //! The fold is a function of the set of events; its bytes are frozen; what it becomes is the contract's.
 
+mod sides;
+
 use std::collections::BTreeSet;
 
 use proptest::prelude::*;
@@ -36,6 +38,7 @@ fn payload() -> Payload {
             birthday: Some("1815-12-10".into()),
             ..Person::default()
         },
+        facet: None,
     }
 }
 
@@ -47,6 +50,7 @@ fn other_payload() -> Payload {
         ],
         day: None,
         person: Person::default(),
+        facet: None,
     }
 }
 
@@ -63,6 +67,9 @@ fn said(n: u8) -> Observation {
         topic: None,
         sources: vec!["web".into()],
         priority: 0,
+        facet: None,
+        group: None,
+        consents: Vec::new(),
         channel: Some("web".into()),
         inbound: true,
     }

@@ -16,6 +16,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::facet::Facet;
+
 pub use invalid::Invalid;
 pub use lookup::parse_lookup;
 pub use national_id::Document;
@@ -97,7 +99,8 @@ impl FromStr for Kind {
 pub struct Identifier {
     /// What it is.
     pub kind: Kind,
-    /// Within what it is unique: empty for the whole organisation, a source's namespace, or `ES-DNI` and the like.
+    /// Within what it is unique: empty for the whole organisation, a source's namespace, or `ES-DNI` and the like. That of a
+    /// value that links only on the professional side ends with `#professional`.
     pub scope: String,
     /// The normalised value.
     pub value: String,
@@ -109,7 +112,36 @@ impl Identifier {
     pub fn to_lookup(&self) -> String {
         lookup::encode(self)
     }
+
+    /// The same value as one that links only inside a side. The personal side is that of whoever names none, so a value of it is as it
+    /// is. Of a value that is inside a side already nothing changes.
+    #[must_use]
+    pub fn inside(mut self, facet: Option<Facet>) -> Self {
+        if facet == Some(Facet::Professional) && self.facet().is_none() {
+            self.scope.push_str(PROFESSIONAL);
+        }
+        self
+    }
+
+    /// The side that it links inside; none where it links all sides, or is the personal one's.
+    #[must_use]
+    pub fn facet(&self) -> Option<Facet> {
+        (self.kind != Kind::NationalId && self.scope.ends_with(PROFESSIONAL))
+            .then_some(Facet::Professional)
+    }
+
+    /// Within what it is unique, whatever the side.
+    #[must_use]
+    pub fn namespace(&self) -> &str {
+        match self.facet() {
+            Some(_) => self.scope.trim_end_matches(PROFESSIONAL),
+            None => &self.scope,
+        }
+    }
 }
+
+/// Ends the scope of a value that links inside the professional side alone.
+const PROFESSIONAL: &str = "#professional";
 
 /// `KIND:VALUE`, the value as it is (for a URL use [`Identifier::to_lookup`]).
 impl fmt::Display for Identifier {

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{ids::truncated, rules::Rules};
 use crate::{
+    facet::Facet,
     id::Fingerprint,
     identifier::{Identifier, Kind},
     person::Person,
@@ -28,6 +29,9 @@ pub struct Payload {
     pub day: Option<i32>,
     /// Person fields for matching.
     pub person: Person,
+    /// The side of the person that its events name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub facet: Option<Facet>,
 }
 
 impl Payload {
@@ -36,6 +40,7 @@ impl Payload {
     #[must_use]
     pub fn new(
         identifiers: impl IntoIterator<Item = Identifier>,
+        facet: Option<Facet>,
         at_ms: i64,
         person: Person,
         rules: &Rules,
@@ -43,6 +48,10 @@ impl Payload {
         let mut identifiers: Vec<Identifier> = identifiers
             .into_iter()
             .filter(|identifier| !rules.blocks(identifier))
+            .map(|identifier| match rules.role_scoped(identifier.kind) {
+                true => identifier.inside(facet),
+                false => identifier,
+            })
             .collect();
         identifiers.sort();
         identifiers.dedup();
@@ -55,6 +64,7 @@ impl Payload {
             identifiers,
             day: ephemeral.then(|| day_of(at_ms)),
             person,
+            facet,
         })
     }
 
@@ -70,12 +80,23 @@ impl Payload {
         self.identifiers.binary_search(identifier).is_ok()
     }
 
+    /// What it holds of a value that its events name: the value itself, or the value inside a side.
+    #[must_use]
+    pub fn held(&self, identifier: &Identifier) -> Option<Identifier> {
+        if self.holds(identifier) {
+            return Some(identifier.clone());
+        }
+        let inside = identifier.clone().inside(self.facet);
+        self.holds(&inside).then_some(inside)
+    }
+
     /// Every field in a fixed order, each with its length, so that no two payloads encode alike.
     fn encoded(&self) -> Vec<u8> {
         let Self {
             identifiers,
             day,
             person,
+            facet,
         } = self;
         let Person {
             given,
@@ -121,6 +142,11 @@ impl Payload {
         // Came later: payloads without it encode as they always did.
         if birth_digits.is_some() {
             out.texts(birth_digits.as_slice());
+        }
+        // No texts are so many, so that nothing else encodes like this.
+        if let Some(facet) = facet {
+            out.0.extend_from_slice(&u64::MAX.to_le_bytes());
+            out.0.push(facet.code());
         }
         out.0
     }
@@ -225,7 +251,8 @@ mod tests {
             id(Kind::AnonymousId, "v1"),
             id(Kind::Email, "ana@example.org"),
         ];
-        let payload = Payload::new(ids, 1_700_000_000_000, person, &Rules::default()).unwrap();
+        let payload =
+            Payload::new(ids, None, 1_700_000_000_000, person, &Rules::default()).unwrap();
         assert_eq!(payload.day, Some(19_675));
         assert_eq!(
             payload.fingerprint().to_string(),
@@ -236,17 +263,17 @@ mod tests {
     #[test]
     fn an_event_without_usable_identifiers_belongs_to_nobody() {
         let mut rules = Rules::default();
-        assert_eq!(Payload::new([], 0, Person::default(), &rules), None);
+        assert_eq!(Payload::new([], None, 0, Person::default(), &rules), None);
         rules.blocked.insert(Kind::Email, "info@example.org");
         let ids = [id(Kind::Email, "info@example.org")];
-        assert_eq!(Payload::new(ids, 0, Person::default(), &rules), None);
+        assert_eq!(Payload::new(ids, None, 0, Person::default(), &rules), None);
     }
 
     #[test]
     fn the_day_counts_only_beside_an_ephemeral_identifier() {
         let rules = Rules::default();
         let at = |ms, ids: Vec<Identifier>| {
-            Payload::new(ids, ms, Person::default(), &rules)
+            Payload::new(ids, None, ms, Person::default(), &rules)
                 .unwrap()
                 .fingerprint()
         };
@@ -264,10 +291,45 @@ mod tests {
     fn order_and_repetition_of_identifiers_change_nothing() {
         let rules = Rules::default();
         let (a, b) = (id(Kind::Email, "a@b.es"), id(Kind::Phone, "+34600000000"));
-        let one = Payload::new([a.clone(), b.clone()], 0, Person::default(), &rules);
+        let one = Payload::new([a.clone(), b.clone()], None, 0, Person::default(), &rules);
         assert_eq!(
             one,
-            Payload::new([b, a.clone(), a], 0, Person::default(), &rules)
+            Payload::new([b, a.clone(), a], None, 0, Person::default(), &rules)
         );
+    }
+
+    #[test]
+    fn another_side_is_another_node_and_a_value_of_a_role_links_inside_its_side() {
+        let mut rules = Rules::default();
+        let read = |facet, rules: &Rules| {
+            let ids = [id(Kind::Email, "a@b.es"), id(Kind::Phone, "+34600000000")];
+            Payload::new(ids, facet, 0, Person::default(), rules).unwrap()
+        };
+        let all = [None, Some(Facet::Personal), Some(Facet::Professional)];
+        let fingerprints = all.map(|facet| read(facet, &rules).fingerprint());
+        let distinct: std::collections::BTreeSet<_> = fingerprints.into_iter().collect();
+        assert_eq!(distinct.len(), 3);
+        let values = all.map(|facet| read(facet, &rules).identifiers);
+        assert!(values.iter().all(|one| *one == values[0]));
+
+        rules.kinds.insert(
+            Kind::Email,
+            crate::identity::KindRule {
+                class: crate::identity::Class::RoleScoped,
+                ..crate::identity::KindRule::of(Kind::Email)
+            },
+        );
+        let [none, personal, professional] = all.map(|facet| read(facet, &rules));
+        assert_eq!(none.identifiers, personal.identifiers);
+        let email = id(Kind::Email, "a@b.es");
+        assert!(none.holds(&email) && !professional.holds(&email));
+        let inside = professional.held(&email).unwrap();
+        assert_eq!(
+            (inside.facet(), inside.namespace()),
+            (Some(Facet::Professional), "")
+        );
+        assert_eq!(inside.clone().inside(professional.facet), inside);
+        // Other kinds link across.
+        assert!(professional.holds(&id(Kind::Phone, "+34600000000")));
     }
 }

@@ -39,6 +39,11 @@ pub enum BadRules {
     /// A window of what links for ever.
     #[error("kinds.{0}: only a kind of class \"ephemeral\" has window_days")]
     Window(&'static str),
+    /// A document that is not the whole person's.
+    #[error(
+        "kinds.nationalId: a document is the person's on every side; it cannot be \"role_scoped\""
+    )]
+    Side,
     /// A limit of nothing.
     #[error(
         "kinds.{0}: max_per_person and window_days must be at least 1; leave them out for no limit"
@@ -64,7 +69,7 @@ pub enum Class {
     Owned,
     /// Often one person's, sometimes a couple's or a firm's: e-mail, phone.
     Shareable,
-    /// Links inside one facet. A payload names no facet yet, so for now it links like a shareable one, after all of those.
+    /// Links inside one side of a person: a work e-mail links the professional side alone. Whoever names no side is on the personal one.
     RoleScoped,
     /// Links for a window of event time: cookies.
     Ephemeral,
@@ -203,7 +208,7 @@ impl KindRule {
 }
 
 /// Another number, another result of the same rules; grows whenever the meaning of what is derived changes.
-const MEANING: u32 = 3;
+const MEANING: u32 = 4;
 
 impl Rules {
     /// Stands for all that what is derived depends on beside the events and the decisions. What was derived by another one must
@@ -240,6 +245,7 @@ impl Rules {
             && KINDS.into_iter().all(|kind| {
                 ignored(self, kind) == ignored(other, kind)
                     && self.ephemeral(kind) == other.ephemeral(kind)
+                    && self.role_scoped(kind) == other.role_scoped(kind)
             })
     }
 
@@ -262,6 +268,9 @@ impl Rules {
             if rule.window_days.is_some() && rule.class != Class::Ephemeral {
                 return Err(BadRules::Window(kind.name()));
             }
+            if rule.class == Class::RoleScoped && *kind == Kind::NationalId {
+                return Err(BadRules::Side);
+            }
             if rule.max_per_person == Some(0) || rule.window_days == Some(0) {
                 return Err(BadRules::Zero(kind.name()));
             }
@@ -278,6 +287,12 @@ impl Rules {
             shared: lists(&self.shared, "shared")?,
             matching: self.matching,
         })
+    }
+
+    /// Whether the kind links only inside one side of a person.
+    #[must_use]
+    pub fn role_scoped(&self, kind: Kind) -> bool {
+        self.rule(kind).class == Class::RoleScoped
     }
 
     /// Whether the kind links only for a window of time.
@@ -336,6 +351,10 @@ mod tests {
                 r#"{"kinds":{"email":{"class":"owned","strength":1,"max_per_person":0}}}"#,
                 "kinds.email",
             ),
+            (
+                r#"{"kinds":{"nationalId":{"class":"role_scoped","strength":1}}}"#,
+                "kinds.nationalId",
+            ),
             (r#"{"blocked":{"email":["*"]}}"#, "blocked: email"),
             (r#"{"shared":{"phone":[""]}}"#, "shared: phone"),
             (r#"{"matching":{"bands":{"ask":-1,"link":5}}}"#, "matching"),
@@ -371,6 +390,15 @@ mod tests {
                 Kind::Phone,
                 KindRule {
                     class: Class::Ephemeral,
+                    ..KindRule::of(Kind::Phone)
+                },
+            );
+        }));
+        assert!(changed(|rules| {
+            rules.kinds.insert(
+                Kind::Phone,
+                KindRule {
+                    class: Class::RoleScoped,
                     ..KindRule::of(Kind::Phone)
                 },
             );

@@ -106,6 +106,13 @@ fn apart(reason: &Apart, masked: bool) -> Sentence {
                 format!("Nobody holds {}.", key.en),
             )
         }
+        Apart::Side(key) => {
+            let key = named(key, masked);
+            both(
+                format!("No une a los dos {}.", key.es),
+                format!("The two are not linked by {}.", key.en),
+            )
+        }
         Apart::NothingInCommon => both(
             "No tienen ningún dato en común.",
             "They have no value in common.",
@@ -310,7 +317,13 @@ fn named(identifier: &Identifier, masked: bool) -> Sentence {
     } else {
         identifier.value.clone()
     };
-    both(format!("{es} {value}"), format!("{en} {value}"))
+    match identifier.facet() {
+        None => both(format!("{es} {value}"), format!("{en} {value}")),
+        Some(_) => both(
+            format!("{es} {value} (de un cargo: solo une dentro del lado profesional)"),
+            format!("{en} {value} (of a role: links only inside the professional side)"),
+        ),
+    }
 }
 
 /// Enough of a value to recognise it, too little to use it.

@@ -74,6 +74,8 @@ pub enum Apart {
     Clash(Clash),
     /// Both hold a value that links nobody, or not them.
     Shared(SharedKey),
+    /// Both hold a value, each on another side of a person, and it links only inside one.
+    Side(Identifier),
     /// No value connects them.
     NothingInCommon,
     /// Their records do not agree enough.
@@ -264,6 +266,22 @@ pub fn between(
             apart.insert(Apart::Shared(key.clone()));
         }
     }
+    let across = |from: &BTreeSet<&Identifier>, to: &BTreeSet<&Identifier>| -> Vec<Apart> {
+        let inside = from.iter().filter(|value| value.facet().is_some());
+        let met = inside.filter(|value| {
+            let mut others = to.iter();
+            !to.contains(*value)
+                && others.any(|other| {
+                    other.kind == value.kind
+                        && other.value == value.value
+                        && other.facet() != value.facet()
+                        && other.namespace() == value.namespace()
+                })
+        });
+        met.map(|value| Apart::Side((*value).clone())).collect()
+    };
+    apart.extend(across(&we, &they));
+    apart.extend(across(&they, &we));
     if apart.is_empty() {
         apart.insert(Apart::NothingInCommon);
     }

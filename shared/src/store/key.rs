@@ -180,6 +180,7 @@ id_key!(
     EventId,
     Fingerprint,
     CustomerId,
+    AccountId,
     DecisionId,
     BootId,
     ChainHash

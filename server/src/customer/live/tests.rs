@@ -102,6 +102,7 @@ impl World {
                 duplicates: 0,
                 at_ms: 5,
                 fingerprint: None,
+                account: None,
             };
             EVENTS.put(batch, &event.id, &row).unwrap();
         }

@@ -13,7 +13,7 @@ use trenza_shared::{
     store::{StoreError, Writer as _},
 };
 
-use super::{Step, timeline_key};
+use super::{super::accounts::Moved, Step, timeline_key};
 use crate::{
     identity::StoredGraph,
     tables::{CLOCKS, ClockRow, EVENTS, EventRow, IDS, OriginRow, RejectedRow, TAKEN, TIMELINE},
@@ -106,6 +106,7 @@ impl Step<'_, '_> {
     pub(super) fn say_again(&mut self, moved: Vec<(Event, EventRow)>) -> Result<(), StoreError> {
         let mut changed = BTreeSet::new();
         let mut leaving = Vec::new();
+        let mut groups = Moved::default();
         for (event, mut row) in moved {
             let is = self.said(&event, &row.origins)?;
             let left = row.fingerprint;
@@ -115,6 +116,8 @@ impl Step<'_, '_> {
                 self.overlay.delete_raw(TIMELINE.space(), key);
                 changed.insert(left);
             }
+            let was = (row.account, left, row.at_ms, event.id);
+            row.account = self.belongs_anew(&mut groups, was, &is, to)?;
             (row.at_ms, row.fingerprint) = (is.at_ms, to);
             EVENTS.put(self.overlay, &event.id, &row)?;
             match to {
@@ -129,7 +132,7 @@ impl Step<'_, '_> {
             let to = self.add(&is)?;
             self.lead_on(left, to)?;
         }
-        Ok(())
+        self.settle(groups)
     }
 
     /// The id of a fingerprint that its last event left leads on to where the event went: an id once shown leads somewhere for ever.

@@ -58,7 +58,11 @@ fn an_event() -> impl Strategy<Value = Happening> {
         prop::option::weighted(0.8, 0..900_u32),
     );
     let clock = (0..3_u64, 0..5 * HOUR_MS, any::<bool>());
-    (traits, place, who, clock).prop_map(|((email, phone, document, name, badge, plan), (key, agent, day), (visitor, user, message, minute), (boot, boottime_ms, own_clock))| {
+    let side = (
+        maybe(&["personal", "professional"], 3),
+        prop::option::weighted(0.2, any::<bool>()),
+    );
+    (traits, place, who, clock, side).prop_map(|((email, phone, document, name, badge, plan), (key, agent, day), (visitor, user, message, minute), (boot, boottime_ms, own_clock), (facet, granted))| {
         let mut traits = json!({"email": email, "phone": phone, "nationalId": document, "badgeId": badge, "plan": plan});
         if let Some((first, last)) = name {
             traits["firstName"] = first.into();
@@ -80,6 +84,18 @@ fn an_event() -> impl Strategy<Value = Happening> {
         }
         if let Some(minute) = minute {
             body["timestamp"] = format!("2026-01-{:02}T10:{:02}:00Z", 1 + minute / 60, minute % 60).into();
+        }
+        if let Some(facet) = facet {
+            body["context"]["trenza"]["facet"] = facet.into();
+        }
+        if let Some(granted) = granted {
+            body["context"]["trenza"]["consent"] = json!({"purpose": "newsletter", "channel": "email", "granted": granted});
+        }
+        if visitor == 3 {
+            let group = usize::from(message % 3);
+            body["type"] = "group".into();
+            body["groupId"] = ["acme", "garcia", "null"][group].into();
+            body["traits"] = json!({"name": plan, "type": (group == 1).then_some("household"), "decides": granted, "role": badge, "to": minute.map(|minute| format!("2026-02-{:02}", 1 + minute % 28))});
         }
         let captured_ms = day * DAY_MS;
         if agent.is_some() && own_clock {

@@ -32,8 +32,9 @@ use crate::{
     registry::Registry,
     rules::InForce,
     tables::{
-        AgentRow, AgentState, CLOCKS, COMPONENT_OF, COMPONENTS, EDGES, EVENTS, FRAGMENTS, HOLDERS,
-        Hop, IDS, LOG, MATCH_HOLDERS, MATCH_KEYS, MATCHED, NODES, OriginRow, PROFILES, QUESTIONS,
+        ACCOUNT_LINE, ACCOUNT_WORDS, ACCOUNTS, ACCOUNTS_OF, AgentRow, AgentState, CLOCKS,
+        COMPONENT_OF, COMPONENTS, EDGES, EVENTS, FRAGMENTS, HOLDERS, HOMES, Hop, IDS, LOG,
+        MATCH_HOLDERS, MATCH_KEYS, MATCHED, MEMBERS, NODES, OriginRow, PROFILES, QUESTIONS,
         RecordRow, TAKEN, TIMELINE, UNITS, WORDS,
     },
     testing::source,
@@ -44,6 +45,8 @@ const ID_KEY: [u8; 32] = [7; 32];
 const WEB: &str = "wk_web";
 const CORE: &str = "wk_core";
 const APP: &str = "wk_app";
+/// A shop with ids of its own.
+const SHOP: &str = "wk_shop";
 /// Two agents.
 const STAND: AgentId = AgentId([1; 16]);
 const DOOR: AgentId = AgentId([2; 16]);
@@ -66,9 +69,13 @@ static APPLIER: LazyLock<Applier> = LazyLock::new(|| {
         (WEB, "Website", 100, "ES"),
         (CORE, "Core system", 200, "ES"),
         (APP, "App", 100, "FR"),
+        (SHOP, "Shop", 100, "ES"),
     ] {
         let mut row = source(name, priority);
         row.country = country.into();
+        if key == SHOP {
+            row.namespace = "shop".into();
+        }
         registry.put_source(key, &row).unwrap();
     }
     for (id, touchpoint) in [(STAND, "Stand B"), (DOOR, "Door")] {
@@ -266,6 +273,12 @@ impl World {
             MATCHED.space(),
             QUESTIONS.space(),
             WORDS.space(),
+            ACCOUNTS.space(),
+            MEMBERS.space(),
+            ACCOUNT_LINE.space(),
+            ACCOUNTS_OF.space(),
+            ACCOUNT_WORDS.space(),
+            HOMES.space(),
             CLOCKS.space(),
             TAKEN.space(),
         ] {

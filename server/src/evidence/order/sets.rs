@@ -2,6 +2,7 @@
 
 use serde_json::json;
 use trenza_shared::{
+    account::{account_id, roles_of},
     identifier::{Identifier, Kind, Place, normalise},
     identity::DecisionKind,
 };
@@ -336,6 +337,98 @@ fn two_texts_of_one_event_in_every_order() {
             by(WEB, None, 5, &text("e0", "d")),
         ],
     );
+}
+
+#[test]
+fn roles_in_accounts_and_their_ends_in_every_order() {
+    let said = |message: &str, minute: u8, who: Value, group: &str, traits: Value| {
+        let mut body = json!({"type": "group", "messageId": message, "groupId": group, "traits": traits,
+            "timestamp": format!("2026-01-15T10:{minute:02}:00Z")});
+        for (name, value) in who.as_object().unwrap() {
+            body[name] = value.clone();
+        }
+        event(&body)
+    };
+    let ana = || json!({"context": {"traits": {"email": "ana@example.org"}}});
+    let world = in_every_order(
+        "accounts",
+        &[
+            said(
+                "1",
+                1,
+                ana(),
+                "acme",
+                json!({"name": "Acme", "role": "CFO", "decides": true}),
+            ),
+            said(
+                "2",
+                2,
+                ana(),
+                "acme",
+                json!({"role": "CFO", "to": "2026-01-31"}),
+            ),
+            // The same of nobody, and later by name.
+            said(
+                "3",
+                3,
+                json!({}),
+                "acme",
+                json!({"name": "Acme SA", "nationalId": "A58818501"}),
+            ),
+            said(
+                "4",
+                4,
+                json!({"userId": "u1"}),
+                "acme",
+                json!({"role": "CFO", "pays": true}),
+            ),
+            event(
+                &json!({"type": "identify", "messageId": "5", "userId": "u1", "traits": {"email": "ana@example.org"}}),
+            ),
+        ],
+    );
+    let account = account_id(&ID_KEY, "", "acme");
+    let row = ACCOUNTS.get(&world.store, &account).unwrap().unwrap();
+    assert_eq!(row.whole.text("name").unwrap(), "Acme SA");
+    assert_eq!(row.whole.events, 4);
+    let parts: Vec<_> = MEMBERS
+        .rows_of(
+            &world.store,
+            &account,
+            trenza_shared::store::Direction::Forward,
+        )
+        .map(|row| row.unwrap().1.0)
+        .collect();
+    let roles = roles_of(&parts);
+    assert_eq!(roles.len(), 1, "{roles:?}");
+    // The latest statement of a role stands alone: an end that nobody states any more is none.
+    assert_eq!((roles[0].value.pays, roles[0].value.to), (Some(true), None));
+    assert_eq!(lines(&world), 1, "{}", world.export());
+}
+
+#[test]
+fn an_account_of_an_event_that_is_known_better_later_in_every_order() {
+    // Without a time and by two sources, one of which has ids of its own and is another country: account, person and time change.
+    let text = r#"{"type":"group","messageId":"1","groupId":"acme","traits":{"name":"Acme","role":"buyer"},"context":{"traits":{"phone":"612345678"}}}"#;
+    let other = r#"{"type":"group","messageId":"2","groupId":"acme","traits":{"name":"Acme 2","role":"buyer"},"context":{"traits":{"phone":"612345678"}}}"#;
+    let day = 86_400_000;
+    let world = in_every_order(
+        "account known better",
+        &[
+            by(WEB, None, 5 * day, text),
+            by(APP, None, 3 * day, text),
+            by(CORE, Some(STAND), 4 * day, text),
+            by(WEB, None, 4 * day, other),
+            by(SHOP, None, 2 * day, text),
+        ],
+    );
+    let of = |scope: &str| {
+        let id = account_id(&ID_KEY, scope, "acme");
+        ACCOUNTS.get(&world.store, &id).unwrap()
+    };
+    // The earliest taking-in says in whose names the event speaks.
+    assert_eq!(of("shop").unwrap().whole.text("name").unwrap(), "Acme");
+    assert_eq!(of("").unwrap().whole.text("name").unwrap(), "Acme 2");
 }
 
 /// Two histories of one set that are too many for every order.

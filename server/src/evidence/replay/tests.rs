@@ -46,13 +46,14 @@ enum Step {
 }
 
 /// Rules that are published one after the other.
-const RULES_OF: [fn(&mut Rules); 6] = [
+const RULES_OF: [fn(&mut Rules); 7] = [
     |_| {},
     |rules| rules.shared.insert(Kind::Email, "ada@*"),
     |rules| rules.cap = 1,
     |rules| rules.blocked.insert(Kind::Phone, "+34600000001"),
     |rules| class(rules, Kind::Phone, Class::Ephemeral),
     |rules| class(rules, Kind::LoyaltyId, Class::Exclusive),
+    |rules| class(rules, Kind::Email, Class::RoleScoped),
 ];
 
 fn class(rules: &mut Rules, kind: Kind, class: Class) {
@@ -101,6 +102,10 @@ fn an_event() -> impl Strategy<Value = Value> {
                 "type": "identify", "anonymousId": format!("visitor-{visitor}"),
                 "messageId": format!("m{message}"), "traits": traits,
             });
+            if message % 3 > 0 {
+                event["context"]["trenza"]["facet"] =
+                    ["personal", "professional"][usize::from(message % 3) - 1].into();
+            }
             if let (Some(minute), Some(event)) = (minute, event.as_object_mut()) {
                 event.insert(
                     "timestamp".into(),

@@ -14,10 +14,14 @@ use trenza_shared::{
     store::{Key as _, StoreError, View},
 };
 
-use super::{queried, read, readings};
+use super::{
+    accounts::{belongs_json, today},
+    queried, read, readings,
+};
 use crate::{
     app::App,
     customer::{
+        accounts::{self, Account, Roles},
         lookup::{self, Scopes},
         record::{self, FOUND_MAX, Record},
         search, timeline as events,
@@ -78,20 +82,37 @@ pub async fn find(
         }
     };
     let more = found.len() >= FOUND_MAX;
+    let (masked, today) = (caller.masked(), today(&app));
     let customers: Vec<Value> = found
         .iter()
-        .map(|record| customer_json(record, caller.masked()))
+        .map(|(record, belongs)| whole_json(record, belongs, today, masked))
         .collect();
     Ok(Json(
         json!({ "customers": customers, "next": null, "truncated": more }),
     ))
 }
 
-fn load(app: &App, view: &dyn View, groups: Vec<Group>) -> Result<Vec<Record>, StoreError> {
+/// A record with what it belongs to.
+type Found = (Record, Vec<(Account, Roles)>);
+
+fn load(app: &App, view: &dyn View, groups: Vec<Group>) -> Result<Vec<Found>, StoreError> {
     groups
         .into_iter()
-        .map(|group| record::load(view, &app.applier.id_key, group))
+        .map(|group| belonging(app, view, record::load(view, &app.applier.id_key, group)?))
         .collect()
+}
+
+fn belonging(app: &App, view: &dyn View, record: Record) -> Result<Found, StoreError> {
+    let decisions = app.resolver.decisions();
+    let belongs = accounts::of(view, &app.applier.id_key, decisions.active(), &record)?;
+    Ok((record, belongs))
+}
+
+fn whole_json(record: &Record, belongs: &[(Account, Roles)], today: i32, masked: bool) -> Value {
+    let mut shown = customer_json(record, masked);
+    shown["accounts"] = belongs_json(belongs, false, today, masked);
+    shown["households"] = belongs_json(belongs, true, today, masked);
+    shown
 }
 
 /// A record as the API shows it.
@@ -113,12 +134,16 @@ pub async fn one(
     Path(id): Path<String>,
 ) -> Result<Json<Value>, HttpError> {
     let id = customer_id(&id)?;
-    let record = read(&app, move |app, view| {
-        record::by_id(view, &app.applier.id_key, &id)
+    let found = read(&app, move |app, view| {
+        let record = record::by_id(view, &app.applier.id_key, &id)?;
+        record
+            .map(|record| belonging(app, view, record))
+            .transpose()
     })
     .await?;
-    let record = record.ok_or_else(|| unknown(&id))?;
-    Ok(Json(customer_json(&record, caller.masked())))
+    let (record, belongs) = found.ok_or_else(|| unknown(&id))?;
+    let (masked, today) = (caller.masked(), today(&app));
+    Ok(Json(whole_json(&record, &belongs, today, masked)))
 }
 
 fn customer_id(text: &str) -> Result<CustomerId, HttpError> {
@@ -223,9 +248,9 @@ fn end(app: &App, uri: &Uri, parameter: &str) -> Result<End, HttpError> {
 }
 
 /// A side of the question, or the id that leads nowhere.
-type Found<T> = Result<Result<T, CustomerId>, StoreError>;
+type Sided<T> = Result<Result<T, CustomerId>, StoreError>;
 
-fn side(app: &App, view: &dyn View, end: End) -> Found<Side> {
+fn side(app: &App, view: &dyn View, end: End) -> Sided<Side> {
     match end {
         End::Value(values) => Ok(Ok(Side::Value(values))),
         End::Customer(id) => {
@@ -234,7 +259,7 @@ fn side(app: &App, view: &dyn View, end: End) -> Found<Side> {
     }
 }
 
-fn customer(app: &App, view: &dyn View, id: CustomerId) -> Found<(Fingerprint, Group)> {
+fn customer(app: &App, view: &dyn View, id: CustomerId) -> Sided<(Fingerprint, Group)> {
     Ok(record::group_by_id(view, &app.applier.id_key, &id)?.ok_or(id))
 }
 

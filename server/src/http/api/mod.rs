@@ -3,6 +3,7 @@
 //! Owns the list of calls, cursors and roles. A handler extracts, calls one read of `customer` or one step of the resolver, and
 //! answers. No page of another origin may read the answers: there is no CORS here.
 
+mod accounts; // organisations, households and who belongs to them
 mod agents; // the fleet
 mod changes; // what became of customers
 mod customers; // one record, its timeline, its explanation
@@ -10,6 +11,7 @@ mod decisions; // what people decide about who is who
 mod events; // where an event stands
 pub mod live; // what arrives
 pub mod openapi; // all of it, for programs
+mod relate; // says that somebody belongs to an account
 mod review; // whom to ask about
 mod rules; // of identity
 
@@ -30,7 +32,9 @@ use trenza_shared::{
     store::{StoreError, View, snapshot},
 };
 
+pub use accounts::today;
 pub use customers::customer_json;
+pub use relate::{Said, no_account, relate};
 
 use crate::{app::App, customer::lookup::Scopes};
 
@@ -48,7 +52,7 @@ pub struct Call {
 }
 
 /// Every call. The description in `openapi/` has the same ones, which a test sees to.
-pub const CALLS: [Call; 16] = [
+pub const CALLS: [Call; 19] = [
     Call {
         path: "/v1/customers",
         method: "get",
@@ -73,6 +77,21 @@ pub const CALLS: [Call; 16] = [
         path: "/v1/why",
         method: "get",
         serve: || get(customers::why),
+    },
+    Call {
+        path: "/v1/accounts",
+        method: "get",
+        serve: || get(accounts::find),
+    },
+    Call {
+        path: "/v1/accounts",
+        method: "post",
+        serve: || post(accounts::add),
+    },
+    Call {
+        path: "/v1/accounts/{id}",
+        method: "get",
+        serve: || get(accounts::one),
     },
     Call {
         path: "/v1/events/{message_id}",

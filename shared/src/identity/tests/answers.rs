@@ -317,3 +317,47 @@ fn the_difference_of_two_groupings_names_everything_once() {
         (vec![reseeded], 1, fps(&[1, 4]))
     );
 }
+
+#[test]
+fn a_value_of_a_role_links_inside_its_side_and_says_so() {
+    let none = Decisions::default();
+    let mut rules = Rules::default();
+    if let Some(rule) = rules.kinds.get_mut(&Kind::Email) {
+        rule.class = Class::RoleScoped;
+    }
+    let on = |ids: &str, facet, day: i64| {
+        let ids = ids.split(' ').map(id);
+        let payload = Payload::new(ids, facet, day * 86_400_000, Person::default(), &rules);
+        Node::new(payload.unwrap(), day * 86_400_000)
+    };
+    let work = Some(Facet::Professional);
+    let nodes = [
+        on("email:w card:1", work, 1),
+        on("email:w card:2", work, 2),
+        on("email:w card:3", None, 3),
+        on("email:w card:4", Some(Facet::Personal), 4),
+    ];
+    let whole = full(&nodes, &none, &rules);
+    let mut expected = [[0, 1], [2, 3]].map(|pair| {
+        let mut members = pair.map(|at: usize| nodes[at].fingerprint);
+        members.sort();
+        members.to_vec()
+    });
+    expected.sort();
+    assert_eq!(groups(&whole.components), expected);
+    let graph = grown(&nodes, &none, &rules);
+    let linked = why(&graph, &id("card:1"), &id("card:2"), &none, &rules).unwrap();
+    assert!(matches!(linked, Why::Linked(_)));
+    says(
+        &sentence(&linked, false, &|_| None),
+        "solo une dentro del lado profesional",
+        "of a role: links only inside the professional side",
+    );
+    let (reasons, words) = apart(&nodes, &none, &rules, ("card:1", "card:3"));
+    assert_eq!(reasons, [Apart::Side(id("email:w").inside(work))]);
+    says(
+        &words,
+        "No une a los dos el correo w",
+        "The two are not linked by the e-mail w",
+    );
+}

@@ -10,6 +10,7 @@ mod stories;
 
 use super::*;
 use crate::{
+    facet::Facet,
     id::{DecisionId, Fingerprint},
     identifier::{Identifier, Kind},
     person::Person,
@@ -51,7 +52,7 @@ fn node_of(ids: &str, person: Person, day: i64) -> Node {
     let at_ms = day * 86_400_000;
     let ids = ids.split(' ').map(id);
     Node::new(
-        Payload::new(ids, at_ms, person, &Rules::default()).unwrap(),
+        Payload::new(ids, None, at_ms, person, &Rules::default()).unwrap(),
         at_ms,
     )
 }

@@ -8,7 +8,7 @@ pub mod registry; // sources and agents, in memory
 pub mod rules; // the rules of identity
 pub mod tables; // every stored table
 
-mod customer; // 4 the record
+pub mod customer; // 4 the record
 pub mod evidence; // 2 keep each event once, read what it says, fold and group it
 pub mod homes; // where the derived tables are kept
 mod identity; // 3 the identity graph's tables

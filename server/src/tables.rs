@@ -434,7 +434,9 @@ pub const QUESTIONS: Table<(u32, Fingerprint, Fingerprint), ()> = Table::new(Spa
 /// Customer id (of any fingerprint that ever was) -> fingerprint.
 pub const IDS: Table<CustomerId, Vec<u8>> = Table::new(Space("id"));
 /// (searchable word, fingerprint).
-pub const WORDS: Table<(String, Fingerprint), ()> = Table::new(Space("word"));
+pub const WORDS: Table<(String, Fingerprint), bool> = Table::new(Space("word"));
+/// (form, word): how else a word of somebody's name may be looked for.
+pub const SPELLINGS: Table<(String, String), ()> = Table::new(Space("spelling"));
 /// One row: the last record of the log that is in the derived tables.
 pub const APPLIED: Table<(), u64> = Table::new(Space("applied"));
 /// Records after that one that are there too: what is live does not wait behind a backlog.

@@ -9,11 +9,11 @@ use trenza_shared::{
     event::{Event, Taking},
     evidence::{Origin, observe},
     id::Fingerprint,
-    identifier::{Identifier, Kind},
     identity::{
-        Decisions, MemoryGraph, Node, Payload, Rules, Unit, full, insert, people, whole_group,
+        Decisions, Held, Lesson, MemoryGraph, Node, Payload, Rules, Unit, full, insert, people,
+        whole_group,
     },
-    matching::{Class, Field, Model, Pattern, learn},
+    matching::{Class, Field, Language, Model, Pattern, learn},
 };
 use trenza_tests::day::{
     Chance, Day, Options, PersonNo, Repeat, generate,
@@ -189,7 +189,7 @@ impl Labelled {
         let records: Vec<(Unit, PersonNo)> = self
             .nodes
             .iter()
-            .filter_map(|node| Some((record(node)?, *person_of.get(&node.fingerprint)?)))
+            .filter_map(|node| Some((Unit::of_record(node)?, *person_of.get(&node.fingerprint)?)))
             .collect();
         let home = |person: &PersonNo| self.day.people[person.0 as usize].household;
         let mut homes: BTreeMap<_, Vec<&(Unit, PersonNo)>> = BTreeMap::new();
@@ -232,6 +232,45 @@ impl Labelled {
         learn(count, &pairs, of, &Model::untrained(&subjects))
     }
 
+    /// The weights that `trenza-server match train` learns of the same day, of which nothing is labelled.
+    pub fn learned_unlabelled(&self, rules: &Rules) -> Model {
+        let whole = full(&self.nodes, &Decisions::default(), rules);
+        let mut node_of: BTreeMap<Fingerprint, &Node> = BTreeMap::new();
+        node_of.extend(self.nodes.iter().map(|node| (node.fingerprint, node)));
+        let mut members: BTreeMap<Fingerprint, Vec<Node>> = BTreeMap::new();
+        for group in whole.components.iter().flat_map(|one| &one.groups) {
+            let nodes = group
+                .members
+                .iter()
+                .filter_map(|member| node_of.get(member));
+            members.insert(group.seed, nodes.map(|node| (*node).clone()).collect());
+        }
+        let held: Vec<Held> = whole.units.iter().cloned().map(Held::new).collect();
+        let mut lesson = Lesson::default();
+        let mut holders: BTreeMap<u64, Vec<usize>> = BTreeMap::new();
+        for (nth, one) in held.iter().enumerate() {
+            let nodes = members.get(&one.unit().seed).map_or(&[][..], Vec::as_slice);
+            lesson.customer(one.unit(), nodes, rules);
+            for other in held.iter().skip(nth + 1).take(20) {
+                lesson.strangers(one.unit(), other.unit());
+            }
+            for key in one.keys() {
+                holders.entry(*key).or_default().push(nth);
+            }
+        }
+        let mut pairs = BTreeSet::new();
+        let few = |one: &Vec<usize>| one.len() <= rules.matching.holders_max;
+        for holders in holders.into_values().filter(few) {
+            for (nth, one) in holders.iter().enumerate() {
+                pairs.extend(holders[nth + 1..].iter().map(|other| (*one, *other)));
+            }
+        }
+        for (one, other) in pairs {
+            lesson.candidates(held[one].unit(), held[other].unit());
+        }
+        lesson.learned(held.len() as u64, 1, Language::Es.model())
+    }
+
     /// Whose each node's first message is.
     fn person_of_nodes(&self) -> BTreeMap<Fingerprint, PersonNo> {
         let mut person_of = BTreeMap::new();
@@ -249,7 +288,9 @@ impl Labelled {
         let person_of = self.person_of_nodes();
         let mut units: Vec<(Unit, PersonNo)> = Vec::new();
         for node in &self.nodes {
-            if let (Some(unit), Some(person)) = (record(node), person_of.get(&node.fingerprint)) {
+            if let (Some(unit), Some(person)) =
+                (Unit::of_record(node), person_of.get(&node.fingerprint))
+            {
                 units.push((
                     Unit {
                         contacts: Vec::new(),
@@ -324,25 +365,4 @@ pub struct Alone {
 
 fn class(same: bool) -> Class {
     if same { Class::Person } else { Class::Family }
-}
-
-/// A node as a customer of its own; none when it cannot be compared.
-fn record(node: &Node) -> Option<Unit> {
-    let contact = |one: &&Identifier| matches!(one.kind, Kind::Email | Kind::Phone);
-    let unit = Unit {
-        seed: node.fingerprint,
-        person: node.payload.person.clone(),
-        contacts: node
-            .payload
-            .identifiers
-            .iter()
-            .filter(contact)
-            .cloned()
-            .collect(),
-        exclusive: Vec::new(),
-        limited: Vec::new(),
-        names: Vec::new(),
-        sides: Vec::new(),
-    };
-    unit.comparable().then_some(unit)
 }

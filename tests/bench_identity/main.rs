@@ -24,7 +24,7 @@ use clap::Parser;
 use serde_json::json;
 use trenza_shared::{
     identity::Rules,
-    matching::{Bands, Model, Sample, candidates, compare, group, train},
+    matching::{Bands, Model, Sample, Weights, candidates, compare, group, train},
 };
 
 use crate::{
@@ -136,6 +136,9 @@ fn days(people: usize) -> anyhow::Result<Vec<serde_json::Value>> {
         "{:<34} {:>9} {:>9} {:>9} {:>7} {:>8} {:>11} {:>7}",
         "", "precision", "recall", "F1", "wrong", "at home", "asked", "right"
     );
+    let taught = day::labelled(LEARNED_SEED, people)?;
+    let own = Weights::Own(taught.learned_unlabelled(&Rules::default()).into());
+    drop(taught);
     for seed in JUDGED_SEEDS {
         let day = day::labelled(seed, people)?;
         let mut rules = Rules::default();
@@ -146,16 +149,22 @@ fn days(people: usize) -> anyhow::Result<Vec<serde_json::Value>> {
             println!("day {seed}, {nodes} nodes one by one, matching {on}: {rate:.0}/s");
             rows.push(json!({"data": format!("day {seed}"), "nodes": nodes, "matching": on, "nodes_per_s": rate}));
         }
-        let bands = [(false, 0), (true, Rules::default().matching.bands.link)];
-        for (on, link) in bands {
+        let link = Rules::default().matching.bands.link;
+        let ways = [
+            (false, 0, Weights::default(), ""),
+            (true, link, Weights::default(), ""),
+            (true, link, own.clone(), ", learned unlabelled"),
+        ];
+        for (on, link, model, learned) in ways {
             rules.matching.on = on;
             rules.matching.bands.link = link;
+            rules.matching.model = model;
             let day::Judged {
                 quality,
                 questions: (asked, right),
             } = day.judge(&rules);
             let name = match on {
-                true => format!("day {seed}, linked from {link}"),
+                true => format!("day {seed}, linked from {link}{learned}"),
                 false => format!("day {seed}, identifiers alone"),
             };
             println!(

@@ -11,6 +11,7 @@ use rustix::time::{ClockId, clock_gettime};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 use trenza_server::{
+    customer::search,
     evidence::{self, Applier, Resolver},
     homes::Homes,
     registry::Registry,
@@ -38,6 +39,8 @@ const SEED: u64 = 16;
 const MEASURED: usize = 10_000;
 /// How many hold the shared e-mail address and the shared name.
 const SHARING: usize = 100_000;
+/// Searches of each sort.
+const SEARCHES: usize = 500;
 /// Entries of one record of the log.
 const ENTRIES: usize = 100;
 /// Records of the log put at once.
@@ -244,7 +247,57 @@ impl Flow {
         };
         let known = |time| (0..MEASURED).map(move |nth| visit(from + nth * step, time));
         self.measured("first visits by a known login", size, known(2 * size), rows)?;
-        self.measured("more visits of the same", size, known(2 * size + 1), rows)
+        self.measured("more visits of the same", size, known(2 * size + 1), rows)?;
+        self.searches(people, size, rows)
+    }
+
+    /// How long a search takes.
+    fn searches(
+        &self,
+        people: &[PersonTruth],
+        size: usize,
+        rows: &mut Vec<Value>,
+    ) -> anyhow::Result<()> {
+        let full = |one: &PersonTruth| format!("{} {}", one.given, one.surname);
+        let sorts: [(&str, &dyn Fn(&PersonTruth) -> String); 5] = [
+            ("given name and surname", &full),
+            ("four letters of both", &|one| {
+                format!("{} {}", first(&one.given, 4), first(&one.surname, 4))
+            }),
+            ("a letter left out of both", &|one| {
+                format!("{} {}", gap(&one.given), gap(&one.surname))
+            }),
+            ("the end of a surname", &|one| {
+                one.surname.chars().skip(2).collect()
+            }),
+            ("e-mail", &|one| {
+                one.emails.first().cloned().unwrap_or_default()
+            }),
+        ];
+        for (sort, query) in sorts {
+            let mut took = Vec::with_capacity(SEARCHES);
+            let mut hits = 0;
+            for nth in 0..SEARCHES {
+                let query = query(&people[nth * (size / SEARCHES).max(1)]);
+                let start = Instant::now();
+                hits += search::find(self.store.as_ref(), &query)?.len();
+                took.push(start.elapsed().as_secs_f64() * 1e3);
+            }
+            took.sort_by(f64::total_cmp);
+            let of = |part: f64| took[(part * (SEARCHES - 1) as f64) as usize];
+            let name = format!("search by {sort}, at {size}");
+            println!(
+                "{name:<58} {:>10.1} found, p50 {:.2} ms, p99 {:.2} ms, max {:.2} ms",
+                hits as f64 / SEARCHES as f64,
+                of(0.5),
+                of(0.99),
+                of(1.0)
+            );
+            rows.push(json!({
+                "search": name, "records": size, "p50_ms": of(0.5), "p99_ms": of(0.99), "max_ms": of(1.0),
+            }));
+        }
+        Ok(())
     }
 
     /// What an address and a name that very many share cost the others, and those.
@@ -327,6 +380,17 @@ impl Flow {
             clock.elapsed().as_secs_f64(),
         ))
     }
+}
+
+/// The first letters of a name.
+fn first(name: &str, letters: usize) -> String {
+    name.chars().take(letters).collect()
+}
+
+/// A name without its third letter.
+fn gap(name: &str) -> String {
+    let letters = name.chars().enumerate().filter(|(at, _)| *at != 2);
+    letters.map(|(_, letter)| letter).collect()
 }
 
 fn open(dir: &Path) -> anyhow::Result<RocksStore> {

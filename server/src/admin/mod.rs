@@ -25,7 +25,7 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 use serde::{Deserialize, Serialize};
-use trenza_shared::{id::AgentId, identity::Rules, net::error::HttpError};
+use trenza_shared::{id::AgentId, identity::Rules, matching::Language, net::error::HttpError};
 
 pub use link::{Link, is_busy};
 
@@ -126,6 +126,11 @@ pub enum Command {
     },
     /// Brings other rules into force.
     RulesPublish(Box<rules::Publish>),
+    /// Learns weights of matching from the customers that there are.
+    MatchTrain {
+        /// The weights that hold where little is seen.
+        from: Language,
+    },
     /// Reads every record of every agent again and checks its chain.
     Audit {
         /// Only this one's.
@@ -193,6 +198,7 @@ pub async fn serve(State(app): State<App>, body: Bytes) -> Result<Response, Http
             answer(rules::stands_json(&stands))
         }
         Command::RulesPublish(asked) => answer(rules::publish(&app, &asked, COMMAND_LINE).await?),
+        Command::MatchTrain { from } => answer(rules::train(&app, from).await?),
         Command::Audit { agent } => answer(fleet::audit(&app, agent).await?),
     }
 }

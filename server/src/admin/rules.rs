@@ -1,19 +1,23 @@
 //! The rules of identity: shown, tried out, published.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use trenza_shared::{
     clock::format_ms,
     identity::Rules,
+    matching::{Language, Weights},
     net::error::HttpError,
     store::{Batch, Durable, snapshot},
 };
 
 use crate::{
     app::App,
-    customer::simulate::{Example, Found, Ground, Report, Stands},
+    customer::{
+        learn,
+        simulate::{Example, Found, Ground, Report, Stands},
+    },
     evidence::publish::Going,
     http::api::customer_json,
     rules::published,
@@ -207,6 +211,54 @@ fn example_json(example: &Example) -> Value {
         "before": side(&example.before),
         "after": side(&example.after),
         "sentence": example.why,
+    })
+}
+
+/// What was learned of matching.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Trained {
+    /// The rules in force, with the weights that were learned.
+    pub rules: Rules,
+    /// Customers by identifiers that can be compared.
+    pub customers: u64,
+    /// Pairs of records that were one person's for certain.
+    pub same: u64,
+    /// Pairs of customers that were two for certain, by their national ids.
+    pub apart: u64,
+    /// Other pairs of customers that were alike enough to be compared.
+    pub alike: u64,
+}
+
+/// Learns weights of matching from the customers that there are; changes nothing.
+///
+/// # Errors
+/// Nobody is compared by the rules in force, or the store cannot be read.
+pub async fn train(app: &App, from: Language) -> Result<Trained, HttpError> {
+    let mut rules = (*app.applier.rules.now()).clone();
+    if !rules.matching.on {
+        return Err(HttpError::bad_request(
+            "matching_off",
+            "by the rules in force no records are compared, so there is nothing to learn from",
+        )
+        .hint("publish rules with matching.on = true first"));
+    }
+    let (store, used) = (app.store.clone(), rules.clone());
+    let learned = tokio::task::spawn_blocking(move || {
+        snapshot(&*store, |view| learn::learned(view, &used, from.model()))
+    });
+    let learned = learned
+        .await
+        .map_err(HttpError::internal)?
+        .map_err(HttpError::internal)?
+        .map_err(HttpError::internal)?;
+    let [same, apart, alike, _] = learned.pairs;
+    rules.matching.model = Weights::Own(Arc::new(learned.model));
+    Ok(Trained {
+        rules,
+        customers: learned.customers,
+        same,
+        apart,
+        alike,
     })
 }
 

@@ -5,7 +5,7 @@
 
 use std::path::PathBuf;
 
-use trenza_shared::id::AgentId;
+use trenza_shared::{id::AgentId, matching::Language};
 
 use crate::{
     admin::{
@@ -118,6 +118,9 @@ pub enum Todo {
     /// Rules of identity: show them, try others out, publish them
     #[command(subcommand)]
     Rules(Rules),
+    /// Matching of records without a common identifier
+    #[command(subcommand)]
+    Match(Match),
     /// Prove that nothing of the agents is missing: read every record again, check every link; ends with 1 on damage or loss
     Verify {
         #[command(flatten)]
@@ -288,6 +291,28 @@ impl Rules {
             | Self::Simulate { asked, .. }
             | Self::Publish { asked, .. } => asked,
         }
+    }
+}
+
+// Commands about matching.
+#[derive(clap::Subcommand)]
+pub enum Match {
+    /// Learn how alike records of one person are, from the customers that there are, without labels; prints the rules in force with
+    /// those weights as TOML, for `rules simulate` and `rules publish`; changes nothing
+    Train {
+        #[command(flatten)]
+        asked: Asked,
+        /// Whose weights hold where little is seen: es or en
+        #[arg(long, default_value = "es", value_parser = language)]
+        from: Language,
+    },
+}
+
+fn language(text: &str) -> Result<Language, String> {
+    match text {
+        "es" => Ok(Language::Es),
+        "en" => Ok(Language::En),
+        _ => Err("es or en".into()),
     }
 }
 

@@ -10,7 +10,7 @@ use anyhow::Context as _;
 use serde_json::Value;
 
 use super::{
-    args::{Agent, Export, Settings, Source, Todo, Token, User},
+    args::{Agent, Export, Match, Settings, Source, Todo, Token, User},
     rules, say,
 };
 use crate::{
@@ -116,6 +116,10 @@ pub async fn ask(todo: Todo) -> anyhow::Result<ExitCode> {
             let asked = todo.asked();
             let (settings, json) = (&asked.settings, asked.json);
             return with_link(settings, async |link| rules::ask(link, &todo, json).await).await;
+        }
+        Todo::Match(Match::Train { asked, from }) => {
+            let (settings, json) = (&asked.settings, asked.json);
+            return with_link(settings, async |link| rules::train(link, from, json).await).await;
         }
         Todo::Verify { asked, agent } => {
             return with_link(&asked.settings, async |link| {

@@ -11,12 +11,12 @@ use std::{
 use anyhow::Context as _;
 use indicatif::ProgressBar;
 use serde_json::Value;
-use trenza_shared::identity::Rules;
+use trenza_shared::{identity::Rules, matching::Language};
 
 use super::{args, say};
 use crate::admin::{
     Command, Link,
-    rules::{Publish, Published, Shown},
+    rules::{Publish, Published, Shown, Trained},
 };
 
 /// How often publishing is looked at.
@@ -94,6 +94,32 @@ pub async fn ask(link: &Link, todo: &args::Rules, json: bool) -> anyhow::Result<
             say::answer(&serde_json::to_value(&published)?, json)?;
         }
     }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Learns weights, and prints the rules with them.
+///
+/// # Errors
+/// What the server said.
+pub async fn train(link: &Link, from: Language, json: bool) -> anyhow::Result<ExitCode> {
+    let trained: Trained = link.ask(&Command::MatchTrain { from }).await?;
+    if json {
+        say::answer(&serde_json::to_value(&trained)?, true)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let Trained {
+        rules,
+        customers,
+        same,
+        apart,
+        alike,
+    } = &trained;
+    let mut out = io::stdout().lock();
+    writeln!(
+        out,
+        "# learned from {customers} customers: {same} pairs of records of one person, {apart} of two by their national ids, {alike} alike"
+    )?;
+    write!(out, "{}", toml::to_string(rules)?)?;
     Ok(ExitCode::SUCCESS)
 }
 

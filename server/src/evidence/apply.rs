@@ -14,8 +14,9 @@ use trenza_shared::{
     fragment::Fragment,
     id::{AgentId, CustomerId, EventId, Fingerprint},
     identity::{self, Change, Decisions, Node, Outcome, Payload, Rules, customer_id},
+    person::forms,
     skew::Fact,
-    store::{Overlay, StoreError, Writer as _},
+    store::{Direction, Overlay, StoreError, Writer as _},
     wire::{
         Shape,
         dropped::Dropped,
@@ -36,7 +37,7 @@ use crate::{
     rules::InForce,
     tables::{
         DROPPED, DroppedRow, EVENTS, EventRow, FRAGMENTS, HOMES, Hop, IDS, MESSAGES, OriginRow,
-        Position, REJECTED, RULED, RecordRow, RejectedRow, TIMELINE, WORDS,
+        Position, REJECTED, RULED, RecordRow, RejectedRow, SPELLINGS, TIMELINE, WORDS,
     },
 };
 
@@ -398,8 +399,13 @@ impl Step<'_, '_> {
         let id = self.applier.customer(fingerprint);
         self.overlay
             .put_raw(IDS.space(), id.0.to_vec(), fingerprint.0.to_vec());
-        for word in words(payload) {
-            WORDS.put(self.overlay, &(word, *fingerprint), &())?;
+        for (word, is_name) in words(payload) {
+            WORDS.put(self.overlay, &(word.clone(), *fingerprint), &is_name)?;
+            if is_name && !SPELLINGS.has(self.overlay, &(word.clone(), word.clone()))? {
+                for form in forms(&word) {
+                    SPELLINGS.put(self.overlay, &(form, word.clone()), &())?;
+                }
+            }
         }
         for home in homes(payload) {
             HOMES.put(self.overlay, &(home, *fingerprint), &())?;
@@ -418,12 +424,7 @@ impl Step<'_, '_> {
                 FRAGMENTS.put(self.overlay, fingerprint, &fragment.encode())?;
             } else {
                 FRAGMENTS.delete(self.overlay, fingerprint);
-                for word in words(&fragment.payload) {
-                    WORDS.delete(self.overlay, &(word, *fingerprint));
-                }
-                for home in homes(&fragment.payload) {
-                    HOMES.delete(self.overlay, &(home, *fingerprint));
-                }
+                unlist(self.overlay, fingerprint, &fragment.payload)?;
             }
         }
         let mut told = BTreeSet::new();
@@ -448,6 +449,32 @@ impl Step<'_, '_> {
         }));
         Ok(fed)
     }
+}
+
+/// Takes a fingerprint that has no events any more out of the search.
+fn unlist(
+    overlay: &mut Overlay<'_>,
+    fingerprint: &Fingerprint,
+    payload: &Payload,
+) -> Result<(), StoreError> {
+    for home in homes(payload) {
+        HOMES.delete(overlay, &(home, *fingerprint));
+    }
+    for (word, is_name) in words(payload) {
+        WORDS.delete(overlay, &(word.clone(), *fingerprint));
+        if !is_name {
+            continue;
+        }
+        let mut rest = WORDS.rows_of(overlay, &word, Direction::Forward);
+        let still = rest.find_map(|row| row.map(|(_, is_name)| is_name.then_some(())).transpose());
+        drop(rest);
+        if still.transpose()?.is_none() {
+            for form in forms(&word) {
+                SPELLINGS.delete(overlay, &(form, word.clone()));
+            }
+        }
+    }
+    Ok(())
 }
 
 fn unreadable(error: &dyn ToString) -> RejectedRow {

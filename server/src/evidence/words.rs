@@ -1,6 +1,6 @@
 //! The searchable words of a person.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use trenza_shared::{identifier::Kind, identity::Payload, person::fold};
 
@@ -22,11 +22,9 @@ pub fn account_words(row: &AccountRow) -> BTreeSet<String> {
     let traits = ["name", "nationalId"]
         .into_iter()
         .filter_map(|name| row.whole.text(name));
-    let mut out = BTreeSet::new();
-    for text in traits.chain([row.value.clone()]) {
-        add(&mut out, &text);
-    }
-    out.into_iter().take(WORDS_MAX).collect()
+    let texts = traits.chain([row.value.clone()]);
+    let words: BTreeSet<String> = texts.flat_map(|text| split(&text)).collect();
+    words.into_iter().take(WORDS_MAX).collect()
 }
 
 /// What says that people may live together: an address with a surname, a landline. Many share each; that they are one person it
@@ -58,39 +56,35 @@ fn hashed(parts: &[&str]) -> [u8; 16] {
     out
 }
 
-/// The searchable words of a payload: folded parts of names and identifiers.
-pub fn words(payload: &Payload) -> BTreeSet<String> {
+/// The searchable words of a payload: folded parts of names and identifiers, and of each whether it is one of a name.
+pub fn words(payload: &Payload) -> BTreeMap<String, bool> {
     let person = &payload.person;
-    let names = person
-        .given
-        .iter()
-        .chain(&person.surnames)
-        .chain(person.company.iter());
-    let values = payload
-        .identifiers
-        .iter()
-        .filter(|one| one.kind != Kind::AnonymousId)
-        .map(|one| &one.value);
-    let mut out = BTreeSet::new();
-    for text in names.chain(values) {
-        add(&mut out, text);
+    let names = person.given.iter().chain(&person.surnames);
+    let names = names.chain(person.company.iter());
+    let values = payload.identifiers.iter();
+    let values = values.filter(|one| one.kind != Kind::AnonymousId);
+    let mut out = BTreeMap::new();
+    for name in names {
+        out.extend(split(name).map(|word| (word, true)));
+    }
+    for word in values.flat_map(|one| split(&one.value)) {
+        out.entry(word).or_default();
     }
     out.into_iter().take(WORDS_MAX).collect()
 }
 
 /// The words of a text, and the whole of it where it is one word.
-fn add(out: &mut BTreeSet<String>, text: &str) {
+fn split(text: &str) -> impl Iterator<Item = String> + use<> {
     let folded = fold(text);
-    for word in folded
-        .split(|char: char| !char.is_alphanumeric())
-        .filter(|word| word.chars().count() >= 2)
-    {
-        out.insert(shortened(word));
-    }
     let whole = folded.trim_start_matches('+');
-    if whole.len() >= 2 && !whole.contains(' ') {
-        out.insert(shortened(whole));
-    }
+    let whole = (!whole.contains(' ')).then_some(whole);
+    let words: Vec<String> = folded
+        .split(|char: char| !char.is_alphanumeric())
+        .chain(whole)
+        .filter(|word| word.chars().count() >= 2)
+        .map(shortened)
+        .collect();
+    words.into_iter()
 }
 
 fn shortened(word: &str) -> String {

@@ -2,7 +2,7 @@
 //!
 //! Owns the tables of the graph. What they mean is decided in the shared core.
 
-mod postings; // who is under a match key
+pub mod postings; // who is under a match key
 
 use std::{cmp::Reverse, sync::Arc};
 
@@ -122,7 +122,11 @@ pub mod read {
         Ok(Group::joined(&parts))
     }
 
-    fn by_identifiers(
+    /// The customer by identifiers of a node.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn by_identifiers(
         view: &(impl View + ?Sized),
         member: &Fingerprint,
     ) -> Result<Option<Group>, StoreError> {

@@ -57,6 +57,7 @@ pub const SECOND: [Space; super::DERIVED.len()] = [
     Space("question_2"),
     Space("id_2"),
     Space("word_2"),
+    Space("spelling_2"),
     Space("account_2"),
     Space("member_2"),
     Space("account_line_2"),

@@ -7,8 +7,8 @@ use super::{
     CLOCKS, COMPONENT_OF, COMPONENTS, CONTACTS, COPY_KEYS, DECISIONS, DROPPED, EARLIER, EDGES,
     EVENTS, FED, FED_AHEAD, FEED, FORMER, FRAGMENTS, HOLDERS, HOMES, IDS, INSTANCES, INVITES,
     LANES, LOG, MARKS, MATCH_HOLDERS, MATCH_KEYS, MATCHED, MEMBERS, MESSAGES, META, NODES,
-    PROFILES, QUESTIONS, REJECTED, RULED, RULES, SECOND, SECOND_SHOWN, SESSIONS, SOURCES, TAKEN,
-    TIMELINE, TOKENS, UNITS, USERS, WORDS,
+    PROFILES, QUESTIONS, REJECTED, RULED, RULES, SECOND, SECOND_SHOWN, SESSIONS, SOURCES,
+    SPELLINGS, TAKEN, TIMELINE, TOKENS, UNITS, USERS, WORDS,
 };
 
 /// Tables that nothing can rebuild.
@@ -37,7 +37,7 @@ pub const TRUTH: [Space; 22] = [
     FORMER.space(),
 ];
 /// Tables that `replay` rebuilds, byte for byte.
-pub const DERIVED: [Space; 30] = [
+pub const DERIVED: [Space; 31] = [
     EVENTS.space(),
     CLOCKS.space(),
     TAKEN.space(),
@@ -59,6 +59,7 @@ pub const DERIVED: [Space; 30] = [
     QUESTIONS.space(),
     IDS.space(),
     WORDS.space(),
+    SPELLINGS.space(),
     ACCOUNTS.space(),
     MEMBERS.space(),
     ACCOUNT_LINE.space(),

@@ -11,7 +11,7 @@ mod find;
 mod fleet;
 mod graph; // the picture of a record
 mod live; // what arrives
-mod page; // what every page has
+pub(crate) mod page; // what every page has
 mod record;
 mod review; // whom to ask about
 mod rules; // of identity

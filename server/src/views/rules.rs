@@ -12,7 +12,7 @@ use serde::Deserialize;
 use trenza_shared::{
     identifier::Kind,
     identity::{BadRules, Class, KindRule, Listed, Rules},
-    matching::Language,
+    matching::{Language, Weights},
     net::error::HttpError,
 };
 
@@ -96,7 +96,7 @@ struct RulesPage {
     blocked: String,
     shared: String,
     matching: bool,
-    models: [(&'static str, bool); 2],
+    models: Vec<(&'static str, bool)>,
     ask: String,
     link: String,
     versions: Vec<Older>,
@@ -264,10 +264,7 @@ fn filled(frame: Frame, shown: &Shown, rules: &Rules) -> RulesPage {
         blocked: lines(&rules.blocked),
         shared: lines(&rules.shared),
         matching: matching.on,
-        models: [
-            ("es", matching.model == Language::Es),
-            ("en", matching.model == Language::En),
-        ],
+        models: models(&matching.model),
         ask: bits(matching.bands.ask),
         link: bits(matching.bands.link),
         versions: versions.collect(),
@@ -310,6 +307,14 @@ fn class_says(t: Lang, class: Class) -> &'static str {
     }
 }
 
+/// The weights to choose from; own ones only where they are in use, as nobody types them.
+fn models(now: &Weights) -> Vec<(&'static str, bool)> {
+    let shipped = [("es", Language::Es), ("en", Language::En)]
+        .map(|(name, language)| (name, *now == Weights::Shipped(language)));
+    let own = matches!(now, Weights::Own(_)).then_some(("own", true));
+    shipped.into_iter().chain(own).collect()
+}
+
 /// A list as a person writes it: a kind and a value a line.
 fn lines(list: &Listed) -> String {
     let values = list.values();
@@ -337,11 +342,11 @@ fn read(sent: &Fields, over: &Rules) -> Result<Rules, String> {
     rules.blocked = list(text("blocked"))?;
     rules.shared = list(text("shared"))?;
     rules.matching.on = text("matching") == "on";
-    rules.matching.model = if text("model") == "en" {
-        Language::En
-    } else {
-        Language::Es
-    };
+    match text("model") {
+        "es" => rules.matching.model = Weights::Shipped(Language::Es),
+        "en" => rules.matching.model = Weights::Shipped(Language::En),
+        _ => {}
+    }
     let milli = |name: &str| {
         let bits: Option<f64> = text(name).replace(',', ".").parse().ok();
         let bits = bits.filter(|bits| (0.0..=1_000.0).contains(bits));

@@ -74,8 +74,8 @@ impl PartialEq for Held {
 /// Weighs pairs by the rules.
 pub(super) struct Scale<'a> {
     pub rules: &'a Rules,
-    weigher: Weigher<'static>,
-    model: &'static Model,
+    weigher: Weigher<'a>,
+    model: &'a Model,
     /// How much less probable one person is among so many than among those the weights are of.
     prior: Bits,
 }

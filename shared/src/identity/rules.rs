@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     identifier::{Identifier, Kind, Place},
-    matching::{Bands, Language},
+    matching::{Bands, Weights},
 };
 
 /// Most distinct persons a value may name before it links nobody.
@@ -36,6 +36,9 @@ pub enum BadRules {
         "matching: bands.ask and bands.link must be 0 or more, ask at most link, and holders_max and members_max at least 2"
     )]
     Matching,
+    /// Own weights.
+    #[error("matching.model: {0}; `trenza-server match train` writes some")]
+    Weights(&'static str),
     /// A window of what links for ever.
     #[error("kinds.{0}: only a kind of class \"ephemeral\" has window_days")]
     Window(&'static str),
@@ -94,13 +97,13 @@ pub struct KindRule {
 }
 
 /// How records without a common identifier are compared.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Matching {
     /// Whether they are compared at all.
     pub on: bool,
     /// By whose weights.
-    pub model: Language,
+    pub model: Weights,
     /// What is done at which odds.
     pub bands: Bands,
     /// How many persons there may be: the more, the more of them are alike by chance.
@@ -115,7 +118,7 @@ impl Default for Matching {
     fn default() -> Self {
         Self {
             on: true,
-            model: Language::Es,
+            model: Weights::default(),
             bands: Bands {
                 ask: 0,
                 link: 11_000,
@@ -218,7 +221,9 @@ impl Rules {
         let mut hasher = blake3::Hasher::new();
         hasher.update(&MEANING.to_le_bytes());
         hasher.update(format!("{self:?}").as_bytes());
-        hasher.update(&self.matching.model.digest());
+        if let Weights::Shipped(language) = &self.matching.model {
+            hasher.update(&language.digest());
+        }
         truncated(hasher.finalize().as_bytes())
     }
 
@@ -260,6 +265,9 @@ impl Rules {
         if !self.matching.is_sound() {
             return Err(BadRules::Matching);
         }
+        if let Some(wrong) = self.matching.model.wrong() {
+            return Err(BadRules::Weights(wrong));
+        }
         let kinds: BTreeMap<Kind, KindRule> = KINDS
             .into_iter()
             .map(|kind| (kind, self.rule(kind)))
@@ -285,7 +293,7 @@ impl Rules {
             cap: self.cap,
             blocked: lists(&self.blocked, "blocked")?,
             shared: lists(&self.shared, "shared")?,
-            matching: self.matching,
+            matching: self.matching.clone(),
         })
     }
 
@@ -305,6 +313,7 @@ impl Rules {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::matching::Language;
 
     #[test]
     fn every_change_of_the_rules_changes_their_digest() {
@@ -314,7 +323,7 @@ mod tests {
         other.matching.bands.link += 1;
         assert_ne!(other.digest(), rules.digest());
         other = rules.clone();
-        other.matching.model = Language::En;
+        other.matching.model = Weights::Shipped(Language::En);
         assert_ne!(other.digest(), rules.digest());
     }
 

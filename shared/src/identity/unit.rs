@@ -79,6 +79,21 @@ impl Unit {
         subject
     }
 
+    /// What one record alone says, as a customer of its own; none when it cannot be compared.
+    #[must_use]
+    pub fn of_record(node: &Node) -> Option<Self> {
+        let unit = Self {
+            seed: node.fingerprint,
+            person: node.payload.person.clone(),
+            contacts: contacts(&[node]),
+            exclusive: Vec::new(),
+            limited: Vec::new(),
+            names: Vec::new(),
+            sides: Vec::new(),
+        };
+        unit.comparable().then_some(unit)
+    }
+
     /// Whether it can be one of several: it is named, something more is known of it, and it does not contradict itself.
     #[must_use]
     pub fn comparable(&self) -> bool {
@@ -131,6 +146,11 @@ fn exclusive(one: &Unit, other: &Unit) -> Option<Clash> {
         }
     }
     None
+}
+
+/// Whether two hold different values of which a person has one.
+pub(super) fn doubtless_two(one: &Unit, other: &Unit) -> bool {
+    exclusive(one, other).is_some()
 }
 
 fn decided(one: &Unit, other: &Unit) -> Option<Clash> {

@@ -18,6 +18,7 @@ mod sketch;
 mod subject;
 mod train;
 mod weigher;
+mod weights;
 
 pub use cluster::{MEMBERS_MAX, cluster};
 pub use compare::{FIELDS, Field, Pattern, compare, compare_beside};
@@ -29,6 +30,7 @@ pub use sketch::{SKETCH_BYTES, Sketch};
 pub use subject::{Subject, digits};
 pub use train::{Sample, learn, train};
 pub use weigher::{Sought, Weigher};
+pub use weights::Weights;
 
 #[cfg(test)]
 mod tests;

@@ -26,8 +26,12 @@ const LABELLED_SHARE: f64 = 0.2;
 pub struct Sample {
     /// Records there are.
     pub records: u64,
-    /// How often each pattern stands among all pairs that share a key.
+    /// How often each pattern stands among the pairs that share a key and may be one person or two.
     pub candidates: BTreeMap<Pattern, u64>,
+    /// How often among those of them that are two persons for certain.
+    pub apart: BTreeMap<Pattern, u64>,
+    /// How often among pairs of records that are one person's for certain.
+    pub same: BTreeMap<Pattern, u64>,
     /// How often among pairs taken at random.
     pub random: BTreeMap<Pattern, u64>,
 }
@@ -41,8 +45,13 @@ pub fn train(sample: &Sample, start: &Model) -> Model {
     };
     let pairs = (sample.records as f64 * (sample.records as f64 - 1.0) / 2.0).max(1.0);
     // Nearly all pairs of a person or a family are among the candidates; at random nearly all are strangers.
-    let candidates: u64 = sample.candidates.values().sum();
+    let candidates: u64 = sample
+        .candidates
+        .values()
+        .chain(sample.apart.values())
+        .sum();
     let share = |part: f64| (part * candidates as f64 / pairs).max(1e-12);
+    let same = sample.same.values().sum::<u64>() as f64;
     let mut shares = [share(0.3), share(0.05), 1.0];
     for _ in 0..ROUNDS {
         let mut counts = [(); 3].map(|()| zeros());
@@ -55,6 +64,15 @@ pub fn train(sample: &Sample, start: &Model) -> Model {
                 add(&mut counts[class as usize], pattern, part);
             }
         }
+        for (pattern, count) in &sample.apart {
+            let [_, family, strangers] = posterior(&model, &shares, pattern);
+            let part = family / (family + strangers).max(f64::MIN_POSITIVE) * *count as f64;
+            sums[Class::Family as usize] += part;
+            add(&mut counts[Class::Family as usize], pattern, part);
+        }
+        for (pattern, count) in &sample.same {
+            add(&mut counts[Class::Person as usize], pattern, *count as f64);
+        }
         for (pattern, count) in &sample.random {
             let parts = posterior(&model, &shares, pattern);
             let part = parts[Class::Strangers as usize] * *count as f64;
@@ -63,10 +81,14 @@ pub fn train(sample: &Sample, start: &Model) -> Model {
         shares = sums.map(|sum| (sum / pairs).max(1e-12));
         shares[Class::Strangers as usize] = 1.0 - shares[0] - shares[1];
         for class in CLASSES {
+            let known = match class {
+                Class::Person => same * LABELLED_SHARE,
+                Class::Family | Class::Strangers => 0.0,
+            };
             model.levels[class as usize] = maximised(
                 &counts[class as usize],
                 &start.levels[class as usize],
-                WEIGHT[class as usize],
+                WEIGHT[class as usize] + known,
             );
         }
         model.shares = shares.map(bits);

@@ -196,7 +196,8 @@ fn expand_surnames(tokens: &[String]) -> Vec<&str> {
         .collect()
 }
 
-fn full_forms(token: &str) -> &'static [&'static str] {
+/// The names that a given name is short for.
+pub(super) fn full_forms(token: &str) -> &'static [&'static str] {
     NICKNAMES
         .binary_search_by_key(&token, |row| row.0)
         .map_or(&[], |at| NICKNAMES[at].1)

@@ -95,6 +95,15 @@ pub(super) fn name_tokens(raw: &str) -> Vec<String> {
     let Some(folded) = folded_name(raw) else {
         return Vec::new();
     };
+    let mut tokens = tokens(&folded);
+    // Whatever signs or particles stand beside it: what is left is read again as a name of its own.
+    if matches!(tokens.as_slice(), [one] if NOBODY.contains(&one.as_str())) {
+        tokens.clear();
+    }
+    tokens
+}
+
+fn tokens(folded: &str) -> Vec<String> {
     let all = || {
         folded
             .split(|c: char| !c.is_alphanumeric())
@@ -109,17 +118,24 @@ pub(super) fn name_tokens(raw: &str) -> Vec<String> {
         // A name of particles alone is a name: Mr. Los, Ms. Da.
         tokens = all().take(NAME_TOKENS_MAX).map(str::to_owned).collect();
     }
-    // Whatever signs or particles stand beside it: what is left is read again as a name of its own.
-    if matches!(tokens.as_slice(), [one] if NOBODY.contains(&one.as_str())) {
-        tokens.clear();
-    }
     tokens
+}
+
+/// The words by which somebody looks for a person, taken apart as names are.
+#[must_use]
+pub fn looked_for(raw: &str) -> Vec<String> {
+    tokens(&folded_text(raw))
 }
 
 fn folded_name(raw: &str) -> Option<String> {
     if raw.len() > FIELD_BYTES_MAX {
         return None;
     }
+    let folded = folded_text(raw);
+    (!NOBODY.contains(&folded.trim())).then_some(folded)
+}
+
+fn folded_text(raw: &str) -> String {
     let is_apostrophe = |c: char| matches!(c, '\'' | '’' | '‘' | '`' | '´' | 'ʼ');
     let mut text = Cow::Borrowed(raw);
     if text.contains(is_apostrophe) {
@@ -132,7 +148,7 @@ fn folded_name(raw: &str) -> Option<String> {
     let mut folded = fold(&text);
     // Some signs, as that of a full-width keyboard, are apostrophes only once they are folded.
     folded.retain(|c| !is_apostrophe(c));
-    (!NOBODY.contains(&folded.trim())).then_some(folded)
+    folded
 }
 
 /// One folded field, if there is something in it.

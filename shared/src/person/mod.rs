@@ -9,6 +9,7 @@ mod compare;
 mod fold;
 mod name;
 mod phonetic;
+mod spelling;
 mod tables;
 
 use serde::{Deserialize, Serialize};
@@ -18,8 +19,9 @@ pub(crate) use compare::{
     Likeness, compatible, given_likeness, jaro_winkler_from, one_edit, same_letters,
     surname_likeness,
 };
-pub use fold::fold;
+pub use fold::{fold, looked_for};
 pub(crate) use phonetic::skeleton;
+pub use spelling::{Spelling, forms, is_mistyped, spellings};
 
 /// Person fields of an event's traits, folded: no accents, lower case, single spaces.
 #[derive(Default, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]

@@ -31,7 +31,7 @@ pub trait Row: Serialize + DeserializeOwned {
     }
 }
 
-/// What a table can hold: every [`Row`], raw bytes, a number, or nothing (an index).
+/// What a table can hold: every [`Row`], raw bytes, a number, yes or no, or nothing (an index).
 pub trait Value: Sized {
     /// The stored bytes.
     ///
@@ -84,6 +84,20 @@ impl Value for u64 {
             .try_into()
             .map_err(|_| format!("{} bytes, not 8", bytes.len()))?;
         Ok(Self::from_be_bytes(bytes))
+    }
+}
+
+impl Value for bool {
+    fn encode(&self) -> Result<Vec<u8>, String> {
+        Ok(vec![u8::from(*self)])
+    }
+
+    fn decode(bytes: &[u8]) -> Result<Self, String> {
+        match bytes {
+            [0] => Ok(false),
+            [1] => Ok(true),
+            _ => Err("it is neither 0 nor 1".into()),
+        }
     }
 }
 

@@ -35,7 +35,7 @@ use crate::{
         ACCOUNT_LINE, ACCOUNT_WORDS, ACCOUNTS, ACCOUNTS_OF, AgentRow, AgentState, CLOCKS,
         COMPONENT_OF, COMPONENTS, EDGES, EVENTS, FRAGMENTS, HOLDERS, HOMES, Hop, IDS, LOG,
         MATCH_HOLDERS, MATCH_KEYS, MATCHED, MEMBERS, NODES, OriginRow, PROFILES, QUESTIONS,
-        RecordRow, TAKEN, TIMELINE, UNITS, WORDS,
+        RecordRow, SPELLINGS, TAKEN, TIMELINE, UNITS, WORDS,
     },
     testing::source,
 };
@@ -273,6 +273,7 @@ impl World {
             MATCHED.space(),
             QUESTIONS.space(),
             WORDS.space(),
+            SPELLINGS.space(),
             ACCOUNTS.space(),
             MEMBERS.space(),
             ACCOUNT_LINE.space(),

@@ -11,6 +11,7 @@ mod records;
 mod replay;
 mod review;
 mod rules;
+mod search;
 
 use serde_json::{Value, json};
 

@@ -234,6 +234,14 @@ pub struct FeedRow {
 }
 impl Row for FeedRow {}
 
+/// A question that somebody put off. Local: never read for a derived value.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct PutOffRow {
+    /// Until when. Unit: ms since 1970.
+    pub until_ms: i64,
+}
+impl Row for PutOffRow {}
+
 /// The server's own facts.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct MetaRow {
@@ -276,6 +284,8 @@ pub const SESSIONS: Table<[u8; 32], SessionRow> = Table::new(Space("session"));
 pub const DECISIONS: Table<DecisionId, DecisionRow> = Table::new(Space("decision"));
 /// The change feed: number from 1 -> change.
 pub const FEED: Table<u64, FeedRow> = Table::new(Space("feed"));
+/// (user, hash of two customer ids): pairs that somebody wants to be asked about later.
+pub const PUT_OFF: Table<(String, [u8; 16]), PutOffRow> = Table::new(Space("put_off"));
 /// One row.
 pub const META: Table<(), MetaRow> = Table::new(Space("meta"));
 /// One row: the last record of the log whose changes are in the feed.

@@ -2,3 +2,4 @@
 
 mod a_investor;
 mod d_two_hats;
+mod e_family;

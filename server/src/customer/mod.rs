@@ -6,6 +6,7 @@
 pub mod accounts; // organisations, households and who belongs to them
 pub mod export; // `export customers`, `export events`
 pub mod feed; // what became of customers, in order
+pub mod household; // who may live together
 pub mod learn; // weights of matching
 pub mod live; // what arrived last
 pub mod lookup; // from KIND:VALUE to identifiers

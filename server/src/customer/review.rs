@@ -78,7 +78,10 @@ fn doubt(
 }
 
 /// A value that names a group: the strongest of those that link it.
-fn subject(view: &dyn View, group: &Group) -> Result<Option<Identifier>, StoreError> {
+///
+/// # Errors
+/// The store cannot be read.
+pub fn subject(view: &dyn View, group: &Group) -> Result<Option<Identifier>, StoreError> {
     let mut best: Option<Identifier> = None;
     for member in &group.members {
         let node = read::node(view, member)?;

@@ -7,12 +7,12 @@ use super::{
     CLOCKS, COMPONENT_OF, COMPONENTS, CONTACTS, COPY_KEYS, DECISIONS, DROPPED, EARLIER, EDGES,
     EVENTS, FED, FED_AHEAD, FEED, FORMER, FRAGMENTS, HOLDERS, HOMES, IDS, INSTANCES, INVITES,
     LANES, LOG, MARKS, MATCH_HOLDERS, MATCH_KEYS, MATCHED, MEMBERS, MESSAGES, META, NODES,
-    PROFILES, QUESTIONS, REJECTED, RULED, RULES, SECOND, SECOND_SHOWN, SESSIONS, SOURCES,
+    PROFILES, PUT_OFF, QUESTIONS, REJECTED, RULED, RULES, SECOND, SECOND_SHOWN, SESSIONS, SOURCES,
     SPELLINGS, TAKEN, TIMELINE, TOKENS, UNITS, USERS, WORDS,
 };
 
 /// Tables that nothing can rebuild.
-pub const TRUTH: [Space; 22] = [
+pub const TRUTH: [Space; 23] = [
     LOG.space(),
     LANES.space(),
     EARLIER.space(),
@@ -35,6 +35,7 @@ pub const TRUTH: [Space; 22] = [
     FED_AHEAD.space(),
     RULES.space(),
     FORMER.space(),
+    PUT_OFF.space(),
 ];
 /// Tables that `replay` rebuilds, byte for byte.
 pub const DERIVED: [Space; 31] = [

@@ -392,10 +392,11 @@ async fn decision(app: &App, by: &str, asked: &Asked) -> Result<Decision, HttpEr
     let kind = match asked.kind.as_str() {
         "same" => DecisionKind::Same,
         "not_same" => DecisionKind::NotSame,
+        "household" => DecisionKind::Household,
         _ => {
             return Err(HttpError::bad_request(
                 "bad_decision",
-                "kind is same or not_same",
+                "kind is same, not_same or household",
             ));
         }
     };

@@ -103,6 +103,8 @@ fn phrases(t: Lang, status: StatusCode, code: &str) -> (&'static str, &'static s
         (_, "stale_form") => (t.error_stale(), t.error_stale_text()),
         (_, "record_changed") => (t.error_changed(), t.error_changed_text()),
         (_, "bad_reason") => (t.error_bad(), t.error_reason()),
+        (_, "bad_relation") => (t.error_bad(), t.error_relation()),
+        (_, "nameless") => (t.error_nameless(), t.error_nameless_text()),
         (_, "bad_origin") => (t.error_bad(), t.error_origin()),
         (_, "bad_place") => (t.error_bad(), t.error_country()),
         (_, "bad_name" | "name_taken") => (t.error_bad(), t.error_name()),

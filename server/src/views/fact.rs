@@ -130,8 +130,12 @@ pub fn title(t: Lang, customer: &Customer, masked: bool) -> String {
 
 /// The value of a trait in words.
 pub fn claimed(t: Lang, name: &str, claim: &Claim, masked: bool) -> String {
-    let value =
-        serde_json::from_str(&claim.val).unwrap_or_else(|_| Value::String(claim.val.clone()));
+    plain_text(t, name, &claim.val, masked)
+}
+
+/// A JSON text of a trait in words.
+pub fn plain_text(t: Lang, name: &str, text: &str, masked: bool) -> String {
+    let value = serde_json::from_str(text).unwrap_or_else(|_| Value::String(text.to_owned()));
     plain(
         t,
         if masked {

@@ -3,6 +3,7 @@
 //! Owns what people see. A page reads through `customer/` and `sync/fleet`, and changes things through the resolver and the
 //! commands of `admin/`; it decides nothing itself. One file per page, with a template of the same stem.
 
+mod accounts; // organisations and households
 mod assets; // style sheet and icon
 mod decisions;
 mod error; // errors as pages
@@ -10,6 +11,7 @@ mod fact; // values of a record as shown
 mod find;
 mod fleet;
 mod graph; // the picture of a record
+mod later; // pairs put off
 mod live; // what arrives
 pub(crate) mod page; // what every page has
 mod record;
@@ -56,7 +58,10 @@ pub fn routes() -> Router<App> {
             .route(&at("/find"), get(find::page))
             .route(&at("/customers/{id}"), get(record::page))
             .route(&at("/customers/{id}/why"), get(why::page))
+            .route(&at("/accounts"), get(accounts::list).post(accounts::add))
+            .route(&at("/accounts/{id}"), get(accounts::page))
             .route(&at("/review"), get(review::page))
+            .route(&at("/review/later"), post(later::put_off))
             .route(
                 &at("/rules"),
                 get(rules::page)

@@ -18,6 +18,7 @@ use trenza_shared::{
 };
 
 use super::{
+    accounts::{Held, held, kind, name},
     fact::{self, Fact},
     graph::{self, Drawing, Graph},
     page::{Frame, Visitor, respond},
@@ -28,12 +29,13 @@ use super::{
 use crate::{
     app::App,
     customer::{
+        accounts,
         moment::body_masked,
         record::Record,
         timeline::{self, Cursor, Moment},
     },
     evidence::TimeSource,
-    http::api::read,
+    http::api::{read, today},
     registry::Registry,
 };
 
@@ -113,6 +115,14 @@ pub struct Side {
     pub consents: Vec<Permission>,
 }
 
+/// An account that the person belongs to.
+pub struct Belongs {
+    name: String,
+    kind: &'static str,
+    path: String,
+    roles: Vec<Held>,
+}
+
 /// An event.
 pub struct Line {
     /// Its channel's icon.
@@ -152,6 +162,7 @@ pub struct Content {
     interests: Vec<(String, u64)>,
     consents: Vec<Permission>,
     sides: Vec<Side>,
+    belongs: Vec<Belongs>,
     graph: Option<Graph>,
     strip: Option<Strip>,
     lines: Vec<Line>,
@@ -278,6 +289,7 @@ fn seen(
         said: said(t, times, record, masked),
         interests,
         consents: permissions(t, &customer.consents),
+        belongs: belongs(view, app, frame, record)?,
         sides: customer
             .facets
             .iter()
@@ -333,6 +345,24 @@ fn said(t: Lang, times: &Times, record: &Record, masked: bool) -> Vec<Said> {
         });
     }
     out
+}
+
+fn belongs(
+    view: &dyn View,
+    app: &App,
+    frame: &Frame,
+    record: &Record,
+) -> Result<Vec<Belongs>, StoreError> {
+    let decisions = app.resolver.decisions();
+    let (key, active, today) = (&app.applier.id_key, decisions.active(), today(app));
+    let all = accounts::of(view, key, active, record)?;
+    let shown = all.iter().map(|(account, roles)| Belongs {
+        name: name(frame, account),
+        kind: kind(frame.t, account),
+        path: frame.at(&format!("/accounts/{}", account.id)),
+        roles: held(frame.t, roles, today),
+    });
+    Ok(shown.collect())
 }
 
 fn permissions(t: Lang, consents: &BTreeMap<ConsentPart, ConsentState>) -> Vec<Permission> {

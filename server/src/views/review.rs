@@ -8,27 +8,29 @@ use axum::{
 use serde::Deserialize;
 use trenza_shared::{
     id::{Fingerprint, from_hex, to_hex},
+    identifier::Identifier,
     identity::said_of,
+    matching::Score,
     net::error::HttpError,
     store::Key as _,
 };
 
 use super::{
     fact::{self, Fact},
+    later::is_put_off,
     page::{Frame, Visitor, respond},
 };
 use crate::{
     app::App,
-    customer::{
-        record::Record,
-        review::{self, Doubt},
-    },
+    customer::{household, record::Record, review},
     http::api::read,
     identity::{question_key, question_of},
 };
 
 /// Questions of a page.
 const SHOWN_MAX: usize = 20;
+/// Most pages looked at for one that holds what was not put off.
+const PAGES_MAX: usize = 10;
 /// Values shown of a record.
 const FACTS_MAX: usize = 6;
 
@@ -37,6 +39,11 @@ const FACTS_MAX: usize = 6;
 pub struct Page {
     #[serde(default)]
     after: String,
+    /// Where the page before of homes ended.
+    #[serde(default)]
+    homes: String,
+    #[serde(default)]
+    later: String,
 }
 
 /// One of the two.
@@ -54,6 +61,8 @@ struct Asked {
     sides: [Side; 2],
     speaks_for: Vec<&'static str>,
     speaks_against: Vec<&'static str>,
+    /// Whether they may be one person; else they may live together.
+    alike: bool,
     /// Whether both have a value of their own, without which nobody can decide.
     decidable: bool,
 }
@@ -64,6 +73,9 @@ struct ReviewPage {
     frame: Frame,
     questions: Vec<Asked>,
     next: Option<String>,
+    homes: Vec<Asked>,
+    homes_next: Option<String>,
+    later: bool,
 }
 
 /// `GET /LANG/review`
@@ -77,24 +89,64 @@ pub async fn page(
     let after = from_hex::<36>(&page.after)
         .and_then(|bytes| <(u32, Fingerprint, Fingerprint)>::decode(&bytes));
     let after = after.map(|key| question_of(&key));
-    let (doubts, next) = read(&app, move |app, view| {
+    let homes_after = from_hex::<16>(&page.homes);
+    let (decisions, now_ms) = (app.resolver.decisions(), app.clock.wall_ms());
+    let user = visitor.caller.who.clone();
+    let (doubts, homes) = read(&app, move |app, view| {
         let (key, rules) = (&app.applier.id_key, app.applier.rules.now());
-        review::page(view, key, &rules, after.as_ref(), SHOWN_MAX)
+        let waits = |[one, other]: &[Record; 2]| {
+            is_put_off(view, &user, one.id, other.id, now_ms).map(|put_off| !put_off)
+        };
+        let (mut doubts, mut after) = (Vec::new(), after);
+        for _ in 0..PAGES_MAX {
+            let (page, next) = review::page(view, key, &rules, after.as_ref(), SHOWN_MAX)?;
+            for doubt in page {
+                if waits(&doubt.records)? {
+                    doubts.push(doubt);
+                }
+            }
+            after = next;
+            if after.is_none() || doubts.len() >= SHOWN_MAX {
+                break;
+            }
+        }
+        let active = decisions.active();
+        let (page, homes_next) = household::page(view, key, active, homes_after, SHOWN_MAX)?;
+        let mut homes = Vec::new();
+        for one in page {
+            if waits(&one.records)? {
+                homes.push(one);
+            }
+        }
+        Ok(((doubts, after), (homes, homes_next)))
     })
     .await?;
-    let questions = doubts
+    let (doubts, next) = doubts;
+    let questions = doubts.iter().map(|doubt| {
+        let score = Some(&doubt.score);
+        asked(&app, &frame, &doubt.records, &doubt.subjects, score)
+    });
+    let (homes, homes_next) = homes;
+    let live_together = homes
         .iter()
-        .map(|doubt| asked(&app, &frame, doubt))
-        .collect();
-    let next = next.map(|question| to_hex(&question_key(&question).to_key()));
+        .map(|one| asked(&app, &frame, &one.records, &one.subjects, None));
     respond(&ReviewPage {
+        questions: questions.collect(),
+        next: next.map(|question| to_hex(&question_key(&question).to_key())),
+        homes: live_together.collect(),
+        homes_next: homes_next.map(|home| to_hex(&home)),
+        later: !page.later.is_empty(),
         frame,
-        questions,
-        next,
     })
 }
 
-fn asked(app: &App, frame: &Frame, doubt: &Doubt) -> Asked {
+fn asked(
+    app: &App,
+    frame: &Frame,
+    records: &[Record; 2],
+    subjects: &Option<[Identifier; 2]>,
+    score: Option<&Score>,
+) -> Asked {
     let (key, masked) = (&app.applier.id_key, frame.masked());
     let side = |at: usize, record: &Record| Side {
         id: record.id.to_string(),
@@ -107,13 +159,12 @@ fn asked(app: &App, frame: &Frame, doubt: &Doubt) -> Asked {
             .take(FACTS_MAX)
             .map(|one| Fact::new(frame.t, key, one, masked))
             .collect(),
-        reference: doubt
-            .subjects
+        reference: subjects
             .as_ref()
             .map_or_else(String::new, |subjects| fact::reference(key, &subjects[at])),
     };
     let says = |for_it: bool| {
-        let terms = doubt.score.terms.iter();
+        let terms = score.into_iter().flat_map(|score| &score.terms);
         let said = terms.filter(|term| (term.bits > 0) == for_it);
         said.map(|term| {
             let (es, en) = said_of(term.field, term.level);
@@ -121,11 +172,12 @@ fn asked(app: &App, frame: &Frame, doubt: &Doubt) -> Asked {
         })
         .collect()
     };
-    let [one, other] = &doubt.records;
+    let [one, other] = records;
     Asked {
         sides: [side(0, one), side(1, other)],
         speaks_for: says(true),
         speaks_against: says(false),
-        decidable: doubt.subjects.is_some(),
+        alike: score.is_some(),
+        decidable: subjects.is_some(),
     }
 }

@@ -1,5 +1,6 @@
 //! The pages through the router, over a store in memory.
 
+mod accounts; // organisations and households
 mod fleet; // that nothing is missing, and what is
 mod flow; // decisions, invitations, sources
 mod html; // what every page must be
@@ -168,6 +169,8 @@ async fn pages(browser: &Browser<'_>, lang: Lang) -> Vec<String> {
         "find?q=ada",
         "find?q=nobody",
         "decisions",
+        "accounts",
+        "accounts?q=byron",
         "review",
         "rules",
         "rules?version=1",
@@ -183,6 +186,16 @@ async fn pages(browser: &Browser<'_>, lang: Lang) -> Vec<String> {
     .iter()
     .map(|path| format!("/{code}/{path}"))
     .collect();
+    let stated = [
+        ("name", "Byron"),
+        ("kind", "household"),
+        ("person", "ada@example.org"),
+        ("role", "<b>"),
+        ("decides", "1"),
+    ];
+    let made = browser.post(&format!("/{code}/accounts"), &stated).await;
+    let account = made.headers[header::LOCATION].to_str().unwrap();
+    paths.push(account.to_owned());
     let why = browser.get(&format!("{record}/why")).await;
     let options: Vec<&str> = why
         .text

@@ -87,3 +87,108 @@ async fn a_reader_sees_questions_masked_and_decides_nothing() {
     drop(browser);
     server.close().await;
 }
+
+/// A couple of different surnames with the landline of their home, and their daughter.
+async fn family() -> Server {
+    let server = Server::start().await;
+    let lives = |message: &str, first: &str, last: &str, street: &str, phone: &str| {
+        json!({"type": "identify", "messageId": message, "timestamp": "2026-03-01T10:00:00Z", "traits": {
+            "firstName": first, "lastName": last, "email": format!("{message}@example.org"), "phone": phone,
+            "address": {"street": street, "postalCode": "28012"}}})
+    };
+    let events = [
+        lives(
+            "carmen",
+            "Carmen",
+            "Vidal Ríos",
+            "Calle del Olmo 14",
+            "913456789",
+        ),
+        lives("jorge", "Jorge", "Lara Gil", "Calle Mayor 3", "913456789"),
+        lives(
+            "nora",
+            "Nora",
+            "Lara Vidal",
+            "Calle del Olmo 14",
+            "600111222",
+        ),
+        lives(
+            "eva",
+            "Eva",
+            "Vidal Soler",
+            "Calle del Olmo 41",
+            "600333444",
+        ),
+    ];
+    server.capture(WEB, &events).await;
+    server
+}
+
+fn homes(page: &str) -> usize {
+    page.matches("name=\"kind\" value=\"household\"").count()
+}
+
+#[tokio::test]
+async fn who_may_live_together_is_proposed_once_decided_or_put_off() {
+    let server = family().await;
+    let browser = Browser::of(&server, Role::Steward).await;
+    let page = browser.get("/es/review").await.text;
+    // Carmen and Jorge by the landline, Carmen and Nora by address and a surname; Eva lives elsewhere.
+    assert_eq!(homes(&page), 2, "{page}");
+    assert!(
+        !page.contains("Eva Vidal") && !page.contains("name=\"kind\" value=\"same\""),
+        "{page}"
+    );
+    let field = |page: &str, name: &str| {
+        between(page, &format!("name=\"{name}\" value=\""), "\"")
+            .unwrap()
+            .to_owned()
+    };
+    let [one, one_value, two, two_value] =
+        ["one", "one_value", "two", "two_value"].map(|name| field(&page, name));
+    let fields = [
+        ("kind", "household"),
+        ("one", one.as_str()),
+        ("one_value", one_value.as_str()),
+        ("two", two.as_str()),
+        ("two_value", two_value.as_str()),
+        ("reason", "Viven juntas"),
+    ];
+    assert_eq!(browser.post("/es/decisions", &fields).await.status, 303);
+    let page = browser.get("/es/review").await.text;
+    assert_eq!(homes(&page), 1, "{page}");
+    let accounts = browser.get("/es/accounts").await.text;
+    assert!(accounts.contains("/es/accounts/acc_"), "{accounts}");
+    // Put off by one, for thirty days.
+    let (one, two) = (field(&page, "one"), field(&page, "two"));
+    let later = browser
+        .post("/es/review/later", &[("one", &two), ("two", &one)])
+        .await;
+    assert_eq!(later.status, 303);
+    let page = browser.get("/es/review?later=1").await.text;
+    assert!(
+        page.contains("Aplazada 30 días") && homes(&page) == 0,
+        "{page}"
+    );
+    let other = Browser::of(&server, Role::Admin).await;
+    assert_eq!(homes(&other.get("/es/review").await.text), 1);
+    server.clock.advance_ms(30 * 86_400_000);
+    let back = Browser::of(&server, Role::Steward).await;
+    assert_eq!(homes(&back.get("/es/review").await.text), 1);
+    drop((browser, other, back));
+    server.close().await;
+}
+
+#[tokio::test]
+async fn a_question_is_put_off_too() {
+    let server = asked().await;
+    let browser = Browser::of(&server, Role::Steward).await;
+    let page = browser.get("/en/review").await.text;
+    let field = |name: &str| between(&page, &format!("name=\"{name}\" value=\""), "\"").unwrap();
+    let fields = [("one", field("one")), ("two", field("two"))];
+    assert_eq!(browser.post("/en/review/later", &fields).await.status, 303);
+    let page = browser.get("/en/review").await.text;
+    assert!(page.contains("Nothing to decide."), "{page}");
+    drop(browser);
+    server.close().await;
+}

@@ -1,6 +1,7 @@
 //! The API through the router, over a store in memory.
 
 mod access;
+mod accounts;
 mod decisions;
 mod description;
 mod feed;

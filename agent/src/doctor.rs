@@ -5,6 +5,7 @@ use std::{path::Path, sync::Arc, time::Duration};
 use serde::Serialize;
 use trenza_shared::{
     clock::{BUILT_MS, Clock, format_ms},
+    id::AgentId,
     net::{
         client::{Client, ClientError, ClientLimits},
         pki::{self, DeviceKey},
@@ -82,13 +83,21 @@ pub async fn examine(
     ];
     if config.lan.address().is_some() {
         let time = TlsTime::new(clock, server_ms.unwrap_or(0));
-        checks.extend(neighbours(config, dir, time).await);
+        let near = status.map_or(&[][..], |status| &status.neighbours);
+        let revoked = near.iter().filter(|one| one.revoked).map(|one| one.agent);
+        let revoked: Vec<AgentId> = revoked.collect();
+        checks.extend(neighbours(config, dir, &revoked, time).await);
     }
     checks
 }
 
 /// Calls every configured neighbour once.
-async fn neighbours(config: &Config, dir: &Path, time: Arc<TlsTime>) -> Vec<Check> {
+async fn neighbours(
+    config: &Config,
+    dir: &Path,
+    revoked: &[AgentId],
+    time: Arc<TlsTime>,
+) -> Vec<Check> {
     let bad = |problem: String| vec![Check::new("neighbour", false, problem)];
     let credentials = match Credentials::open(dir, time) {
         Ok(credentials) => credentials,
@@ -97,7 +106,7 @@ async fn neighbours(config: &Config, dir: &Path, time: Arc<TlsTime>) -> Vec<Chec
     if credentials.venue().is_empty() {
         return bad("this agent belongs to no venue, so it has no neighbours; invite it again with --venue NAME".into());
     }
-    let client = match credentials.client(REACH_MAX) {
+    let client = match credentials.client(REACH_MAX, revoked) {
         Ok(client) => client,
         Err(error) => return bad(error.to_string()),
     };

@@ -29,6 +29,8 @@ pub struct Link {
     pub since_ms: i64,
     /// It refuses this agent (revoked, or not known there).
     pub refused: bool,
+    /// It said that this agent's right was taken back.
+    pub revoked: bool,
     /// What went wrong last; empty when nothing did.
     pub problem: String,
     /// What it told.
@@ -55,6 +57,7 @@ impl LinkCell {
             up: false,
             since_ms: now_ms,
             refused: false,
+            revoked: false,
             problem: String::new(),
             told: Arc::new(told),
             keys,
@@ -92,18 +95,20 @@ impl LinkCell {
             if !link.up {
                 link.since_ms = now_ms;
             }
-            (link.up, link.refused) = (true, false);
+            (link.up, link.refused, link.revoked) = (true, false, false);
             link.problem.clear();
         });
     }
 
-    /// The server did not answer, or refused.
-    pub fn down(&self, now_ms: i64, refused: bool, problem: String) {
+    /// The server did not answer, or refused; whether for good, and whether because this agent's right was taken back.
+    pub fn down(&self, now_ms: i64, (refused, revoked): (bool, bool), problem: String) {
         self.state.send_modify(|link| {
             if link.up {
                 link.since_ms = now_ms;
             }
             (link.up, link.refused, link.problem) = (false, refused, problem);
+            // Only the server itself can say otherwise.
+            link.revoked |= revoked;
         });
     }
 
@@ -124,6 +129,7 @@ impl LinkCell {
             clock_offset_ms,
             server_ms: welcome.sent_ms,
             measured: self.state.borrow().told.measured,
+            revoked: welcome.revoked,
         };
         self.remember(row)
     }

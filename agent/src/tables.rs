@@ -91,6 +91,9 @@ pub struct ServerRow {
     /// What was last stated of this device's clock.
     #[serde(default)]
     pub measured: Option<Measured>,
+    /// Agents of the venue whose right was taken back.
+    #[serde(default)]
+    pub revoked: Vec<AgentId>,
 }
 impl Row for ServerRow {}
 

@@ -1,7 +1,7 @@
 //! Sources and agents, in memory: what judging a write key and naming an origin need without I/O.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, RwLock},
 };
 
@@ -10,9 +10,10 @@ use trenza_shared::{
     id::AgentId,
     skew::Corrected,
     store::{Batch, Durable, Store, StoreError, View},
+    wire::sync::REVOKED_MAX,
 };
 
-use crate::tables::{AGENTS, AgentRow, OriginRow, SOURCES, SourceRow};
+use crate::tables::{AGENTS, AgentRow, AgentState, OriginRow, SOURCES, SourceRow};
 
 /// The configured sources and the enrolled agents. Written through: a change is stored before it is seen.
 pub struct Registry {
@@ -24,6 +25,21 @@ pub struct Registry {
 struct Inner {
     sources: BTreeMap<String, SourceRow>,
     agents: BTreeMap<AgentId, AgentRow>,
+    /// By venue: whose right was taken back.
+    revoked: BTreeMap<String, BTreeSet<AgentId>>,
+}
+
+impl Inner {
+    fn note_agent(&mut self, id: AgentId, row: AgentRow) {
+        if !row.venue.is_empty() {
+            let revoked = self.revoked.entry(row.venue.clone()).or_default();
+            match row.state {
+                AgentState::Revoked => revoked.insert(id),
+                AgentState::Active => revoked.remove(&id),
+            };
+        }
+        self.agents.insert(id, row);
+    }
 }
 
 impl Registry {
@@ -34,9 +50,16 @@ impl Registry {
     pub fn open(store: Arc<dyn Store>) -> Result<Self, StoreError> {
         let view: &dyn View = &*store;
         let sources = SOURCES.rows(view).collect::<Result<_, _>>()?;
-        let agents = AGENTS.rows(view).collect::<Result<_, _>>()?;
+        let mut inner = Inner {
+            sources,
+            ..Inner::default()
+        };
+        for row in AGENTS.rows(view) {
+            let (id, row) = row?;
+            inner.note_agent(id, row);
+        }
         Ok(Self {
-            inner: RwLock::new(Inner { sources, agents }),
+            inner: RwLock::new(inner),
             store,
         })
     }
@@ -73,8 +96,7 @@ impl Registry {
             self.inner
                 .write()
                 .unwrap_or_else(std::sync::PoisonError::into_inner)
-                .agents
-                .insert(*id, row.clone());
+                .note_agent(*id, row.clone());
         }
         Ok(row)
     }
@@ -82,6 +104,15 @@ impl Registry {
     /// The fleet.
     pub fn agents(&self) -> BTreeMap<AgentId, AgentRow> {
         self.read().agents.clone()
+    }
+
+    /// Agents of the same venue whose right was taken back; of more than [`REVOKED_MAX`], some.
+    pub fn revoked_near(&self, id: &AgentId) -> Vec<AgentId> {
+        let inner = self.read();
+        let venue = inner.agents.get(id).map(|row| &row.venue);
+        let revoked = venue.and_then(|venue| inner.revoked.get(venue));
+        let others = revoked.into_iter().flatten().take(REVOKED_MAX);
+        others.copied().collect()
     }
 
     /// Write keys that are in force.
@@ -130,8 +161,7 @@ impl Registry {
         self.inner
             .write()
             .unwrap_or_else(std::sync::PoisonError::into_inner)
-            .agents
-            .insert(*id, row.clone());
+            .note_agent(*id, row.clone());
         Ok(())
     }
 
@@ -159,7 +189,6 @@ mod tests {
     use trenza_shared::store::{Fault, FaultyStore};
 
     use super::*;
-    use crate::tables::AgentState;
 
     #[test]
     fn an_agent_whose_commit_failed_and_is_there_is_recalled() {

@@ -338,6 +338,58 @@ async fn a_revoked_agent_is_not_carried_and_a_full_carrier_goes_on_capturing() -
     .await
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_revoked_agent_gets_nothing_more_of_its_neighbours() -> anyhow::Result<()> {
+    let home = tempfile::tempdir()?;
+    let mut server = Server::init(&home.path().join("server"), None)?;
+    server.start()?;
+    let mut a = Stand::new(&server, home.path(), "Puerta", "Feria").await?;
+    let mut b = Stand::new(&server, home.path(), "Barra", "Feria").await?;
+    // It does not hear of its revocation itself.
+    b.cable.plug(false);
+    b.know(&[a.lan()])?;
+    a.know(&[b.lan()])?;
+    let plain = Http::new(None)?;
+    a.visit(&plain, 0..3).await?;
+    until("they exchange", || async {
+        ensure!(b.carries(&plain, &a).await? == 3);
+        Ok(())
+    })
+    .await?;
+    server.must(["agent", "revoke", &b.id])?;
+    until("its neighbour knows", || async {
+        let status = a.status(&plain).await?;
+        let one = &status["neighbours"][0];
+        ensure!(one["revoked"] == true && one["near"] == false, "{status}");
+        Ok(())
+    })
+    .await?;
+    a.visit(&plain, 3..10).await?;
+    a.agent.drained().await?;
+    // Both have called the other since, and were refused.
+    for (stand, word) in [(&a, "taken back"), (&b, "revoked")] {
+        until("the talks end", || async {
+            let doctor = std::process::Command::new(trenza_tests::process::bin("trenza-agent")?)
+                .args(["doctor", "--config"])
+                .arg(stand.agent.config())
+                .envs(&stand.agent.env)
+                .output()?;
+            let said = String::from_utf8_lossy(&doctor.stdout).into_owned();
+            ensure!(said.contains(word), "{said}");
+            Ok(())
+        })
+        .await?;
+    }
+    ensure!(b.carries(&plain, &a).await? == 3, "it got more");
+    // Once it hears of it, it keeps nothing of others.
+    b.cable.plug(true);
+    until("it gave up what it carried", || async {
+        ensure!(b.carries(&plain, &a).await? == 0);
+        Ok(())
+    })
+    .await
+}
+
 /// The key and the certificates of an agent's folder.
 struct Papers {
     key: DeviceKey,
@@ -438,7 +490,7 @@ async fn nobody_takes_a_frame_that_its_origin_did_not_sign() -> anyhow::Result<(
         time.clone(),
     )?;
     let to_server = Client::new(tls, ClientLimits::default());
-    let tls = neighbours_client_config(of_b.identity(), &of_b.ca, "Feria", time.clone())?;
+    let tls = neighbours_client_config(of_b.identity(), &of_b.ca, "Feria", &[], time.clone())?;
     let to_neighbour = Client::new(tls, ClientLimits::default());
     let at_server = format!(
         "https://{}/sync/v1/carried/frame",
@@ -471,7 +523,7 @@ async fn nobody_takes_a_frame_that_its_origin_did_not_sign() -> anyhow::Result<(
     ensure!(answer.status == 403, "{answer:?}");
 
     // A stranger's certificate gets no connection, one of another venue a clear answer.
-    let tls = neighbours_client_config(strange.identity(), &of_b.ca, "Feria", time.clone())?;
+    let tls = neighbours_client_config(strange.identity(), &of_b.ca, "Feria", &[], time.clone())?;
     let stranger = Client::new(tls, ClientLimits::default());
     ensure!(
         stranger
@@ -480,7 +532,7 @@ async fn nobody_takes_a_frame_that_its_origin_did_not_sign() -> anyhow::Result<(
             .is_err()
     );
     let of_far = Papers::of(&far.agent.dir)?;
-    let tls = neighbours_client_config(of_far.identity(), &of_far.ca, "Feria", time)?;
+    let tls = neighbours_client_config(of_far.identity(), &of_far.ca, "Feria", &[], time)?;
     let other = Client::new(tls, ClientLimits::default());
     let answer = other
         .post(&at_neighbour, HeaderMap::new(), good.to_bytes())

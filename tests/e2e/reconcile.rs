@@ -197,6 +197,10 @@ async fn what_was_dropped_for_want_of_room_is_counted_and_told_and_no_visit_is()
     ensure!(told["head_seq"] == 24 && told["acked_seq"] == 12, "{told}");
     let audit: Value = serde_json::from_slice(&server.must(["verify", "--json"])?)?;
     ensure!(audit["ok"] == true && audit["events"] == 12, "{audit}");
+    // A mistyped id proves nothing.
+    let nobody = server.must(["verify", "--agent", "ag_11111111111111111111111111111111"]);
+    let refused = nobody.unwrap_err().to_string();
+    ensure!(refused.contains("there is no agent"), "{refused}");
     let lanes = audit["lanes"].as_array().context("lanes")?;
     let lane = lanes
         .iter()

@@ -102,6 +102,7 @@ mod tests {
             touchpoint: format!("Puerta {number}"),
             seen_ms: Some(1),
             near,
+            revoked: false,
             carried_waiting: 0,
         }
     }

@@ -148,15 +148,20 @@ impl Credentials {
         neighbours_server_config(self.shown.clone(), &self.ca, self.time.clone())
     }
 
-    /// For calling neighbours of the venue.
+    /// For calling neighbours of the venue but for those whose right was taken back.
     ///
     /// # Errors
     /// Key and certificate do not fit.
-    pub fn client(&self, request: Duration) -> Result<Client, TlsError> {
+    pub fn client(&self, request: Duration, revoked: &[AgentId]) -> Result<Client, TlsError> {
         let present = self.present();
         let venue = present.owner.as_ref().map_or("", |owner| &owner.venue);
-        let config =
-            neighbours_client_config(present.identity(), &self.ca, venue, self.time.clone())?;
+        let config = neighbours_client_config(
+            present.identity(),
+            &self.ca,
+            venue,
+            revoked,
+            self.time.clone(),
+        )?;
         let limits = ClientLimits {
             connect: CONNECT_MAX.min(request),
             request,

@@ -28,8 +28,11 @@ pub struct Neighbour {
     pub touchpoint: String,
     /// How long ago it was heard; null when not since the start. Unit: ms.
     pub seen_ms: Option<u64>,
-    /// It was heard lately.
+    /// It was heard lately, and things are exchanged with it.
     pub near: bool,
+    /// An admin took its right back: nothing is exchanged with it.
+    #[serde(default)]
+    pub revoked: bool,
     /// Its entries kept here that the server does not have, as far as it was asked.
     pub carried_waiting: u64,
 }
@@ -107,9 +110,11 @@ impl Lan {
 
     /// The server told that it takes nothing more of this agent.
     pub fn is_revoked(&self, agent: &AgentId) -> bool {
-        self.known()
-            .get(agent)
-            .is_some_and(|known| known.row.revoked)
+        self.link.told().revoked.contains(agent)
+            || self
+                .known()
+                .get(agent)
+                .is_some_and(|known| known.row.revoked)
     }
 
     /// Whether this device brings what `origin` captured to the server now.
@@ -122,6 +127,9 @@ impl Lan {
     pub fn neighbours(&self) -> Vec<Neighbour> {
         let now_boot_ms = self.clock.boottime_ms();
         let waiting = self.carried.waiting();
+        let told = self.link.told();
+        let revoked =
+            |agent: &AgentId, known: &Known| known.row.revoked || told.revoked.contains(agent);
         let known = self.known();
         let mut all: Vec<Neighbour> = known
             .iter()
@@ -131,9 +139,11 @@ impl Lan {
                 seen_ms: known
                     .heard
                     .map(|heard| now_boot_ms.saturating_sub(heard.at_boot_ms)),
-                near: known
-                    .heard
-                    .is_some_and(|heard| heard.is_fresh(now_boot_ms, self.fresh_ms())),
+                near: !revoked(agent, known)
+                    && known
+                        .heard
+                        .is_some_and(|heard| heard.is_fresh(now_boot_ms, self.fresh_ms())),
+                revoked: revoked(agent, known),
                 carried_waiting: waiting
                     .iter()
                     .filter(|(name, _)| name.agent == *agent && name.lane.has_events())

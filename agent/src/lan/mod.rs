@@ -260,6 +260,31 @@ impl Lan {
         )
     }
 
+    /// The server took this agent's right back: it gets nothing of its neighbours any more.
+    pub fn own_right_is_gone(&self) -> bool {
+        self.link.now().revoked
+    }
+
+    /// Whose right was taken back, as the server told.
+    pub fn revoked(&self) -> Vec<AgentId> {
+        self.link.told().revoked.clone()
+    }
+
+    /// Gives up what is kept of others, who keep it themselves: this device has no right to it. Writes the disk.
+    ///
+    /// # Errors
+    /// The store cannot be read or written.
+    pub fn give_up_carried(&self) -> Result<(), StoreError> {
+        let gone = self.carried.clear()?;
+        if gone > 0 {
+            tracing::warn!(
+                lan.frames = gone,
+                "this agent was revoked: what it carried for neighbours is gone from it"
+            );
+        }
+        Ok(())
+    }
+
     /// What this agent says first when it meets another. Reads the disk.
     ///
     /// # Errors

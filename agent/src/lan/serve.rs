@@ -76,6 +76,10 @@ fn neighbour(lan: &Lan, peer: &Peer) -> Result<AgentId, HttpError> {
         let message = "this agent was revoked by an admin".into();
         return Err(forbidden(ORIGIN_REVOKED, message));
     }
+    if lan.own_right_is_gone() {
+        let message = "the agent that you call was revoked by an admin".into();
+        return Err(forbidden(ORIGIN_REVOKED, message));
+    }
     Ok(owner.agent)
 }
 

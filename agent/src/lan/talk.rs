@@ -14,6 +14,7 @@ use tokio::{
     time::sleep,
 };
 use trenza_shared::{
+    id::AgentId,
     net::{
         client::{Client, ClientError},
         tls::TlsError,
@@ -58,6 +59,9 @@ pub enum MeetError {
     /// An answer that cannot be read.
     #[error(transparent)]
     Wire(#[from] WireError),
+    /// The server took this agent's right back.
+    #[error("this agent was revoked by an admin: it exchanges nothing with neighbours")]
+    Revoked,
     /// This agent has no venue, so it has no neighbours.
     #[error("this agent belongs to no venue; invite it again with --venue NAME")]
     NoVenue,
@@ -99,6 +103,7 @@ pub async fn run(
                     lan: lan.clone(),
                     url,
                     client: None,
+                    revoked: Vec::new(),
                 };
                 talks.spawn(talker.run(waits.clone(), stop.clone()))
             });
@@ -117,6 +122,8 @@ struct Talker {
     lan: Arc<Lan>,
     url: String,
     client: Option<Client>,
+    /// Whom the client does not talk to.
+    revoked: Vec<AgentId>,
 }
 
 impl Talker {
@@ -174,6 +181,15 @@ impl Talker {
         if lan.credentials.venue().is_empty() {
             return Err(MeetError::NoVenue);
         }
+        if lan.own_right_is_gone() {
+            self.client = None;
+            blocking(&lan, |lan| Ok(lan.give_up_carried()?)).await?;
+            return Err(MeetError::Revoked);
+        }
+        let revoked = lan.revoked();
+        if revoked != self.revoked {
+            (self.client, self.revoked) = (None, revoked);
+        }
         // A copy of an agent that became one of its own has another key and another certificate now.
         if lan.credentials.agent() != Some(lan.me()) {
             self.client = None;
@@ -182,7 +198,7 @@ impl Talker {
         let client = match &self.client {
             Some(client) => client.clone(),
             None => {
-                let client = lan.credentials.client(REQUEST_MAX)?;
+                let client = lan.credentials.client(REQUEST_MAX, &self.revoked)?;
                 self.client.insert(client).clone()
             }
         };
@@ -195,6 +211,9 @@ impl Talker {
         // An address that leads back here, as a list that is the same on every device has one.
         if peer == lan.me() {
             return Ok(());
+        }
+        if lan.is_revoked(&peer) {
+            return Err(LanError::Revoked(peer).into());
         }
         let heard = theirs.clone();
         blocking(&lan, move |lan| Ok(lan.hear(&heard)?)).await?;

@@ -19,7 +19,7 @@ const HELLO_TURNS_MAX: usize = 8;
 
 /// What a hello says of this side.
 fn spoken(hello: &Hello) -> Digest {
-    digest(hello, 0, &[], &[])
+    digest(hello, 0, &[], &[], &[])
 }
 
 impl Sender {
@@ -107,7 +107,13 @@ impl Sender {
         }
         let told = self.link.told();
         let pulse = Pulse {
-            digest: digest(hello, told.generation, &told.lanes, &told.write_keys),
+            digest: digest(
+                hello,
+                told.generation,
+                &told.lanes,
+                &told.write_keys,
+                &told.revoked,
+            ),
             boottime_ms: hello.boottime_ms,
             wall_ms: hello.wall_ms,
             clock_offset_ms: hello.clock_offset_ms,
@@ -126,6 +132,7 @@ impl Sender {
                 copy: None,
                 introduce: false,
                 program: told.program.clone(),
+                revoked: told.revoked.clone(),
             })),
             // Whatever the server has against it, the hello hears it too: one of before pulses knows none.
             Ok(Heard::Hello) | Err(TalkError::Refused { .. } | TalkError::Wire(_)) => Ok(None),

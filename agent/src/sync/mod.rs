@@ -30,7 +30,10 @@ use trenza_shared::{
     clock::Clock,
     id::{BootId, Epoch, InstanceId},
     store::StoreError,
-    wire::{pulse::Digest, sync::Introduction},
+    wire::{
+        pulse::Digest,
+        sync::{AGENT_REVOKED, Introduction},
+    },
 };
 
 use crate::{
@@ -203,7 +206,8 @@ impl Sender {
         if before.up || before.problem != problem {
             tracing::warn!(error = %problem, sync.failures = failures, "the server cannot be reached; capture goes on");
         }
-        self.link.down(self.now_ms(), refused, problem);
+        let revoked = error.is_refused_as(AGENT_REVOKED);
+        self.link.down(self.now_ms(), (refused, revoked), problem);
         metrics::counter!("trenza_agent_sync_failures_total").increment(1);
         // A device whose clock is far ahead only believes that its certificate is too old.
         let for_good = refused && !matches!(error, TalkError::CertificateTooOld { .. });

@@ -138,12 +138,22 @@ pub fn list(app: &App) -> Result<AgentLines, HttpError> {
 
 /// Reads every record of every agent again, or of one, and checks every link of its chain, as of one moment.
 pub async fn audit(app: &App, agent: Option<AgentId>) -> Result<Audit, HttpError> {
+    if let Some(agent) = agent
+        && app.registry.agent(&agent).is_none()
+    {
+        return Err(nobody(&agent));
+    }
     let store = app.store.clone();
     let read = move || snapshot(&*store, |view| audit::audit(view, agent));
     let found = tokio::task::spawn_blocking(read)
         .await
         .map_err(HttpError::internal)?;
     found.and_then(|found| found).map_err(HttpError::internal)
+}
+
+fn nobody(agent: &AgentId) -> HttpError {
+    HttpError::not_found(format!("there is no agent {agent}"))
+        .hint("`trenza-server agent list` shows the fleet")
 }
 
 /// A revoked agent.
@@ -158,8 +168,7 @@ pub struct Revoked {
 /// nothing any more.
 pub fn revoke(app: &App, agent: AgentId) -> Result<Revoked, HttpError> {
     let Some(mut row) = app.registry.agent(&agent) else {
-        return Err(HttpError::not_found(format!("there is no agent {agent}"))
-            .hint("`trenza-server agent list` shows the fleet"));
+        return Err(nobody(&agent));
     };
     row.state = AgentState::Revoked;
     app.registry

@@ -57,10 +57,10 @@ fn same(app: &App, agent: &AgentId, pulse: &Pulse, at_ms: i64) -> Result<bool, S
         return Ok(false);
     }
     let (told, fork) = lanes(app, &contact.hello)?;
-    let keys = app.registry.write_keys();
+    let (keys, revoked) = (app.registry.write_keys(), app.registry.revoked_near(agent));
     if fork.is_some()
         || told.iter().any(|have| !have.marks.is_empty())
-        || digest(&contact.hello, app.generation, &told, &keys) != pulse.digest
+        || digest(&contact.hello, app.generation, &told, &keys, &revoked) != pulse.digest
     {
         return Ok(false);
     }

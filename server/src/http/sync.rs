@@ -20,9 +20,9 @@ use trenza_shared::{
         Shape,
         frame::{FRAME_BYTES_MAX, FRAME_EVENTS_MAX, Frame},
         sync::{
-            Ack, CERTIFICATE_EXPIRED, CERTIFICATE_TOO_OLD, CopyWord, Hello, INSTANCE_HEADER,
-            KEPT_MAX, Kept, LANES_MAX, LaneHave, Lineage, NOT_CURRENT, RENEWABLE_MS, SEGMENTS_MAX,
-            Segment, Welcome,
+            AGENT_REVOKED, Ack, CERTIFICATE_EXPIRED, CERTIFICATE_TOO_OLD, CopyWord, Hello,
+            INSTANCE_HEADER, KEPT_MAX, Kept, LANES_MAX, LaneHave, Lineage, NOT_CURRENT,
+            RENEWABLE_MS, SEGMENTS_MAX, Segment, Welcome,
         },
     },
 };
@@ -103,7 +103,7 @@ pub fn agent_renewing(app: &App, peer: &Peer) -> Result<AgentId, HttpError> {
         Some(AgentState::Active) => Ok(known),
         Some(AgentState::Revoked) => Err(HttpError::new(
             StatusCode::FORBIDDEN,
-            "revoked",
+            AGENT_REVOKED,
             "this agent was revoked by an admin",
         )
         .hint("its visits stay on the device; ask the admin")),
@@ -189,6 +189,7 @@ pub async fn hello(
         copy,
         introduce,
         program: env!("CARGO_PKG_VERSION").into(),
+        revoked: app.registry.revoked_near(&agent),
     };
     Ok(msgpack(&welcome))
 }

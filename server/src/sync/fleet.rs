@@ -88,7 +88,7 @@ pub struct AgentStatus {
     pub dropped_ranges: Vec<Range>,
     /// Lane by lane.
     pub lanes: Vec<LaneStatus>,
-    /// Events that wait on it.
+    /// Events that wait on it, of those that it told of.
     pub waiting: Option<u64>,
     /// Its clock minus ours. Unit: ms.
     pub clock_offset_ms: Option<i64>,
@@ -263,6 +263,11 @@ fn status(
     }
     // What is told of the clock is no event; that none of it is missing matters all the same.
     let of_events = || lanes.iter().filter(|lane| lane.lane.has_events());
+    let not_here = gaps
+        .iter()
+        .filter(|gap| gap.lane.has_events())
+        .map(|gap| gap.to - gap.from + 1)
+        .sum();
     AgentStatus {
         id,
         touchpoint: row.touchpoint.clone(),
@@ -285,7 +290,8 @@ fn status(
             let told = dropped_ranges.len().saturating_sub(dropped::RANGES_MAX);
             dropped_ranges.split_off(told)
         },
-        waiting: hello.map(|hello| hello.waiting),
+        // Frames that came since are waiting no more.
+        waiting: hello.map(|hello| hello.waiting.min(not_here)),
         clock_offset_ms: contact.map(|contact| {
             // The agent tells our clock less its own.
             let ours_less_its = contact.hello.clock_offset_ms;

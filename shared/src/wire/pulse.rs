@@ -10,6 +10,7 @@ use super::{
     Shape,
     sync::{Hello, LaneHave},
 };
+use crate::id::AgentId;
 
 /// BLAKE3, truncated, of all that a hello and its welcome say and that does not change by itself.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -63,7 +64,13 @@ impl Shape for Heard {
 
 /// What a pulse has to say for `hello` to be repeated by it, with what the server told. Of `told` only the lanes of the hello
 /// count, in its order.
-pub fn digest(hello: &Hello, generation: u64, told: &[LaneHave], write_keys: &[String]) -> Digest {
+pub fn digest(
+    hello: &Hello,
+    generation: u64,
+    told: &[LaneHave],
+    write_keys: &[String],
+    revoked: &[AgentId],
+) -> Digest {
     let said = Hello {
         boottime_ms: 0,
         wall_ms: 0,
@@ -91,6 +98,9 @@ pub fn digest(hello: &Hello, generation: u64, told: &[LaneHave], write_keys: &[S
     for key in write_keys {
         hasher.update(&(key.len() as u64).to_be_bytes());
         hasher.update(key.as_bytes());
+    }
+    for agent in revoked {
+        hasher.update(agent.as_bytes());
     }
     let mut digest = [0; 16];
     digest.copy_from_slice(&hasher.finalize().as_bytes()[..16]);
@@ -141,7 +151,7 @@ mod tests {
     #[test]
     fn clocks_and_free_space_are_nothing_new_and_all_else_is() {
         let keys = ["a".to_owned(), "b".to_owned()];
-        let same = digest(&hello(), 1, &have(9), &keys);
+        let same = digest(&hello(), 1, &have(9), &keys, &[]);
         let later = Hello {
             boottime_ms: 40,
             wall_ms: 50,
@@ -149,15 +159,15 @@ mod tests {
             disk_free_bytes: 70,
             ..hello()
         };
-        assert_eq!(digest(&later, 1, &have(9), &keys), same);
+        assert_eq!(digest(&later, 1, &have(9), &keys, &[]), same);
         // Lanes that the hello does not name are not asked for.
         let mut more = have(9);
         more.insert(0, LaneHave::nothing(7, Lane::Urgent));
-        assert_eq!(digest(&hello(), 1, &more, &keys), same);
+        assert_eq!(digest(&hello(), 1, &more, &keys, &[]), same);
         let mut further = hello();
         further.lanes[0].seq = 10;
         let others = [
-            digest(&further, 1, &have(9), &keys),
+            digest(&further, 1, &have(9), &keys, &[]),
             digest(
                 &Hello {
                     epoch: 2,
@@ -166,12 +176,14 @@ mod tests {
                 1,
                 &have(9),
                 &keys,
+                &[],
             ),
-            digest(&hello(), 2, &have(9), &keys),
-            digest(&hello(), 1, &have(8), &keys),
-            digest(&hello(), 1, &[], &keys),
-            digest(&hello(), 1, &have(9), &keys[..1]),
-            digest(&hello(), 1, &have(9), &["ab".to_owned()]),
+            digest(&hello(), 2, &have(9), &keys, &[]),
+            digest(&hello(), 1, &have(8), &keys, &[]),
+            digest(&hello(), 1, &[], &keys, &[]),
+            digest(&hello(), 1, &have(9), &keys[..1], &[]),
+            digest(&hello(), 1, &have(9), &["ab".to_owned()], &[]),
+            digest(&hello(), 1, &have(9), &keys, &[AgentId([1; 16])]),
         ];
         assert!(others.iter().all(|other| *other != same));
     }

@@ -14,6 +14,8 @@ use crate::{
 pub const LANES_MAX: usize = 256;
 /// Most segments beyond a gap that a server names of a lane in one answer.
 pub const SEGMENTS_MAX: usize = 64;
+/// Most revoked agents of a venue that are named in a welcome.
+pub const REVOKED_MAX: usize = 256;
 /// Most runs of numbers that an agent keeps aside and does not deliver, all of which it tells.
 pub const KEPT_MAX: usize = 1_000;
 /// Most marks in one answer: at distances of 0, 1, 2, 4, 8... numbers they span any lane.
@@ -63,6 +65,8 @@ pub const NOT_CURRENT: &str = "not_current";
 pub const BUSY: &str = "busy";
 /// Error code of anything but a renewal under a certificate that has expired.
 pub const CERTIFICATE_EXPIRED: &str = "certificate_expired";
+/// Error code of an agent whose right was taken back.
+pub const AGENT_REVOKED: &str = "revoked";
 /// Error code of a renewal that comes too late.
 pub const CERTIFICATE_TOO_OLD: &str = "certificate_too_old";
 /// For how long a certificate that has expired can still be renewed: a season without contact, and then some. Unit: ms.
@@ -249,6 +253,9 @@ pub struct Welcome {
     /// Version of the server's program: another one may take what this one refused.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub program: String,
+    /// Agents of its venue whose right was taken back: they get nothing of it any more. At most [`REVOKED_MAX`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub revoked: Vec<AgentId>,
 }
 
 /// What the server says to an agent whose id another running program uses too.
@@ -368,6 +375,7 @@ mod tests {
                 copy: word,
                 introduce: false,
                 program: "0.1.0".into(),
+                revoked: Vec::new(),
             };
             assert_eq!(Welcome::from_bytes(&welcome.to_bytes()).unwrap(), welcome);
         }

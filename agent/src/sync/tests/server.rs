@@ -190,6 +190,7 @@ pub async fn hello(
         copy: None,
         introduce: false,
         program: fake.program.lock().unwrap().clone(),
+        revoked: Vec::new(),
     }))
 }
 

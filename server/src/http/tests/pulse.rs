@@ -56,6 +56,7 @@ impl Device {
             welcome.generation,
             &welcome.lanes,
             &welcome.write_keys,
+            &welcome.revoked,
         )
     }
 

@@ -37,7 +37,9 @@ async fn listener(site: &Site, identity: Identity) -> Served {
 
 fn caller(site: &Site, of: &Site, identity: Identity, venue: &str) -> Client {
     let time = TlsTime::new(site.clock.clone(), NOW);
-    let tls = neighbours_client_config(identity, of.ca.cert_der(), venue, time).unwrap();
+    let tls =
+        neighbours_client_config(identity, of.ca.cert_der(), venue, &[AgentId([9; 16])], time)
+            .unwrap();
     Client::new(tls, ClientLimits::default())
 }
 

@@ -22,7 +22,10 @@ use rustls::{
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 
 use super::{Identity, TlsError, TlsTime, provider, roots};
-use crate::net::pki::{Owner, cert_owner};
+use crate::{
+    id::AgentId,
+    net::pki::{Owner, cert_owner},
+};
 
 /// What this device shows to its neighbours; replaced when its certificate is renewed.
 #[derive(Debug)]
@@ -83,7 +86,7 @@ pub fn neighbours_server_config(
     Ok(Arc::new(config))
 }
 
-/// For calling a neighbour: it must show an agent's certificate of `ca` that names `venue`.
+/// For calling a neighbour: it must show an agent's certificate of `ca` that names `venue` and none of `revoked`.
 ///
 /// # Errors
 /// [`TlsError`] when the identity does not fit or the CA is unreadable.
@@ -91,9 +94,13 @@ pub fn neighbours_client_config(
     identity: Identity,
     ca: &CertificateDer<'static>,
     venue: &str,
+    revoked: &[AgentId],
     time: Arc<TlsTime>,
 ) -> Result<ClientConfig, TlsError> {
-    let verifier = Arc::new(Neighbour::new(ca, time.clone(), Some(venue.to_owned()))?);
+    let verifier = Arc::new(Neighbour {
+        revoked: revoked.to_vec(),
+        ..Neighbour::new(ca, time.clone(), Some(venue.to_owned()))?
+    });
     let (chain, key) = identity;
     let mut config = ClientConfig::builder_with_details(provider(), time)
         .with_protocol_versions(&[&TLS13])?
@@ -110,6 +117,8 @@ struct Neighbour {
     time: Arc<TlsTime>,
     /// The only venue that is accepted; none where a clear answer over HTTP comes later.
     venue: Option<String>,
+    /// Whose right was taken back, as far as is known; on the listener's side a clear answer over HTTP comes later.
+    revoked: Vec<AgentId>,
 }
 
 impl Neighbour {
@@ -125,6 +134,7 @@ impl Neighbour {
             agents,
             time,
             venue,
+            revoked: Vec::new(),
         })
     }
 
@@ -134,6 +144,12 @@ impl Neighbour {
         let owner: Owner = cert_owner(leaf).ok_or(Error::InvalidCertificate(
             CertificateError::ApplicationVerificationFailure,
         ))?;
+        if self.revoked.contains(&owner.agent) {
+            return Err(Error::General(format!(
+                "the right of {} was taken back",
+                owner.agent
+            )));
+        }
         match &self.venue {
             Some(venue) if *venue != owner.venue => Err(Error::General(format!(
                 "{} is an agent of the venue {:?}, this one is of {venue:?}",

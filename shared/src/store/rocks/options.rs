@@ -22,6 +22,8 @@ const MANIFEST_AHEAD_BYTES: usize = 128 * 1024;
 const ARENA_BYTES: usize = 64 * 1024;
 /// Written data is handed to the disk in pieces of this size, so that no sync has to wait for much. Unit: bytes.
 const SYNC_BYTES: u64 = 512 * 1024;
+/// The filter of what is still in memory, as a share of its size: ten bits for an entry of some sixty bytes.
+const MEMORY_FILTER_SHARE: f64 = 0.02;
 /// Bits of Bloom filter per key: 1 % wrong guesses.
 const BLOOM_BITS: f64 = 10.0;
 /// Filters and indexes of tables with filters come in pieces of this size. Unit: bytes.
@@ -144,6 +146,11 @@ impl RocksOptions {
         let mut options = Options::default();
         options.set_block_based_table_factory(&blocks);
         options.set_write_buffer_size(self.write_buffer_bytes);
+        if named(&self.point_lookups) {
+            // What is asked for is mostly not there: a filter knows it before every list in memory is searched.
+            options.set_memtable_whole_key_filtering(true);
+            options.set_memtable_prefix_bloom_ratio(MEMORY_FILTER_SHARE);
+        }
         options.set_arena_block_size(ARENA_BYTES);
         options.set_target_file_size_base(self.file_bytes);
         options.set_max_bytes_for_level_base(self.level_bytes);

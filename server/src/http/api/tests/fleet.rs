@@ -136,5 +136,20 @@ async fn the_fleet_shows_what_was_said_against_what_is_stored() {
         fleet["sums"],
         json!({"agents": 2, "active": 2, "head_seq": 51, "acked_seq": 37, "waiting": 7, "missing": 14, "dropped": 0})
     );
+
+    // What came since the last hello does not wait any more.
+    let mut batch = Batch::new();
+    for (epoch, last) in [(1, 10), (2, 35)] {
+        LANES
+            .put(
+                &mut batch,
+                &(known, epoch, Lane::Visits),
+                &LaneRow::up_to(last, hash),
+            )
+            .unwrap();
+    }
+    server.app.store.commit(batch, Durable::Yes).unwrap();
+    let fleet = server.get(Role::Reader, "/v1/agents").await.json;
+    assert_eq!(fleet["agents"][1]["waiting"], 2);
     server.close().await;
 }

@@ -12,12 +12,22 @@ use http_body_util::{BodyExt as _, Full};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use trenza_shared::{
+    clock::SystemClock,
+    net::{
+        pki,
+        tls::{TlsTime, Trust, client_config},
+    },
+};
 use trenza_tests::pour::Days;
 
 /// How long one run lasts.
 const RUN: Duration = Duration::from_secs(3);
 /// Single events a second at a kiosk, and for how long.
 pub const PACE_PER_S: u32 = 200;
+/// Connections at that pace.
+pub const PACE_CONNECTIONS: u32 = 16;
 const PACE_RUN: Duration = Duration::from_secs(20);
 /// Length of one event. Unit: bytes.
 const EVENT_BYTES: usize = 405;
@@ -30,14 +40,44 @@ pub struct Run {
     pub p99_ms: f64,
 }
 
+/// Whom to call, and how.
+#[derive(Clone)]
+pub struct Target {
+    addr: String,
+    tls: Option<TlsConnector>,
+}
+
+impl Target {
+    /// A listener in clear.
+    pub fn plain(base: &str) -> anyhow::Result<Self> {
+        let addr = base.split_once("://").context("a URL")?.1.to_owned();
+        Ok(Self { addr, tls: None })
+    }
+
+    /// One over TLS, whose certificate is of this authority (PEM).
+    pub fn tls(base: &str, ca_pem: &str) -> anyhow::Result<Self> {
+        let ca = pki::read_chain(ca_pem)?.swap_remove(0);
+        let time = TlsTime::new(Arc::new(SystemClock), 0);
+        let (config, _) = client_config(Trust::ca(ca), None, time)?;
+        Ok(Self {
+            tls: Some(Arc::new(config).into()),
+            ..Self::plain(base)?
+        })
+    }
+}
+
 /// Posts `size` events a request over so many connections for [`RUN`].
-pub async fn run(base: &str, key: &str, connections: usize, size: usize) -> anyhow::Result<Run> {
-    let addr = base.split_once("://").context("a URL")?.1.to_owned();
+pub async fn run(
+    target: &Target,
+    key: &str,
+    connections: usize,
+    size: usize,
+) -> anyhow::Result<Run> {
     let started = Instant::now();
     let mut workers = tokio::task::JoinSet::new();
     for worker in 0..connections {
         workers.spawn(connection(
-            addr.clone(),
+            target.clone(),
             key.to_owned(),
             format!("{size}-{connections}-{worker}"),
             size,
@@ -71,27 +111,25 @@ impl Run {
     }
 }
 
-/// Posts single events at [`PACE_PER_S`], in turn over so many connections that none has to wait for its last answer; a wait
-/// counts from when the event was due.
-pub async fn pace(base: &str, key: &str) -> anyhow::Result<Run> {
-    const CONNECTIONS: u32 = 16;
-    let addr = base.split_once("://").context("a URL")?.1.to_owned();
+/// Posts single events at a pace, in turn over so many connections that none has to wait for its last answer; a wait counts from
+/// when the event was due.
+pub async fn pace(target: &Target, key: &str, per_s: u32, connections: u32) -> anyhow::Result<Run> {
     let started = Instant::now();
-    let every = Duration::from_secs(1) / PACE_PER_S;
+    let every = Duration::from_secs(1) / per_s.max(1);
     let mut workers = tokio::task::JoinSet::new();
-    for worker in 0..CONNECTIONS {
-        let (addr, key) = (addr.clone(), key.to_owned());
+    for worker in 0..connections {
+        let (target, key) = (target.clone(), key.to_owned());
         workers.spawn(async move {
-            let mut sender = connect(&addr).await?;
+            let mut sender = connect(&target).await?;
             let mut waits = Vec::new();
             let mut number = worker;
             while every * number < PACE_RUN {
                 let due = started + every * number;
                 tokio::time::sleep_until(due.into()).await;
-                let event = event(&format!("pace-{worker}"), u64::from(number));
-                post(&mut sender, &addr, &key, "/v1/track", event).await?;
+                let event = event(&format!("pace-{per_s}-{worker}"), u64::from(number));
+                post(&mut sender, &target.addr, &key, "/v1/track", event).await?;
                 waits.push(due.elapsed().as_secs_f64() * 1_000.0);
-                number += CONNECTIONS;
+                number += connections;
             }
             anyhow::Ok(waits)
         });
@@ -105,9 +143,16 @@ pub async fn pace(base: &str, key: &str) -> anyhow::Result<Run> {
 
 type Sender = http1::SendRequest<Full<Bytes>>;
 
-async fn connect(addr: &str) -> anyhow::Result<Sender> {
+async fn connect(Target { addr, tls }: &Target) -> anyhow::Result<Sender> {
     let stream = TcpStream::connect(addr).await?;
     stream.set_nodelay(true)?;
+    let Some(tls) = tls else {
+        let (sender, driver) = http1::handshake(TokioIo::new(stream)).await?;
+        tokio::spawn(driver);
+        return Ok(sender);
+    };
+    let host = addr.rsplit_once(':').context("a port")?.0.to_owned();
+    let stream = tls.connect(host.try_into()?, stream).await?;
     let (sender, driver) = http1::handshake(TokioIo::new(stream)).await?;
     tokio::spawn(driver);
     Ok(sender)
@@ -145,17 +190,17 @@ async fn post(
 pub async fn fill(base: &str, key: &str, days: &Arc<Days>, events: u64) -> anyhow::Result<()> {
     const CONNECTIONS: u64 = 16;
     const SIZE: u64 = 100;
-    let addr = base.split_once("://").context("a URL")?.1.to_owned();
+    let target = Target::plain(base)?;
     let mut workers = tokio::task::JoinSet::new();
     for worker in 0..CONNECTIONS {
-        let (addr, key, days) = (addr.clone(), key.to_owned(), days.clone());
+        let (target, key, days) = (target.clone(), key.to_owned(), days.clone());
         workers.spawn(async move {
-            let mut sender = connect(&addr).await?;
+            let mut sender = connect(&target).await?;
             for from in (worker * SIZE..events).step_by((CONNECTIONS * SIZE) as usize) {
                 let numbers = from..(from + SIZE).min(events);
                 let batch: Vec<String> = numbers.map(|number| days.event(number)).collect();
                 let body = format!(r#"{{"batch":[{}]}}"#, batch.join(","));
-                post(&mut sender, &addr, &key, "/v1/batch", body).await?;
+                post(&mut sender, &target.addr, &key, "/v1/batch", body).await?;
             }
             anyhow::Ok(())
         });
@@ -168,9 +213,16 @@ pub async fn fill(base: &str, key: &str, days: &Arc<Days>, events: u64) -> anyho
 
 /// One event that somebody waits for.
 pub async fn live(base: &str, key: &str, name: &str, number: u64) -> anyhow::Result<()> {
-    let addr = base.split_once("://").context("a URL")?.1.to_owned();
-    let mut sender = connect(&addr).await?;
-    post(&mut sender, &addr, key, "/v1/track", event(name, number)).await
+    let target = Target::plain(base)?;
+    let mut sender = connect(&target).await?;
+    post(
+        &mut sender,
+        &target.addr,
+        key,
+        "/v1/track",
+        event(name, number),
+    )
+    .await
 }
 
 /// The messageId of an event of [`live`].
@@ -179,13 +231,13 @@ pub fn live_id(name: &str, number: u64) -> String {
 }
 
 async fn connection(
-    addr: String,
+    target: Target,
     key: String,
     name: String,
     size: usize,
     started: Instant,
 ) -> anyhow::Result<Vec<f64>> {
-    let mut sender = connect(&addr).await?;
+    let mut sender = connect(&target).await?;
     let mut waits = Vec::new();
     let mut number = 0u64;
     while started.elapsed() < RUN {
@@ -204,7 +256,7 @@ async fn connection(
             )
         };
         let before = Instant::now();
-        post(&mut sender, &addr, &key, path, body).await?;
+        post(&mut sender, &target.addr, &key, path, body).await?;
         waits.push(before.elapsed().as_secs_f64() * 1_000.0);
     }
     Ok(waits)

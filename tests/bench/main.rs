@@ -1,10 +1,11 @@
 //! `make bench`: figures per core and as ratios to a bare server, in one run; a table, and `target/bench/*.json`.
 //!
 //! `trenza-bench backlog [EVENTS]` is the long one: an agent that was 90 days alone. `trenza-bench drain` drains a backlog alone,
-//! `trenza-bench pace` is single events at a kiosk's pace.
+//! `trenza-bench capture` is the server's listeners in clear and over TLS, `trenza-bench pace` is single events at a kiosk's pace.
 
 mod backlog; // many events waiting
 mod baseline; // a bare server to compare with
+mod capture; // the server's listeners, in clear and over TLS
 mod drain; // a backlog of different events
 mod load; // a load generator
 
@@ -58,10 +59,11 @@ async fn main() -> anyhow::Result<()> {
             let report = backlog::run(home.path(), events).await?;
             write("backlog.json", &report)
         }
+        Some("capture") => write("capture.json", &capture::run(home.path()).await?),
         Some("drain") => write("drain.json", &drain::run(home.path()).await?),
         Some(other) => {
             anyhow::bail!(
-                "unknown argument {other:?}; use none, or: backlog [EVENTS], or: drain, or: pace"
+                "unknown argument {other:?}; use none, or: backlog [EVENTS], or: capture, or: drain, or: pace"
             )
         }
         None => short(home.path()).await,
@@ -128,7 +130,8 @@ async fn short(home: &Path) -> anyhow::Result<()> {
         for size in SIZES {
             for connections in CONNECTIONS {
                 let before = cpu_ms(pid)?;
-                let run = load::run(&url, &key, connections, size).await?;
+                let target = load::Target::plain(&url)?;
+                let run = load::run(&target, &key, connections, size).await?;
                 let cpu_us = (cpu_ms(pid)? - before) * 1_000.0 / run.events as f64;
                 let ratio = run.events_per_s
                     / *plain.entry((size, connections)).or_insert(run.events_per_s);
@@ -170,7 +173,8 @@ async fn pace(server: &Server, home: &Path) -> anyhow::Result<Value> {
         ("agent", agent.up().pid(), agent.up().url("http")),
     ] {
         let before = written_bytes(pid)?;
-        let run = load::pace(&url, &key).await?;
+        let target = load::Target::plain(&url)?;
+        let run = load::pace(&target, &key, load::PACE_PER_S, load::PACE_CONNECTIONS).await?;
         if program == "agent" {
             settled_bytes(&agent).await?;
         }

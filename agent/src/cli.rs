@@ -25,7 +25,7 @@ use crate::{
     arenas,
     config::{Config, files},
     doctor::{self, Check},
-    enrol::{self, Invitation},
+    enrol::{self, EnrolError, Invitation},
     log,
     room::{self, Room},
     salvage::Progress,
@@ -35,6 +35,8 @@ use crate::{
     time::KnownTime,
 };
 
+/// Exit code of what was typed wrong, as clap has it.
+const WRONG_USAGE: u8 = 2;
 /// Largest status over the local socket. Unit: bytes.
 const STATUS_BYTES_MAX: usize = 64 * 1024;
 
@@ -109,7 +111,10 @@ pub fn main() -> ExitCode {
         Ok(code) => code,
         Err(error) => {
             eprintln!("trenza-agent: {error:#}");
-            ExitCode::FAILURE
+            match error.downcast_ref() {
+                Some(EnrolError::BadFingerprint | EnrolError::BadUrl(_)) => WRONG_USAGE.into(),
+                _ => ExitCode::FAILURE,
+            }
         }
     }
 }

@@ -23,6 +23,10 @@ use crate::{
 };
 use args::{Place, Todo};
 
+/// Exit code of what could not be done.
+const FAILED: u8 = 1;
+/// Exit code of what was typed wrong, as clap has it.
+const WRONG_USAGE: u8 = 2;
 /// How long `run` may take to stop.
 const STOP_MAX: Duration = Duration::from_millis(9_500);
 /// How long `run` waits for a store that another command holds.
@@ -47,8 +51,20 @@ pub fn main(cli: Cli) -> ExitCode {
         Ok(code) => code,
         Err(error) => {
             complain(&error);
-            ExitCode::FAILURE
+            ExitCode::from(code(&error))
         }
+    }
+}
+
+/// What a command that did not do its work ends with.
+fn code(error: &anyhow::Error) -> u8 {
+    let mut advised = error
+        .chain()
+        .filter_map(|cause| cause.downcast_ref::<Advised>());
+    if advised.any(|advised| advised.wrong_usage) {
+        WRONG_USAGE
+    } else {
+        FAILED
     }
 }
 
@@ -176,6 +192,7 @@ mod tests {
     use clap::{CommandFactory as _, Parser as _};
 
     use super::*;
+    use crate::admin::check;
 
     #[test]
     fn the_commands_of_the_contract_are_understood() {
@@ -204,6 +221,21 @@ mod tests {
             let parsed = Cli::try_parse_from(words);
             assert_eq!(parsed.is_ok(), !line.contains("C0"), "{line}");
         }
+    }
+
+    #[test]
+    fn a_value_that_is_none_ends_with_two_and_what_failed_with_one() {
+        for wrong in [
+            check::country("Spain").unwrap_err(),
+            check::zone("Mars/Olympus").unwrap_err(),
+            check::name("a source", "").unwrap_err(),
+            check::origin("example.org/path").unwrap_err(),
+        ] {
+            let error = anyhow::Error::from(wrong).context("while making it");
+            assert_eq!(code(&error), WRONG_USAGE, "{error:#}");
+        }
+        let taken = Advised::new("there is one already", "choose another name");
+        assert_eq!(code(&taken.into()), FAILED);
     }
 
     #[test]

@@ -15,6 +15,8 @@ pub struct Advised {
     pub message: String,
     /// What to do.
     pub hint: String,
+    /// What was typed is wrong: nothing was tried.
+    pub wrong_usage: bool,
 }
 
 impl Advised {
@@ -23,6 +25,15 @@ impl Advised {
         Self {
             message: message.into(),
             hint: hint.into(),
+            wrong_usage: false,
+        }
+    }
+
+    /// The same of a value that is none.
+    pub fn wrong(message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self {
+            wrong_usage: true,
+            ..Self::new(message, hint)
         }
     }
 }
@@ -36,7 +47,7 @@ pub fn country(text: &str) -> Result<String, Advised> {
     if text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_alphabetic()) {
         return Ok(text.to_ascii_uppercase());
     }
-    Err(Advised::new(
+    Err(Advised::wrong(
         format!("{text:?} is no country"),
         "write two letters (ISO 3166-1), as ES or MX",
     ))
@@ -49,7 +60,7 @@ pub fn country(text: &str) -> Result<String, Advised> {
 pub fn zone(text: &str) -> Result<(), Advised> {
     match jiff::tz::TimeZone::get(text) {
         Ok(_) => Ok(()),
-        Err(_) => Err(Advised::new(
+        Err(_) => Err(Advised::wrong(
             format!("{text:?} is no time zone"),
             "write an IANA name, as Europe/Madrid or America/Bogota",
         )),
@@ -66,7 +77,7 @@ pub fn name(what: &str, text: &str) -> Result<String, Advised> {
         || text.chars().count() > NAME_CHARS_MAX
         || text.chars().any(char::is_control)
     {
-        return Err(Advised::new(
+        return Err(Advised::wrong(
             format!("{text:?} is no name for {what}"),
             format!("write 1 to {NAME_CHARS_MAX} characters on one line"),
         ));
@@ -80,7 +91,7 @@ pub fn name(what: &str, text: &str) -> Result<String, Advised> {
 /// It is none.
 pub fn origin(text: &str) -> Result<String, Advised> {
     let wrong = || {
-        Err(Advised::new(
+        Err(Advised::wrong(
             format!("{text:?} is no origin"),
             "write SCHEME://HOST[:PORT] without a path, as https://www.example.org",
         ))

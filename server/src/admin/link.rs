@@ -19,7 +19,7 @@ use trenza_shared::{
     store::StoreError,
 };
 
-use super::{Command, check::Advised};
+use super::{BAD_VALUE, Command, check::Advised};
 use crate::{
     app::{App, Running},
     config::Config,
@@ -116,6 +116,9 @@ impl Link {
         let status = answer.status();
         let text = answer.whole().await?;
         Err(match serde_json::from_slice::<ErrorBody>(&text) {
+            Ok(error) if error.code == BAD_VALUE => {
+                Advised::wrong(error.message, error.hint).into()
+            }
             Ok(error) => Advised::new(error.message, error.hint).into(),
             Err(_) => anyhow::anyhow!("the server answered {status}"),
         })

@@ -154,9 +154,12 @@ pub struct NewSource {
     pub zone: Option<String>,
 }
 
+/// Code of an error of what somebody typed.
+pub const BAD_VALUE: &str = "bad_value";
+
 impl From<check::Advised> for HttpError {
     fn from(error: check::Advised) -> Self {
-        Self::bad_request("bad_value", error.message).hint(error.hint)
+        Self::bad_request(BAD_VALUE, error.message).hint(error.hint)
     }
 }
 

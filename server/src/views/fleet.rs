@@ -392,7 +392,7 @@ pub fn named(text: &str) -> Result<(), HttpError> {
 
 /// An error of a command under the code of the page's own phrase for it.
 pub fn coded(error: HttpError, code: &'static str) -> HttpError {
-    if error.code == "bad_value" {
+    if error.code == admin::BAD_VALUE {
         HttpError { code, ..error }
     } else {
         error

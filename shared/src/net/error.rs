@@ -183,6 +183,16 @@ pub fn with_error_form<S: Clone + Send + Sync + 'static>(router: Router<S>) -> R
         .fallback(unknown_route)
         .method_not_allowed_fallback(wrong_method)
         .layer(middleware::from_fn(catch_panic))
+        .layer(middleware::map_response(as_marked))
+}
+
+/// What comes from outside is echoed in some answers: no browser may take one for anything but what it is marked as.
+async fn as_marked(mut response: Response) -> Response {
+    response.headers_mut().insert(
+        header::X_CONTENT_TYPE_OPTIONS,
+        HeaderValue::from_static("nosniff"),
+    );
+    response
 }
 
 /// Answers 404 in the one form.

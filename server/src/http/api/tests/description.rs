@@ -13,7 +13,7 @@ use crate::{
 
 const METHODS: [&str; 5] = ["get", "post", "put", "patch", "delete"];
 
-fn described() -> BTreeSet<(String, String)> {
+pub fn described() -> BTreeSet<(String, String)> {
     let document = document().unwrap();
     let mut out = BTreeSet::new();
     for (path, item) in document["paths"].as_object().unwrap() {

@@ -3,6 +3,7 @@
 import { execFileSync, spawn } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { createRequire } from "node:module";
+import { connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
@@ -49,12 +50,41 @@ function start(program, config, env) {
   return ready.then((addresses) => ({ ...addresses, stop }));
 }
 
-/** A server with one agent, on free ports, in a folder that goes away. */
-export async function world() {
+/** The cable between an agent and the server: `url` is what the agent calls, and it can be pulled out. */
+export async function cable() {
+  const open = new Set();
+  let target, out = false;
+  const plug = createServer((near) => {
+    if (out || !target) return near.destroy();
+    const far = connect(Number(target.port), target.hostname);
+    for (const [one, other] of [[near, far], [far, near]]) {
+      open.add(one);
+      one.on("error", () => other.destroy()).on("close", () => (open.delete(one), other.destroy()));
+      one.pipe(other);
+    }
+  });
+  await new Promise((done) => plug.listen(0, "127.0.0.1", done));
+  const pull = () => {
+    out = true;
+    for (const socket of open) socket.destroy();
+  };
+  return {
+    url: `https://127.0.0.1:${plug.address().port}`,
+    lead: (url) => (target = new URL(url)),
+    pull,
+    plugIn: () => (out = false),
+    close: () => (pull(), plug.close()),
+  };
+}
+
+/** A server with one agent, on free ports, in a folder that goes away; its agents call it `through` a cable where one is given. */
+export async function world({ through } = {}) {
   const home = mkdtempSync(join(tmpdir(), "trenza-browser-"));
   const init = JSON.parse(execFileSync(bin("trenza-server"), ["init", "--dir", join(home, "server"), "--json"]));
   const env = Object.fromEntries(["HTTPS", "HTTP", "AGENTS", "OPS"].map((name) => [`TRENZA_LISTEN__${name}`, "127.0.0.1:0"]));
+  if (through) env.TRENZA_PUBLIC__AGENTS_URL = through.url;
   const server = await start("trenza-server", init.config, env);
+  through?.lead(server.agents);
   const ask = (...args) => execFileSync(bin("trenza-server"), [...args, "--config", init.config], { encoding: "utf8" });
   const invite = JSON.parse(ask("agent", "invite", "--touchpoint", "Feria, puesto B", "--json"));
   const agentDir = join(home, "agent");

@@ -241,3 +241,20 @@ fn events_are_remembered_for_a_period_at_least_and_forgotten_after_two() {
     assert!(!forget(&store, 1_000 * DAY_MS).unwrap());
     assert_eq!(period(1_000 * DAY_MS + KNOWN_DAYS * DAY_MS), now + 1);
 }
+
+proptest::proptest! {
+    #[test]
+    fn an_event_is_known_for_its_days_to_the_millisecond(at_ms in 0i64..4_000_000_000_000, later_ms in 0..=KNOWN_DAYS * DAY_MS) {
+        let store = MemStore::new();
+        let mut batch = Batch::new();
+        let key = (period(at_ms), 7);
+        KNOWN.put(&mut batch, &key, &()).unwrap();
+        store.commit(batch, Durable::Yes).unwrap();
+        forget(&store, at_ms + later_ms).unwrap();
+        proptest::prop_assert!(KNOWN.has(&store, &key).unwrap());
+        forget(&store, at_ms + 3 * KNOWN_DAYS * DAY_MS).unwrap();
+        proptest::prop_assert!(!KNOWN.has(&store, &key).unwrap());
+        // What remembering it costs, before the store packs it.
+        proptest::prop_assert_eq!(key.to_key().len(), 12);
+    }
+}

@@ -3,6 +3,7 @@
 //! Owns the [`Collector`] of the agent. Never refuses a write key: an agent's view of them may be stale, the server judges.
 
 use trenza_shared::{
+    bot,
     capture::{CannotStore, Collector, Stored, Taken, Verdict},
     event::{Captured, Event, EventType, Taking},
     group_commit::GroupError,
@@ -103,10 +104,12 @@ pub async fn take_in(app: &App, appends: Vec<Append>) -> Result<usize, CannotSto
 
 /// Events in the client's order, then what was refused; those of low priority in a lane of their own.
 fn entries(app: &App, taken: Taken) -> Vec<Append> {
+    let sent_lag_ms = taken.sent_lag_ms();
     let Taken {
         key,
         verdict,
         received_ms,
+        bot,
         events,
         rejected,
         ..
@@ -119,6 +122,8 @@ fn entries(app: &App, taken: Taken) -> Vec<Append> {
         offset_min: offset_min(app, app.now_ms()),
         key,
         unverified: verdict != Verdict::Known,
+        bot: None,
+        sent_lag_ms,
     };
     // Events of one request and kind have one open part.
     let mut encoded: Option<(EventType, Vec<u8>)> = None;
@@ -129,6 +134,7 @@ fn entries(app: &App, taken: Taken) -> Vec<Append> {
             Some((kind, bytes)) if *kind == event.kind => bytes.clone(),
             _ => {
                 open.what = What::Event(event.kind);
+                open.bot = bot::of_kind(bot, event.kind);
                 let bytes = open.to_bytes();
                 encoded = Some((event.kind, bytes.clone()));
                 bytes
@@ -152,6 +158,7 @@ fn entries(app: &App, taken: Taken) -> Vec<Append> {
         };
         let open = Open {
             what,
+            bot: None,
             ..open.clone()
         };
         NewEntry {
@@ -184,6 +191,7 @@ pub fn entry_of_staff(app: &App, drafts: Vec<Draft>) -> Option<Vec<Append>> {
         verdict: Verdict::Known,
         received_ms: app.clock.wall_ms(),
         sent_at: None,
+        bot: None,
         events,
         rejected: Vec::new(),
         wait_resolved: false,

@@ -82,6 +82,8 @@ mod tests {
             offset_min: 0,
             key: String::new(),
             unverified: false,
+            bot: None,
+            sent_lag_ms: 0,
         }
     }
 

@@ -12,6 +12,7 @@ mod spaces;
 
 use serde::{Deserialize, Serialize};
 use trenza_shared::{
+    bot::Bot,
     id::{
         AccountId, AgentId, ChainHash, CustomerId, DecisionId, Epoch, EventId, Fingerprint, Lane,
         Seq,
@@ -21,6 +22,7 @@ use trenza_shared::{
     store::{Row, Space, Table},
     wire::{
         dropped::Reason,
+        entry::Open,
         sync::{Hello, Lineage},
     },
 };
@@ -319,6 +321,32 @@ pub struct OriginRow {
     /// The same by its boot clock. Unit: ms.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub boottime_ms: u64,
+    /// What sent it said that it is a program. For display: it decides nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bot: Option<Bot>,
+    /// By how much the clock of what sent it was behind the collector's, as its `sentAt` said; 0 where that says nothing. For
+    /// display. Unit: ms.
+    #[serde(default, skip_serializing_if = "is_nothing")]
+    pub sent_lag_ms: i64,
+}
+
+impl OriginRow {
+    /// What an entry's open part says of its taking-in by an agent, or by the server itself.
+    pub fn new(open: Open, agent: Option<AgentId>) -> Self {
+        Self {
+            captured_ms: open.captured_ms,
+            key: open.key,
+            agent,
+            boot: open.boot,
+            boottime_ms: open.boottime_ms,
+            bot: open.bot,
+            sent_lag_ms: open.sent_lag_ms,
+        }
+    }
+}
+
+fn is_nothing(number: &i64) -> bool {
+    *number == 0
 }
 
 fn is_zero(number: &u64) -> bool {

@@ -4,6 +4,7 @@
 //! functions of (state, input, now); nothing in it reads a clock, a file, a socket or a random number.
 
 pub mod account; // organisations and households, and who belongs to them as what
+pub mod bot; // whether a program did what a person should have done
 pub mod canonical; // equal JSON content, equal bytes
 pub mod clock; // instants, and the only place that reads the time
 pub mod crdt; // joins: how two values become one

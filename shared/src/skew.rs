@@ -229,6 +229,23 @@ pub fn event_time_ms(said_ms: Option<i64>, wall_ms: i64, captured_ms: i64) -> i6
     }
 }
 
+/// Up to here a `sentAt` that is not the time of arrival says nothing of a clock: the request took that long. Unit: ms.
+pub const SENT_LAG_MS_MIN: u64 = 60_000;
+
+/// By how much the clock of what sent a request was behind the collector's, as its `sentAt` says; 0 where that is not told or within
+/// [`SENT_LAG_MS_MIN`]. Unit: ms.
+///
+/// Segment's rule (`timestamp = originalTimestamp + receivedAt - sentAt`) for display: it takes the collector's clock and the way
+/// of the request for right, so nothing is derived of it.
+pub fn sent_lag_ms(sent_ms: Option<i64>, received_ms: i64) -> i64 {
+    let lag = sent_ms.map_or(0, |sent| received_ms.saturating_sub(sent));
+    if lag.unsigned_abs() < SENT_LAG_MS_MIN {
+        0
+    } else {
+        lag
+    }
+}
+
 /// Whether a client's time was read from a clock that was wrong, the collector's own.
 pub fn is_of_the_device(said_ms: i64, wall_ms: i64, captured_ms: i64) -> bool {
     let wrong_by = captured_ms.abs_diff(wall_ms);

@@ -347,6 +347,8 @@ impl Flow {
             offset_min: 0,
             key: KEY.into(),
             unverified: false,
+            bot: None,
+            sent_lag_ms: 0,
         };
         let entries: Vec<Entry> = bodies
             .map(|body| Entry::clear(&open, &body.to_string()))

@@ -161,6 +161,8 @@ async fn frame(device: &Device, base: &str, now_ms: i64) -> anyhow::Result<()> {
         key: "wk_herd".into(),
         unverified: false,
         boot: 0,
+        bot: None,
+        sent_lag_ms: 0,
     };
     let text = format!(
         r#"{{"type":"track","event":"Visit","userId":"{0}","messageId":"herd-{0}"}}"#,

@@ -430,6 +430,8 @@ fn frame(agent: AgentId, write_key: &str) -> Frame {
         offset_min: 60,
         key: write_key.into(),
         unverified: true,
+        bot: None,
+        sent_lag_ms: 0,
     };
     let text = format!(r#"{{"type":"track","event":"Visit","messageId":"{agent}","userId":"u"}}"#);
     let key = SaltRoot([7; 32]).block_key(99, Lane::Visits, 1);

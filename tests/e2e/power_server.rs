@@ -101,6 +101,8 @@ fn frames(rounds: u64) -> anyhow::Result<Vec<Frame>> {
                 offset_min: 60,
                 key: STAND.into(),
                 unverified: false,
+                bot: None,
+                sent_lag_ms: 0,
             };
             let text = json!({"type": "identify", "messageId": format!("stand-{seq}"), "anonymousId": format!("s-{}", seq % 11),
                 "timestamp": "2026-03-14T09:30:00Z", "traits": visitor(seq * 5)});

@@ -291,6 +291,8 @@ impl Edge {
             key: WRITE_KEY.into(),
             unverified: false,
             boot: 0,
+            bot: None,
+            sent_lag_ms: 0,
         };
         let entries = |lane| Append {
             lane,

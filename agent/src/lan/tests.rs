@@ -43,6 +43,8 @@ fn entries(branch: u8, fork: Seq, last: Seq) -> Vec<Entry> {
                 offset_min: 60,
                 key: "wk_staff".into(),
                 unverified: false,
+                bot: None,
+                sent_lag_ms: 0,
             };
             Entry::clear(&open, &format!("{branch}-{seq}"))
         })
@@ -221,6 +223,8 @@ fn of_1970(lane: Lane, epoch: u32, what: &[(What, u64)]) -> (Signed, Vec<Entry>)
                 offset_min: 0,
                 key: "wk_staff".into(),
                 unverified: false,
+                bot: None,
+                sent_lag_ms: 0,
             };
             Entry::clear(&open, &format!("{lane:?}-{boottime_ms}"))
         })

@@ -190,6 +190,8 @@ pub(super) fn give_up(
             offset_min: 0,
             key: String::new(),
             unverified: false,
+            bot: None,
+            sent_lag_ms: 0,
         };
         return Ok(Some(Given {
             told: Entry::clear(&open, ""),

@@ -30,6 +30,8 @@ fn entry(text: &str, at_ms: i64) -> NewEntry {
         offset_min: 60,
         key: "wk".into(),
         unverified: false,
+        bot: None,
+        sent_lag_ms: 0,
     };
     NewEntry {
         identity: None,

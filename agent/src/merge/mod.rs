@@ -262,6 +262,8 @@ mod tests {
                 offset_min: 0,
                 key: "kiosk".into(),
                 unverified: false,
+                bot: None,
+                sent_lag_ms: 0,
             };
             let entries = vec![NewEntry {
                 identity: None,

@@ -40,6 +40,8 @@ impl Sender {
             offset_min: 0,
             key: String::new(),
             unverified: false,
+            bot: None,
+            sent_lag_ms: 0,
         };
         let entry = NewEntry {
             identity: None,

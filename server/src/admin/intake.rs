@@ -101,6 +101,8 @@ pub async fn chunk(app: &App, key: &str, texts: Vec<String>) -> Result<Took, Htt
             offset_min: 0,
             key: key.to_owned(),
             unverified: false,
+            bot: None,
+            sent_lag_ms: 0,
         };
         entries.push(Entry::clear(&open, &event.text));
     }

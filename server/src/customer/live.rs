@@ -8,7 +8,8 @@ use std::str::FromStr;
 
 use serde_json::{Map, Value};
 use trenza_shared::{
-    event::Event,
+    bot::{self, Bot},
+    event::{Event, at},
     id::{AgentId, Fingerprint},
     store::{Direction, StoreError, View},
     wire::{
@@ -117,6 +118,8 @@ pub struct Seen {
     pub verdict: Verdict,
     /// Another event came with the same messageId.
     pub conflict: bool,
+    /// A program did it, by what it says of itself or what sent it said.
+    pub bot: Option<Bot>,
 }
 
 impl Seen {
@@ -250,16 +253,21 @@ fn read(
         {
             let text = entry.text().unwrap_or_default().to_owned();
             let body = event.or_else(|| serde_json::from_str(&text).ok());
+            let agent = body
+                .as_ref()
+                .and_then(|body| at(body, &["context", "userAgent"]));
+            let bot = agent.and_then(Value::as_str).and_then(bot::of_visitor);
             out.push(Seen {
                 id: (number, index),
                 received_ms: record.received_ms,
                 hop: record.hop.clone(),
-                open,
                 body,
                 text,
                 message_id,
                 verdict,
                 conflict,
+                bot: bot.or(open.bot),
+                open,
             });
         }
     }

@@ -152,6 +152,8 @@ mod tests {
             offset_min: 0,
             key: "wk".into(),
             unverified: false,
+            bot: None,
+            sent_lag_ms: 0,
         };
         let entry = |id: &str| {
             Entry::clear(

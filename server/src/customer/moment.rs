@@ -5,6 +5,7 @@
 
 use serde_json::{Map, Value, json};
 use trenza_shared::{
+    bot::{self, Bot},
     clock::format_ms,
     event::{Event, EventType, IDENTIFIER_TRAITS},
     fragment::mask,
@@ -49,6 +50,12 @@ impl Moment {
         self.row.origins.iter().find_map(|origin| origin.agent)
     }
 
+    /// Whether a program did it, by what it says of itself or what sent it said.
+    pub fn bot(&self) -> Option<Bot> {
+        let sent = self.row.origins.iter().filter_map(|origin| origin.bot);
+        bot::of_event(&self.event).or(sent.min())
+    }
+
     /// Names of the sources it came by, each once, first come first.
     pub fn sources(&self, registry: &Registry) -> Vec<String> {
         let mut names: Vec<String> = Vec::new();
@@ -60,7 +67,7 @@ impl Moment {
     }
 
     /// The event with its circumstances, as the API shows it: the Segment body and beside it `at`, `time`, `channel`, `touchpoint`,
-    /// `agent`, `source`, `sources`, `captured_at`, `received_at`, `eventId`.
+    /// `agent`, `source`, `sources`, `bot`, `captured_at`, `received_at`, `eventId`.
     pub fn to_json(&self, registry: &Registry, masked: bool) -> Value {
         let mut shown = if masked {
             body_masked(&self.event.body)
@@ -76,7 +83,13 @@ impl Moment {
                 "source": self.timing.source,
                 "confidence_ms": self.timing.confidence_ms,
                 "device_at": format_ms(self.timing.wall_ms),
+                "probably": self.timing.probably.map(|probably| json!({
+                    "at": format_ms(probably.at_ms),
+                    "behind_ms": probably.behind_ms,
+                    "confidence_ms": probably.confidence_ms,
+                })),
             },
+            "bot": self.bot(),
             "channel": self.channel(),
             "touchpoint": self.touchpoint(registry),
             "agent": self.agent(),

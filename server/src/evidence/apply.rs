@@ -175,13 +175,7 @@ impl Step<'_, '_> {
             },
             Err(error) => return Ok(Err(unreadable(&error))),
         };
-        let origin = OriginRow {
-            captured_ms: open.captured_ms,
-            key: open.key,
-            agent,
-            boot: open.boot,
-            boottime_ms: open.boottime_ms,
-        };
+        let origin = OriginRow::new(open, agent);
         if self.applier.registry.source(&origin.key).is_none() {
             return Ok(Err(RejectedRow {
                 code: "unknown_write_key".into(),

@@ -6,6 +6,7 @@ use std::{
 };
 
 use trenza_shared::{
+    bot,
     capture::{
         CannotStore, Collector, Stored, Taken, Verdict,
         rate::{RateDecision, RateLimit, TokenBucket},
@@ -69,7 +70,8 @@ impl ServerCollector {
 
 /// An entry of what a client sent, as every collector of this program writes it.
 pub fn entries(taken: &Taken, boottime_ms: u64) -> Vec<Entry> {
-    let open = |what| Open {
+    let sent_lag_ms = taken.sent_lag_ms();
+    let open = |what, bot| Open {
         what,
         captured_ms: taken.received_ms,
         boottime_ms,
@@ -77,11 +79,13 @@ pub fn entries(taken: &Taken, boottime_ms: u64) -> Vec<Entry> {
         offset_min: 0,
         key: taken.key.clone(),
         unverified: taken.verdict != Verdict::Known,
+        bot,
+        sent_lag_ms,
     };
-    let events = taken
-        .events
-        .iter()
-        .map(|event| Entry::clear(&open(What::Event(event.kind)), &event.text));
+    let events = taken.events.iter().map(|event| {
+        let bot = bot::of_kind(taken.bot, event.kind);
+        Entry::clear(&open(What::Event(event.kind), bot), &event.text)
+    });
     let rejected = taken.rejected.iter().map(|one| {
         let what = What::Rejected {
             code: one.code.to_owned(),
@@ -89,7 +93,7 @@ pub fn entries(taken: &Taken, boottime_ms: u64) -> Vec<Entry> {
             message_id: one.message_id.clone(),
         };
         let end = one.text.floor_char_boundary(EVENT_BYTES_MAX);
-        Entry::clear(&open(what), &one.text[..end])
+        Entry::clear(&open(what, None), &one.text[..end])
     });
     events.chain(rejected).collect()
 }

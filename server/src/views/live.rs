@@ -44,44 +44,44 @@ const BODY_BYTES_MAX: usize = 16 * 1024;
 const FILTER_CHARS_MAX: usize = 200;
 
 /// A remark under an event.
-struct Note {
-    warn: bool,
-    tag: &'static str,
-    text: String,
-    detail: String,
+pub struct Note {
+    pub warn: bool,
+    pub tag: &'static str,
+    pub text: String,
+    pub detail: String,
 }
 
 /// One row.
-struct Row {
-    id: String,
+pub struct Row {
+    pub id: String,
     /// Seen before, and it happened again: it goes to the top.
-    again: bool,
-    at_ms: i64,
-    machine: String,
-    at: String,
-    times: u64,
-    name: String,
-    kind: &'static str,
-    from: String,
-    who: String,
-    consent: Option<String>,
-    notes: Vec<Note>,
-    body: String,
-    curl: Option<String>,
-    verdict: &'static str,
-    warn: bool,
-    customer: Option<String>,
+    pub again: bool,
+    pub at_ms: i64,
+    pub machine: String,
+    pub at: String,
+    pub times: u64,
+    pub name: String,
+    pub kind: &'static str,
+    pub from: String,
+    pub who: String,
+    pub consent: Option<String>,
+    pub notes: Vec<Note>,
+    pub body: String,
+    pub curl: Option<String>,
+    pub verdict: &'static str,
+    pub warn: bool,
+    pub customer: Option<String>,
 }
 
 /// The rows with what their script needs.
 pub struct List {
-    rows: Vec<Row>,
-    next: String,
-    rows_path: String,
-    here: String,
-    passed: Option<String>,
-    masked: bool,
-    filtered: bool,
+    pub rows: Vec<Row>,
+    pub next: String,
+    pub rows_path: String,
+    pub here: String,
+    pub passed: Option<String>,
+    pub masked: bool,
+    pub filtered: bool,
 }
 
 /// What the page's filter says.
@@ -96,6 +96,14 @@ pub struct Filter {
 }
 
 impl Filter {
+    /// Everything of one source, by its name or key.
+    pub fn of(source: String) -> Self {
+        Self {
+            source,
+            ..Self::default()
+        }
+    }
+
     fn query(&self) -> String {
         format!(
             "?source={}&show={}&q={}",
@@ -229,6 +237,8 @@ pub async fn list(
             rows.push(row);
         }
     }
+    // Of two at the same time the later one stands above.
+    rows.reverse();
     rows.sort_by_key(|row| std::cmp::Reverse(row.at_ms));
     let query = filter.query();
     Ok(List {
@@ -290,6 +300,9 @@ impl Reader<'_> {
         };
         if seen.conflict {
             notes.push(note(true, t.live_conflict(), t.live_conflict_why(), ""));
+        }
+        if let Some(bot) = seen.bot {
+            notes.push(note(true, t.bot(), t.bot_why(bot), ""));
         }
         if seen.open.unverified && seen.hop != Hop::Own {
             notes.push(note(true, t.live_unverified(), "", ""));

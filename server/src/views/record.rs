@@ -141,6 +141,8 @@ pub struct Line {
     pub at: Shown,
     /// How that is known, where it is worth a word.
     pub timing: Option<String>,
+    /// A program did it, and why that is thought.
+    pub bot: Option<&'static str>,
     /// When it arrived, if that was much later.
     pub late: Option<String>,
     /// Whether it came from the person.
@@ -448,6 +450,7 @@ fn line(t: Lang, times: &Times, registry: &Registry, moment: &Moment, masked: bo
             .unwrap_or_default(),
         at: times.shown(moment.row.at_ms),
         timing: times.known(&moment.timing),
+        bot: moment.bot().map(|bot| t.bot_why(bot)),
         late: late.then(|| times.full(moment.received_ms)),
         inbound: inbound(moment),
     }

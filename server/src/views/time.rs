@@ -117,6 +117,17 @@ impl Times {
             let said = self.lang.pick("el reloj decía", "the clock said");
             format!("; {said} {}", self.full(timing.wall_ms))
         };
+        if let Some(probably) = timing.probably {
+            let clock = self.offset(-probably.behind_ms).unwrap_or_default();
+            let (es, en) = ("su reloj parecía ir", "its clock seemed to be");
+            let about = self.lang.pick("hacia las", "about");
+            return Some(format!(
+                "{} {clock}: {about} {} {}",
+                self.lang.pick(es, en),
+                self.full(probably.at_ms),
+                self.within(probably.confidence_ms)
+            ));
+        }
         match timing.source {
             TimeSource::Client | TimeSource::Server => None,
             TimeSource::Corrected => Some(format!(
@@ -165,6 +176,7 @@ impl Times {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::evidence::Probably;
 
     #[test]
     fn times_are_local_and_in_the_readers_form() {
@@ -201,6 +213,7 @@ mod tests {
             confidence_ms: Some(101),
             captured_ms: now,
             wall_ms: 0,
+            probably: None,
         };
         assert_eq!(
             es.known(&timing).unwrap(),
@@ -215,6 +228,35 @@ mod tests {
         assert_eq!(
             [0, 180_000, 7_200_001].map(|ms| en.within(ms)),
             ["±0.0 s", "±3 min", "±3 h"]
+        );
+    }
+
+    #[test]
+    fn a_clients_time_says_what_it_probably_was_where_its_clock_was_wrong() {
+        let now = 1_773_482_400_000;
+        let timing = Timing {
+            source: TimeSource::Client,
+            confidence_ms: None,
+            captured_ms: now,
+            wall_ms: now,
+            probably: Some(Probably {
+                at_ms: now,
+                behind_ms: 3 * HOUR_MS,
+                confidence_ms: 60_000,
+            }),
+        };
+        let known = |lang| {
+            Times::new(lang, "Europe/Madrid", now)
+                .known(&timing)
+                .unwrap()
+        };
+        assert_eq!(
+            known(Lang::Es),
+            "su reloj parecía ir 3 h atrasado: hacia las 14/03/2026 11:00 ±60 s"
+        );
+        assert_eq!(
+            known(Lang::En),
+            "its clock seemed to be 3 h behind: about 14 Mar 2026, 11:00 ±60 s"
         );
     }
 }

@@ -29,7 +29,7 @@ pub mod vendor; // what the translations of vendors' events share
 
 use std::future::Future;
 
-use crate::{event::Captured, net::error::HttpError};
+use crate::{bot::Bot, event::Captured, net::error::HttpError, skew};
 
 pub use {intake::Rejected, routes::router};
 
@@ -72,12 +72,21 @@ pub struct Taken {
     pub received_ms: i64,
     /// When the client says it sent it. Unit: UTC ms of the client's clock.
     pub sent_at: Option<i64>,
+    /// What its user agent says; see [`crate::bot::of_kind`] for what that says of an event.
+    pub bot: Option<Bot>,
     /// What can be stored, in the client's order.
     pub events: Vec<Captured>,
     /// What never can be, to be kept apart.
     pub rejected: Vec<Rejected>,
     /// The client wants to wait until the events are in their customers.
     pub wait_resolved: bool,
+}
+
+impl Taken {
+    /// By how much the client's clock was behind the collector's; see [`skew::sent_lag_ms`]. Unit: ms.
+    pub fn sent_lag_ms(&self) -> i64 {
+        skew::sent_lag_ms(self.sent_at, self.received_ms)
+    }
 }
 
 /// What came of storing.

@@ -13,10 +13,11 @@ use axum::{
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
+use base64::Engine as _;
 use bytes::Bytes;
 use flate2::{Compression, write::GzEncoder};
 
-use super::Options;
+use super::{Options, key::BASE64};
 use crate::net::error::HttpError;
 
 /// Hex digits of the hash in the immutable address.
@@ -47,6 +48,12 @@ impl Snippet {
     /// The address under which these very bytes are served for ever.
     pub fn immutable_path(&self) -> String {
         format!("/t/{}", self.file)
+    }
+
+    /// What a page writes as `integrity`, so that a browser runs these very bytes or none (W3C Subresource Integrity).
+    pub fn integrity(&self) -> String {
+        let hash = ring::digest::digest(&ring::digest::SHA384, &self.script.0.plain);
+        format!("sha384-{}", BASE64.encode(hash.as_ref()))
     }
 }
 

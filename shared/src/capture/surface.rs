@@ -6,7 +6,7 @@ use std::{borrow::Cow, sync::Arc};
 
 use axum::{
     extract::{Query, Request},
-    http::{HeaderMap, Uri, header, request::Parts},
+    http::{HeaderMap, HeaderValue, Uri, header, request::Parts},
     response::{IntoResponse, Response},
 };
 use bytes::Bytes;
@@ -20,6 +20,7 @@ use super::{
     key::KeyHints,
 };
 use crate::{
+    bot,
     clock::parse_time_ms,
     event::EventType,
     net::{
@@ -199,6 +200,12 @@ impl<C: Collector> Surface<C> {
                 verdict,
                 received_ms,
                 sent_at,
+                bot: bot::of_request(
+                    parts
+                        .headers
+                        .get(header::USER_AGENT)
+                        .map(HeaderValue::as_bytes),
+                ),
                 events,
                 rejected,
                 wait_resolved: asked.wait_resolved,

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Shape, WireError, dropped::Dropped};
 use crate::{
+    bot::Bot,
     event::EventType,
     id::{ChainHash, Epoch, Lane, Seq},
 };
@@ -55,6 +56,17 @@ pub struct Open {
     pub key: String,
     /// The collector did not know the key; the server judges it.
     pub unverified: bool,
+    /// What sent it says that it is a program, not a person's browser. For whoever reads it: it decides nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bot: Option<Bot>,
+    /// By how much the clock of what sent it was behind the collector's, as its `sentAt` says; 0 where that is not told or within
+    /// what a request may take. For display alone. Unit: ms.
+    #[serde(default, skip_serializing_if = "is_nothing")]
+    pub sent_lag_ms: i64,
+}
+
+fn is_nothing(number: &i64) -> bool {
+    *number == 0
 }
 
 fn is_zero(number: &u64) -> bool {
@@ -178,6 +190,8 @@ mod tests {
             offset_min: 60,
             key: "wk_1".into(),
             unverified: false,
+            bot: None,
+            sent_lag_ms: 0,
         };
         Entry::clear(&open, r#"{"type":"track","userId":"u","messageId":"m"}"#)
     }
@@ -199,6 +213,24 @@ mod tests {
     const FROZEN_OPEN: &str = "0186a47768617481a56576656e74a5747261636bab63617074757265645f6d73cf0000019ceba53a00ab626f6f7474696d655f6d7305aa6f66667365745f6d696e3ca36b6579a4776b5f31aa756e7665726966696564c2";
 
     #[test]
+    fn what_is_known_of_the_sender_is_frozen() {
+        let open = Open {
+            what: What::Event(EventType::Page),
+            captured_ms: 7,
+            boottime_ms: 5,
+            boot: 0,
+            offset_min: 0,
+            key: "wk_1".into(),
+            unverified: false,
+            bot: Some(Bot::Crawler),
+            sent_lag_ms: -7_200_000,
+        };
+        assert_eq!(crate::id::to_hex(&open.to_bytes()), FROZEN_SENDER);
+        assert_eq!(Open::from_bytes(&open.to_bytes()).unwrap(), open);
+    }
+    const FROZEN_SENDER: &str = "0188a47768617481a56576656e74a470616765ab63617074757265645f6d7307ab626f6f7474696d655f6d7305aa6f66667365745f6d696e00a36b6579a4776b5f31aa756e7665726966696564c2a3626f74a7637261776c6572ab73656e745f6c61675f6d73d2ff922300";
+
+    #[test]
     fn a_measured_clock_of_a_named_boot_is_frozen() {
         let open = Open {
             what: What::Clock {
@@ -211,6 +243,8 @@ mod tests {
             offset_min: 0,
             key: String::new(),
             unverified: false,
+            bot: None,
+            sent_lag_ms: 0,
         };
         assert_eq!(crate::id::to_hex(&open.to_bytes()), FROZEN_CLOCK);
         assert_eq!(Open::from_bytes(&open.to_bytes()).unwrap(), open);
@@ -235,6 +269,8 @@ mod tests {
             offset_min: 0,
             key: String::new(),
             unverified: false,
+            bot: None,
+            sent_lag_ms: 0,
         };
         assert_eq!(crate::id::to_hex(&open.to_bytes()), FROZEN_DROPPED);
         assert_eq!(Open::from_bytes(&open.to_bytes()).unwrap(), open);

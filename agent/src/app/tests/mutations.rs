@@ -69,6 +69,8 @@ pub(super) fn new_entry(text: &str) -> NewEntry {
         offset_min: 60,
         key: "wk".into(),
         unverified: false,
+        bot: None,
+        sent_lag_ms: 0,
     };
     NewEntry {
         identity: None,

@@ -34,6 +34,8 @@ impl Edge {
             offset_min: 60,
             key: "wk".into(),
             unverified: false,
+            bot: None,
+            sent_lag_ms: 0,
         };
         let entry = NewEntry {
             identity: None,

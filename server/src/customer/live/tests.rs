@@ -70,6 +70,8 @@ impl World {
                 offset_min: 0,
                 key: key.into(),
                 unverified: false,
+                bot: None,
+                sent_lag_ms: 0,
             };
             Entry::clear(&open, &text(self.last, index))
         };
@@ -98,6 +100,8 @@ impl World {
                     agent: None,
                     boot: 0,
                     boottime_ms: 0,
+                    bot: None,
+                    sent_lag_ms: 0,
                 }],
                 duplicates: 0,
                 at_ms: 5,

@@ -401,6 +401,8 @@ impl Arrival {
             offset_min: 0,
             key: self.key.into(),
             unverified: false,
+            bot: None,
+            sent_lag_ms: 0,
         };
         Entry::clear(&open, event.as_ref().map_or("", |event| &event.text))
     }

@@ -31,6 +31,8 @@ fn behind_a_backlog() -> MemStore {
             offset_min: 0,
             key: WEB.into(),
             unverified: false,
+            bot: None,
+            sent_lag_ms: 0,
         };
         let entries: Vec<Entry> = texts.iter().map(|text| Entry::clear(&open, text)).collect();
         let arrival = Arrival::own(1_000, hop, &entries);

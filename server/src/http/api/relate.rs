@@ -103,6 +103,8 @@ pub async fn relate(app: &App, who: &str, said: Said) -> Result<Related, HttpErr
         offset_min: 0,
         key,
         unverified: false,
+        bot: None,
+        sent_lag_ms: 0,
     };
     let entries = [Entry::clear(&open, &event.text)];
     let placed = app

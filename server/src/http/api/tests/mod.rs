@@ -7,12 +7,15 @@ mod description;
 mod feed;
 mod fleet;
 mod hostile;
+mod inert;
 mod live;
 mod records;
 mod replay;
+mod retries;
 mod review;
 mod rules;
 mod search;
+mod senders;
 
 use serde_json::{Value, json};
 

@@ -30,27 +30,13 @@ pub async fn source_create(app: &App, new: NewSource) -> Result<SourceMade, Http
         return Err(HttpError::conflict("name_taken", format!("there is a source called {name:?} already"))
             .hint("choose another name; `trenza-server source list` shows the write keys of those there are"));
     }
-    if new.origins.len() > check::ORIGINS_MAX {
-        return Err(HttpError::bad_request(
-            "too_many_origins",
-            format!(
-                "{} origins, the limit is {}",
-                new.origins.len(),
-                check::ORIGINS_MAX
-            ),
-        ));
-    }
+    let origins = origins(&new.origins)?;
     let (country, zone) = place(app, new.country, new.zone)?;
     let namespace = new
         .namespace
         .map(|text| check::name("a namespace", &text))
         .transpose()?
         .unwrap_or_default();
-    let origins = new
-        .origins
-        .iter()
-        .map(|text| check::origin(text))
-        .collect::<Result<_, _>>()?;
     let write_key = secret::write_key();
     let row = SourceRow {
         name: name.clone(),
@@ -66,6 +52,43 @@ pub async fn source_create(app: &App, new: NewSource) -> Result<SourceMade, Http
         .map_err(HttpError::internal)?;
     tracing::info!(source.name = %name, "source created");
     Ok(SourceMade { name, write_key })
+}
+
+/// Origins as they are stored, each once.
+fn origins(given: &[String]) -> Result<Vec<String>, HttpError> {
+    if given.len() > check::ORIGINS_MAX {
+        let message = format!(
+            "{} origins, the limit is {}",
+            given.len(),
+            check::ORIGINS_MAX
+        );
+        return Err(HttpError::bad_request("too_many_origins", message));
+    }
+    let mut origins: Vec<String> = Vec::with_capacity(given.len());
+    for text in given {
+        let origin = check::origin(text)?;
+        if !origins.contains(&origin) {
+            origins.push(origin);
+        }
+    }
+    Ok(origins)
+}
+
+/// Changes which pages may send with a source's key; none = any.
+pub async fn source_origins(app: &App, key: &str, given: &[String]) -> Result<(), HttpError> {
+    let origins = origins(given)?;
+    // One at a time: what another changes meanwhile must not be lost.
+    let _one = app.enrolling.lock().await;
+    let row = app
+        .registry
+        .source(key)
+        .ok_or_else(|| HttpError::not_found("there is no such source"))?;
+    let name = row.name.clone();
+    app.registry
+        .put_source(key, &SourceRow { origins, ..row })
+        .map_err(HttpError::internal)?;
+    tracing::info!(source.name = %name, "origins of a source changed");
+    Ok(())
 }
 
 /// Country and zone, by default those of the settings.

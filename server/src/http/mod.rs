@@ -15,6 +15,7 @@ mod sync; // an agent's talk
 mod tests;
 
 pub use buckets::Buckets;
+pub use collector::ServerCollector;
 pub use enrol::{Guesses, code_hash};
 
 use axum::{
@@ -22,7 +23,7 @@ use axum::{
     routing::{get, post},
 };
 use trenza_shared::{
-    capture,
+    capture::{self, snippet::Snippet},
     metrics::{self, Metrics},
     net::error::with_error_form,
     probe::WriteProbe,
@@ -40,14 +41,22 @@ pub fn routes(app: App, protocol: &'static str) -> Router {
         .layer(middleware::from_fn_with_state(app, views::as_pages))
 }
 
-/// Of them, what programs may rely on: what `GET /openapi.json` describes.
-pub fn public_routes(app: App, protocol: &'static str) -> Router {
-    let options = capture::Options {
+fn options(protocol: &'static str) -> capture::Options {
+    capture::Options {
         snippet: SNIPPET,
         protocol,
         ..capture::Options::default()
-    };
-    let capture = capture::router(collector::ServerCollector::new(app.clone()), options);
+    }
+}
+
+/// The script for websites, as it is served here.
+pub fn snippet() -> Snippet {
+    Snippet::new(options("https"))
+}
+
+/// Of them, what programs may rely on: what `GET /openapi.json` describes.
+pub fn public_routes(app: App, protocol: &'static str) -> Router {
+    let capture = capture::router(ServerCollector::new(app.clone()), options(protocol));
     let rest = Router::new()
         .route("/v1/enrol", post(enrol::enrol))
         .merge(api::routes())

@@ -5,6 +5,7 @@
 
 mod accounts; // organisations and households
 mod assets; // style sheet and icon
+mod consent_test; // what the snippet stores by what a visitor chose
 mod decisions;
 mod error; // errors as pages
 mod fact; // values of a record as shown
@@ -18,6 +19,7 @@ mod record;
 mod review; // whom to ask about
 mod rules; // of identity
 mod session; // who reads: sign in, sign out
+mod source; // one of them, for the developer of its website
 mod sources;
 mod steps;
 mod strip; // touches over time
@@ -38,6 +40,8 @@ use axum::{
 use crate::app::App;
 
 pub use error::as_pages;
+#[cfg(test)]
+pub use page::encoded;
 
 /// Longest form of rules, with long lists. Unit: bytes.
 const RULES_BYTES_MAX: usize = 1024 * 1024;
@@ -93,7 +97,12 @@ pub fn routes() -> Router<App> {
             .route(&at("/live"), get(live::page))
             .route(&at("/live/rows"), get(live::rows))
             .route(&at("/first-steps"), get(steps::page))
-            .route(&at("/sources"), get(sources::page).post(sources::create));
+            .route(&at("/sources"), get(sources::page).post(sources::create))
+            .route(&at("/sources/{key}"), get(source::page))
+            .route(&at("/sources/{key}/origins"), post(source::origins))
+            .route(&at("/sources/{key}/test"), post(source::test))
+            .route(&at("/consent-test"), get(consent_test::page))
+            .route(&at("/consent-test/frame"), get(consent_test::frame));
     }
     router
         .layer(DefaultBodyLimit::max(FORM_BYTES_MAX))

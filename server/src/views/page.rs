@@ -17,6 +17,11 @@ use crate::{
 /// What a page may load and where its forms may go: nothing from elsewhere, nothing inline.
 pub const CONTENT_POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self' data:; form-action 'self'; script-src 'self'; connect-src 'self'; base-uri 'none'; frame-ancestors 'none'";
 
+/// The same for a page that shows others of ours in frames.
+pub const FRAMES_POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self' data:; form-action 'self'; script-src 'self'; connect-src 'self'; frame-src 'self'; base-uri 'none'; frame-ancestors 'none'";
+/// For what stands in such a frame: nothing but scripts of ours, as a website with the snippet has them.
+pub const FRAMED_POLICY: &str = "default-src 'none'; script-src 'self'; connect-src 'self'; base-uri 'none'; frame-ancestors 'self'";
+
 /// What the layout shows around a page.
 #[derive(Clone)]
 pub struct Frame {

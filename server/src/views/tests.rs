@@ -4,6 +4,7 @@ mod accounts; // organisations and households
 mod fleet; // that nothing is missing, and what is
 mod flow; // decisions, invitations, sources
 mod html; // what every page must be
+mod live; // what arrives, and the source it comes from
 mod reading; // what people read
 mod review; // questions
 mod rules; // of identity
@@ -180,6 +181,8 @@ async fn pages(browser: &Browser<'_>, lang: Lang) -> Vec<String> {
         "live?source=Website&show=problems&q=x",
         "first-steps",
         "sources",
+        "sources/wk_web",
+        "consent-test",
         "sign-in",
         "nowhere",
     ]

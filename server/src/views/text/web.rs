@@ -1,5 +1,7 @@
 //! What developers of websites read: sources, what arrives, the consent test.
 
+use trenza_shared::bot::Bot;
+
 use super::Lang;
 
 super::phrases! {
@@ -47,7 +49,59 @@ super::phrases! {
     live_limited: "Demasiados", "Limited";
     live_conflict: "Mismo messageId", "Same messageId";
     live_conflict_why: "Otro evento distinto usa este messageId. Se guardan los dos. Un messageId no se repite.", "A different event uses this messageId. Both are kept. A messageId is for one event alone.";
+    bot: "Programa", "Program";
+    bot_crawler: "Se llama a sí mismo rastreador o comprobador. Se guarda y se marca.", "It calls itself a crawler or checker. It is stored and flagged.";
+    bot_headless: "Navegador sin ventana, movido por un programa. Se guarda y se marca.", "A browser without a window, driven by a program. It is stored and flagged.";
+    bot_silent: "Una página vista sin decir con qué navegador. Se guarda y se marca.", "A page was seen and no browser is named. It is stored and flagged.";
     live_unverified: "Clave no verificada", "Unverified key";
+    source_namespace: "Espacio de nombres", "Namespace";
+    source_environments: "Una fuente por entorno: lo de pruebas con otra clave no se mezcla con lo real.", "One source per environment: with a key of its own, what is a test never mixes with what is real.";
+    source_refused: "Origen no permitido", "Origin not allowed";
+    source_allow: "Permitir este origen", "Allow this origin";
+    source_test: "Enviar evento de prueba", "Send a test event";
+    source_line: "La línea que se pega en la web", "The line to paste into the website";
+    source_csp: "Política de contenido (CSP)", "Content policy (CSP)";
+    source_csp_text: "Si su web tiene una, añada esto a la suya. El script no necesita inline ni eval.", "If your site has one, add this to it. The script needs neither inline code nor eval.";
+    source_sri: "La misma, fija e íntegra (SRI)", "The same, fixed and whole (SRI)";
+    source_sri_text: "Siempre estos mismos bytes, o ninguno. No se actualiza sola: cámbiela con cada versión del servidor.", "These very bytes for ever, or none. It does not update by itself: change it with each version of the server.";
+    source_proxy: "Bajo su propio nombre", "Under your own name";
+    source_proxy_text: "Con esto en su nginx, la línea usa src=\"/t.js\" y la CSP queda en 'self'. Los bloqueadores por nombre no la ven.", "With this in your nginx the line uses src=\"/t.js\" and the CSP stays at 'self'. Blockers by name do not see it.";
+    source_origins: "Páginas que pueden enviar con esta clave", "Pages that may send with this key";
+    source_save: "Guardar", "Save";
+    consent_test: "Probar el permiso", "Consent test";
+    consent_test_lead: "El script real, contra este servidor: qué se guarda y dónde, según lo que elige el visitante.", "The real script, against this server: what is stored where, by what the visitor chose.";
+    consent_choose: "Elegir", "Choose";
+    consent_choose_first: "Elija una fuente para ejecutar la prueba. Esto es lo que debe salir.", "Choose a source to run the test. This is what must come out.";
+    consent_table: "Qué se guarda", "What is stored";
+    consent_run: "Ejecutar la prueba", "Run the test";
+    consent_needs_script: "Para ejecutarla hace falta JavaScript. Esto es lo que debe salir.", "Running it takes JavaScript. This is what must come out.";
+    consent_running: "En marcha: unos segundos.", "Running: a few seconds.";
+    consent_good: "Todo es como debe.", "Everything is as it must be.";
+    consent_bad: "Algo no es como debe. Mire las filas marcadas.", "Something is not as it must be. See the marked rows.";
+    consent_failed: "La prueba no terminó. ¿Acepta la fuente el origen de esta página?", "The test did not finish. Does the source accept this page's origin?";
+    consent_choice: "Qué elige", "The choice";
+    consent_in_browser: "En el navegador", "In the browser";
+    consent_on_server: "En el servidor", "On the server";
+    consent_expected: "debe ser", "expected";
+    consent_found: "es", "found";
+    consent_keeps: "cookie trz_vid, localStorage e IndexedDB trz_…", "cookie trz_vid, localStorage and IndexedDB trz_…";
+    consent_keeps_nothing: "nada", "nothing";
+    consent_no_event: "ningún evento", "no event";
+    consent_one_event: "1 evento con", "1 event with";
+    consent_cookie: "cookie", "cookie";
+    consent_as_expected: "✓ Bien", "✓ Right";
+    consent_different: "✗ Distinto", "✗ Different";
+    consent_none: "Nada todavía", "Nothing yet";
+    consent_none_does: "No responde al aviso.", "Does not answer the banner.";
+    consent_partial: "Una parte", "A part";
+    consent_partial_does: "Acepta analítica, no publicidad.", "Accepts analytics, not ads.";
+    consent_all: "Todo", "All";
+    consent_all_does: "Acepta todo.", "Accepts everything.";
+    consent_gpc: "Global Privacy Control", "Global Privacy Control";
+    consent_gpc_does: "Su navegador dice que no, aunque la web diga que sí (simulado).", "Their browser says no, though the site says yes (simulated).";
+    consent_withdrawn: "Se retira", "Withdrawn";
+    consent_withdrawn_does: "Acepta, hace algo, se retira y hace otra cosa.", "Accepts, does something, withdraws, does something else.";
+    consent_note: "Los eventos de la prueba son todos del visitante trenza-test: una sola ficha. Al terminar se borra lo guardado en este navegador.", "All events of the test are of the visitor trenza-test: one record. What this browser stored is removed at the end.";
     live_record: "Ver ficha", "See record";
 }
 
@@ -61,6 +115,15 @@ impl Lang {
             Self::En => format!(
                 "Too much came at once: {count} deliveries are not in this list. They are stored."
             ),
+        }
+    }
+
+    /// Why an event is taken for a program's.
+    pub fn bot_why(self, bot: Bot) -> &'static str {
+        match bot {
+            Bot::Crawler => self.bot_crawler(),
+            Bot::Headless => self.bot_headless(),
+            Bot::Silent => self.bot_silent(),
         }
     }
 

@@ -5,7 +5,9 @@
 
 mod make_room;
 mod mend;
+mod ports;
 mod start;
+pub(crate) mod waiting;
 
 use std::{path::Path, sync::Arc, time::Duration};
 
@@ -17,11 +19,11 @@ use tokio::{
 };
 use trenza_shared::{
     clock::{Clock, boot_id},
-    id::{BootId, InstanceId},
+    id::{AgentId, BootId, InstanceId},
     metrics::{Metrics, ops_router},
     net::{
-        serve::{Limits, ListenError, Listener, serve},
-        tls::{TlsError, TlsTime, web_server_config},
+        serve::{ListenError, Listener, serve},
+        tls::{TlsError, TlsTime},
     },
     probe::{WriteProbe, disk_free_bytes},
     store::{Batch, RocksStore, Space, Store, StoreError, rocks::RocksOptions},
@@ -41,6 +43,7 @@ use crate::{
     sync::{Around, Sender, copies, listener::ListenerCert, network, uplink::Uplink},
     tables::{KNOWN, LOG, STATE},
 };
+use ports::{Ports, limits};
 
 /// How long requests in flight may take at the stop; the log's thread has the rest of the 10 s.
 const DRAIN_MAX: Duration = Duration::from_secs(7);
@@ -69,7 +72,7 @@ pub enum StartError {
 /// The addresses at which it really listens.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Ready {
-    /// Always true.
+    /// False as long as the store cannot be opened: it listens, and takes nothing in yet.
     pub ready: bool,
     /// Capture and kiosk.
     pub http: String,
@@ -127,27 +130,60 @@ impl Started {
         dir: &Path,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, StartError> {
-        config.check()?;
+        let (id, marker) = before(&config, dir)?;
+        let opened = start::open(&config, dir, id, &marker)?;
+        let ports = Ports::bind(&config, dir, &clock).await?;
+        Self::over(config, dir, clock, opened, marker, ports).await
+    }
+
+    /// The same, however long the disk keeps the store from opening: meanwhile it listens, says why, and `told` is given its addresses.
+    /// None where `stop` was done first.
+    ///
+    /// # Errors
+    /// What waiting does not change: the settings, a port, a store that another program has open.
+    pub async fn when_it_can(
+        config: Config,
+        dir: &Path,
+        clock: Arc<dyn Clock>,
+        told: impl FnOnce(&Ready),
+        stop: &mut (impl Future<Output = ()> + Unpin),
+    ) -> Result<Option<Self>, StartError> {
+        let (id, marker) = before(&config, dir)?;
+        let open = {
+            let (config, dir, marker) = (config.clone(), dir.to_owned(), marker.clone());
+            move || start::open(&config, &dir, id, &marker)
+        };
+        let (opened, ports) = match open() {
+            Err(StartError::Store(why)) if why.may_open_later() => {
+                let ports = Ports::bind(&config, dir, &clock).await?;
+                told(&ports.line(false, None));
+                match waiting::wait(&config, dir, &clock, why, &ports, open, stop).await? {
+                    Some(opened) => (opened, ports),
+                    None => return Ok(None),
+                }
+            }
+            opened => (opened?, Ports::bind(&config, dir, &clock).await?),
+        };
+        Self::over(config, dir, clock, opened, marker, ports)
+            .await
+            .map(Some)
+    }
+
+    async fn over(
+        config: Config,
+        dir: &Path,
+        clock: Arc<dyn Clock>,
+        (rocks, log, log_thread): start::Opened,
+        marker: Arc<Marker>,
+        ports: Ports,
+    ) -> Result<Self, StartError> {
         let metrics = Metrics::install();
-        if let Err(error) = copies::finish(dir) {
-            tracing::warn!(error = %error, "a change of identity is not finished yet; trying again before the next talk");
-        }
-        let id = copies::own_id(dir).map_or_else(|| config.id(), Ok)?;
-        let marker = Arc::new(Marker::new(dir.join(files::EPOCH)));
-        let (rocks, log, log_thread) = start::open(&config, dir, id, &marker)?;
         let store: Arc<dyn Store> = rocks.clone();
         let link = Arc::new(LinkCell::open(store.clone(), clock.wall_ms())?);
         let time = TlsTime::new(clock.clone(), link.passed_ms());
         let request = Duration::from_millis(config.sync.request_ms_max);
         let uplink = Uplink::open(dir, &config.server.agents_url, time, request);
-        let limits = Limits {
-            drain: DRAIN_MAX,
-            ..Limits::default()
-        };
-        let listener = Listener::bind(config.listen.http, None, limits.clone()).await?;
-        let (https, listener_cert) = tablets(&config, dir, &clock, &limits).await?;
-        let ops = Listener::bind(config.listen.ops, None, limits.clone()).await?;
-        let local = start::local_socket(&dir.join(files::SOCKET), limits.clone()).await;
+        let local = start::local_socket(&dir.join(files::SOCKET), limits()).await;
         let boot = boot_id().unwrap_or_else(|| BootId(random()));
         let room = Arc::new(RoomCell::new(config.store.room()));
         let around_lan = lan::start::Around {
@@ -157,14 +193,8 @@ impl Started {
             boot,
             room: &room,
         };
-        let lan = lan::start::start(&config, dir, around_lan, limits).await;
-        let ready = Ready {
-            ready: true,
-            lan: lan.as_ref().map(|lan| lan.url.clone()),
-            http: listener.url(),
-            https: https.as_ref().map(Listener::url),
-            ops: ops.url(),
-        };
+        let lan = lan::start::start(&config, dir, around_lan, limits()).await;
+        let ready = ports.line(true, lan.as_ref().map(|lan| lan.url.clone()));
         let app = App::new(Parts {
             today: Today::new(config.zone(), config.capture.write_key.clone()),
             form_key: form_key(&*store)?,
@@ -188,14 +218,14 @@ impl Started {
             link,
             app.config.sync.clone(),
             uplink,
-            around(&app, marker.clone(), listener_cert),
+            around(&app, marker.clone(), ports.listener_cert),
         );
         Ok(Self {
             app,
             ready,
-            http: listener,
-            https,
-            ops,
+            http: ports.http,
+            https: ports.https,
+            ops: ports.ops,
             local,
             lan,
             sender,
@@ -299,20 +329,14 @@ impl Started {
     }
 }
 
-/// The listener for tablets, where it is on, and what keeps its certificate.
-async fn tablets(
-    config: &Config,
-    dir: &Path,
-    clock: &Arc<dyn Clock>,
-    limits: &Limits,
-) -> Result<(Option<Listener>, Option<ListenerCert>), StartError> {
-    let Some(addr) = config.listen.https() else {
-        return Ok((None, None));
-    };
-    let cert = ListenerCert::open(dir, config.listen.https_names.iter().cloned());
-    let tls = web_server_config(cert.cell(), clock.clone())?;
-    let listener = Listener::bind(addr, Some(tls), limits.clone()).await?;
-    Ok((Some(listener), Some(cert)))
+/// What stands before the store: the settings are sound, and it is known who this is.
+fn before(config: &Config, dir: &Path) -> Result<(AgentId, Arc<Marker>), StartError> {
+    config.check()?;
+    if let Err(error) = copies::finish(dir) {
+        tracing::warn!(error = %error, "a change of identity is not finished yet; trying again before the next talk");
+    }
+    let id = copies::own_id(dir).map_or_else(|| config.id(), Ok)?;
+    Ok((id, Arc::new(Marker::new(dir.join(files::EPOCH)))))
 }
 
 /// Derived from the store's secret, so that it outlives a restart.

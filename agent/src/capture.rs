@@ -210,10 +210,23 @@ fn cannot_store(error: &GroupError<AppendError>) -> CannotStore {
         GroupError::Busy => CannotStore::Full {
             retry_after_s: BUSY_RETRY_S,
         },
-        GroupError::Refused(AppendError::Store(StoreError::Full { .. })) => CannotStore::Full {
+        GroupError::Refused(AppendError::Store(
+            error @ (StoreError::Full { .. } | StoreError::Io { .. }),
+        )) => refusal_of(error),
+        GroupError::Closed | GroupError::Refused(_) => CannotStore::Closed {
+            retry_after_s: CLOSED_RETRY_S,
+        },
+    }
+}
+
+/// What a client is told while the disk takes nothing.
+pub(crate) fn refusal_of(error: &StoreError) -> CannotStore {
+    match error {
+        StoreError::Full { .. } => CannotStore::Full {
             retry_after_s: FULL_RETRY_S,
         },
-        GroupError::Closed | GroupError::Refused(_) => CannotStore::Closed {
+        error => CannotStore::Failed {
+            reason: error.plainly(),
             retry_after_s: CLOSED_RETRY_S,
         },
     }

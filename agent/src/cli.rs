@@ -4,41 +4,44 @@
 
 use std::{
     io::Write,
+    net::Ipv4Addr,
     path::{Path, PathBuf},
     process::ExitCode,
     sync::Arc,
+    time::Duration,
 };
 
 use anyhow::Context;
 use clap::Parser;
+use http::HeaderMap;
 use tokio::signal::unix::{SignalKind, signal};
 use trenza_shared::{
-    clock::{Clock, SystemClock, boot_id},
-    net::{client, descriptors::make_room, serve::Limits},
-    probe::disk_free_bytes,
-    store::RocksStore,
+    clock::SystemClock,
+    net::{
+        client::{self, Client, ClientLimits},
+        descriptors::make_room,
+        serve::Limits,
+        tls::{self, TlsTime, Trust},
+    },
     telemetry,
 };
 
 use crate::{
-    app::{Started, store_options},
+    app::{Ready, Started},
     arenas,
     config::{Config, files},
-    doctor::{self, Check},
+    doctor::{self, Asked, Check},
     enrol::{self, EnrolError, Invitation},
-    log,
-    room::{self, Room},
     salvage::Progress,
-    status::{self, Status},
-    sync::copies,
-    tables::{SERVER, STATE, StateRow},
-    time::KnownTime,
+    status::{Status, stopped},
 };
 
 /// Exit code of what was typed wrong, as clap has it.
 const WRONG_USAGE: u8 = 2;
 /// Largest status over the local socket. Unit: bytes.
 const STATUS_BYTES_MAX: usize = 64 * 1024;
+/// Longest wait for an agent on this device.
+const ASK_MAX: Duration = Duration::from_secs(3);
 
 /// Takes in visits at a touchpoint, keeps them, and sends them when there is a network.
 #[derive(Parser)]
@@ -174,91 +177,79 @@ async fn enrol_command(invitation: Invitation, dir: &Path, json: bool) -> anyhow
 async fn run(config: Config, dir: &Path) -> anyhow::Result<ExitCode> {
     let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
-    let started = Started::new(config, dir, Arc::new(SystemClock)).await?;
-    print(&serde_json::to_string(&started.ready)?)?;
-    tracing::info!(agent.id = %started.app.log.agent(), log.epoch = started.app.log.epoch(), listen.http = %started.ready.http, "the agent runs");
-    let shutdown = async move {
+    let mut shutdown = Box::pin(async move {
         tokio::select! {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
         }
+    });
+    let clock = Arc::new(SystemClock);
+    let Some(started) = Started::when_it_can(config, dir, clock, say_ready, &mut shutdown).await?
+    else {
+        return Ok(ExitCode::SUCCESS);
     };
+    say_ready(&started.ready);
+    tracing::info!(agent.id = %started.app.log.agent(), log.epoch = started.app.log.epoch(), listen.http = %started.ready.http, "the agent runs");
     started.serve(shutdown).await;
     Ok(ExitCode::SUCCESS)
 }
 
-/// Asks the running agent; where none runs, reads its store.
-async fn status_of(config: &Config, dir: &Path) -> anyhow::Result<Status> {
-    match client::unix(dir.join(files::SOCKET))
-        .get("/v1/status")
-        .await
-    {
-        Ok(answer) => {
-            let answer = answer.whole(STATUS_BYTES_MAX).await?;
-            serde_json::from_slice(&answer.body)
-                .context("the running agent gives no status; see its log")
-        }
-        Err(_) => stopped_status(config, dir),
+/// One line of JSON; nobody may be there any more to read it, which stops nothing.
+fn say_ready(ready: &Ready) {
+    let line = serde_json::to_string(ready).map_err(anyhow::Error::from);
+    if let Err(error) = line.and_then(|line| print(&line)) {
+        tracing::warn!(error = %error, "the ready line could not be written");
     }
 }
 
-fn stopped_status(config: &Config, dir: &Path) -> anyhow::Result<Status> {
-    let folder = dir.join(&config.store.dir);
-    let mut status = Status {
-        agent: copies::own_id(dir).map_or_else(|| config.id(), Ok)?,
-        epoch: 0,
-        head_seq: 0,
-        acked_seq: 0,
-        waiting: 0,
-        oldest_waiting_ms: 0,
-        clock_offset_ms: None,
-        disk_free_bytes: disk_free_bytes(dir),
-        room: Room::default(),
-        store_bytes: room::folder_bytes(&folder).unwrap_or(0),
-        dropped: 0,
-        dropped_ranges: Vec::new(),
-        room_problem: String::new(),
-        server: "down".into(),
-        kept: 0,
-        kept_reason: String::new(),
-        refused: false,
-        problem: "the agent does not run".into(),
-        salvage: Progress::default(),
-        program: env!("CARGO_PKG_VERSION").into(),
-        venue: String::new(),
-        neighbours: Vec::new(),
-        delivered: Vec::new(),
-    };
-    if !folder.exists() {
-        return Ok(status);
+/// Asks the running agent; where none runs, reads its store.
+async fn status_of(config: &Config, dir: &Path) -> anyhow::Result<Status> {
+    match running(config, dir).await {
+        Some(status) => status,
+        None => Ok(stopped(config, dir)?),
     }
-    let store = RocksStore::open_to_read(folder, store_options(config))?;
-    let state: StateRow = STATE.get(&store, &())?.unwrap_or_default();
-    let told = SERVER.get(&store, &())?.unwrap_or_default();
-    let time = KnownTime::new(
-        boot_id().map_or(0, |boot| boot.number()),
-        &told,
-        &SystemClock,
-    );
-    let (heads, drops) = (log::heads(&store, &state)?, log::Drops::read(&store)?);
-    let sums = status::figures(&store, &heads, &told.lanes, &drops, time)?;
-    (
-        status.epoch,
-        status.head_seq,
-        status.acked_seq,
-        status.waiting,
-        status.dropped,
-    ) = (
-        state.epoch,
-        sums.head,
-        sums.acked,
-        sums.waiting,
-        sums.dropped,
-    );
-    status.dropped_ranges = status::dropped_ranges(&drops);
-    status.oldest_waiting_ms = status::age_ms(sums.oldest_ms, time.now_ms(&SystemClock));
-    status.clock_offset_ms = told.clock_offset_ms;
-    Ok(status)
+}
+
+/// What the running agent says; none where none runs.
+async fn running(config: &Config, dir: &Path) -> Option<anyhow::Result<Status>> {
+    let socket = client::unix(dir.join(files::SOCKET));
+    match socket.get("/v1/status").await {
+        Ok(answer) => Some(
+            answer
+                .whole(STATUS_BYTES_MAX)
+                .await
+                .map_err(anyhow::Error::from)
+                .and_then(|answer| read_status(&answer)),
+        ),
+        // On a disk on which no socket can be made it is asked where everybody asks it.
+        Err(_) => by_port(config, dir).await.map(Ok),
+    }
+}
+
+fn read_status(answer: &client::Response) -> anyhow::Result<Status> {
+    serde_json::from_slice(&answer.body).with_context(|| match answer.error() {
+        Some(error) => format!("the running agent gives no status: {}", error.message),
+        None => "the running agent gives no status; see its log".into(),
+    })
+}
+
+/// What listens at the agent's own address, if it is this agent.
+async fn by_port(config: &Config, dir: &Path) -> Option<Status> {
+    let mut addr = config.listen.http;
+    if addr.ip().is_unspecified() {
+        addr.set_ip(Ipv4Addr::LOCALHOST.into());
+    }
+    let time = TlsTime::new(Arc::new(SystemClock), 0);
+    let (tls, _) = tls::client_config(Trust::default(), None, time).ok()?;
+    let limits = ClientLimits {
+        connect: ASK_MAX,
+        request: ASK_MAX,
+        ..ClientLimits::default()
+    };
+    let url = format!("http://{addr}/v1/status");
+    let answer = Client::new(tls, limits).get(&url, HeaderMap::new()).await;
+    let status = read_status(&answer.ok()?).ok()?;
+    (status.agent == Status::without_store(config, dir).ok()?.agent).then_some(status)
 }
 
 fn print_status(status: &Status, json: bool) -> anyhow::Result<ExitCode> {
@@ -281,6 +272,12 @@ fn print_status(status: &Status, json: bool) -> anyhow::Result<ExitCode> {
             status.server,
             status.disk_free_bytes / (1024 * 1024),
         ))?;
+        if !status.room_problem.is_empty() {
+            print(&format!(
+                "REFUSED   every new visit: {}",
+                status.room_problem
+            ))?;
+        }
         if status.kept > 0 {
             print(&format!(
                 "kept      {} that cannot be delivered: {}",
@@ -325,26 +322,15 @@ fn print_status(status: &Status, json: bool) -> anyhow::Result<ExitCode> {
 
 async fn doctor_command(config: &Config, dir: &Path, json: bool) -> anyhow::Result<ExitCode> {
     // How far the clock is off now is known to the running agent alone: somebody may have set it since.
-    let running = match client::unix(dir.join(files::SOCKET))
-        .get("/v1/status")
-        .await
-    {
-        Ok(answer) => {
-            serde_json::from_slice::<Status>(&answer.whole(STATUS_BYTES_MAX).await?.body).ok()
-        }
-        Err(_) => None,
-    };
-    let clock = Arc::new(SystemClock);
-    let offset_ms = running.as_ref().and_then(|status| status.clock_offset_ms);
-    let server_ms = offset_ms.map(|offset| clock.wall_ms() + offset);
-    let status = running.or_else(|| {
-        let stopped = stopped_status(config, dir).ok()?;
-        Some(Status {
+    let agent = match running(config, dir).await {
+        Some(Ok(status)) => Asked::Runs(status),
+        Some(Err(error)) => Asked::Silent(format!("{error:#}")),
+        None => Asked::Stopped(stopped(config, dir).ok().map(|stopped| Status {
             clock_offset_ms: None,
             ..stopped
-        })
-    });
-    let checks = doctor::examine(config, dir, clock, server_ms, status.as_ref()).await;
+        })),
+    };
+    let checks = doctor::examine(config, dir, Arc::new(SystemClock), &agent).await;
     if json {
         print(
             &serde_json::json!({ "ok": checks.iter().all(|check| check.ok), "checks": checks })

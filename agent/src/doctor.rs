@@ -18,7 +18,7 @@ use trenza_shared::{
 use crate::{
     config::{Config, files},
     lan::credentials::Credentials,
-    reserve::{RESERVE_BYTES, Reserve},
+    reserve::{Reserve, fitting},
     room::{Facts, Limits, Room, excess, folder_bytes, judge},
     salvage,
     status::Status,
@@ -37,7 +37,7 @@ const REACH_MAX: Duration = Duration::from_secs(10);
 /// One thing that was looked at.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Check {
-    /// disk, store, room, dropped, clock, certificate, server or neighbour.
+    /// agent, disk, store, room, dropped, clock, certificate, server or neighbour.
     pub name: &'static str,
     /// Nothing to do.
     pub ok: bool,
@@ -55,17 +55,54 @@ impl Check {
     }
 }
 
-/// Looks at everything. `server_ms` is the last time that the server told, where it is known; `status` is the agent's, where it runs or
-/// its store can be read.
+/// What the agent of this device said.
+#[derive(Debug)]
+pub enum Asked {
+    /// It runs.
+    Runs(Status),
+    /// It runs, and does not say how it stands: why.
+    Silent(String),
+    /// It does not run: how its store stands, where that can be read.
+    Stopped(Option<Status>),
+}
+
+impl Asked {
+    fn status(&self) -> Option<&Status> {
+        match self {
+            Self::Runs(status) => Some(status),
+            Self::Silent(_) => None,
+            Self::Stopped(status) => status.as_ref(),
+        }
+    }
+
+    /// Whether visits are taken in, by its own word.
+    fn check(&self) -> Check {
+        let (ok, message) = match self {
+            Self::Runs(status) if status.room_problem.is_empty() => {
+                (true, "runs and takes visits in".into())
+            }
+            Self::Runs(status) => (
+                false,
+                format!("runs and refuses every new visit: {}", status.room_problem),
+            ),
+            Self::Silent(why) => (false, format!("{why}; restart it if that stays")),
+            Self::Stopped(_) => (true, "does not run now".into()),
+        };
+        Check::new("agent", ok, message)
+    }
+}
+
+/// Looks at everything; `agent` is what the agent said, whose word on its disk goes before what is seen from here.
 pub async fn examine(
     config: &Config,
     dir: &Path,
     clock: Arc<dyn Clock>,
-    server_ms: Option<i64>,
-    status: Option<&Status>,
+    agent: &Asked,
 ) -> Vec<Check> {
+    let status = agent.status();
     let folder = dir.join(&config.store.dir);
     let offset_ms = status.and_then(|status| status.clock_offset_ms);
+    let server_ms = offset_ms.map(|offset| clock.wall_ms() + offset);
     let facts = Facts {
         used_bytes: folder_bytes(&folder).unwrap_or(0),
         free_bytes: disk_free_bytes(dir) + Reserve::in_folder(dir).bytes(),
@@ -73,6 +110,7 @@ pub async fn examine(
     };
     let room = (facts, config.store.room());
     let mut checks = vec![
+        agent.check(),
         disk(dir),
         store(&folder),
         room_check(&room.0, &room.1, Reserve::in_folder(dir).bytes()),
@@ -157,10 +195,10 @@ fn room_check(facts: &Facts, limits: &Limits, reserve_bytes: u64) -> Check {
         mib(reserve_bytes),
         mib(limits.free_bytes_min),
     );
-    let given_back = if reserve_bytes < RESERVE_BYTES {
-        "; the reserve was given back, or never found room, and is made again by itself"
-    } else {
-        ""
+    let given_back = match (reserve_bytes, fitting(facts.free_bytes)) {
+        (0, 0) => "; with less than 20 MiB free no reserve is made",
+        (0, _) => "; the reserve was given back, and is made again by itself where there is room",
+        _ => "",
     };
     let (ok, what) = match (judge(facts, limits), excess(facts, limits)) {
         (Room::Full | Room::Failed, _) => (
@@ -390,7 +428,7 @@ mod tests {
                 free_bytes: free << 20,
                 failure: None,
             };
-            let check = room_check(&facts, &limits, RESERVE_BYTES);
+            let check = room_check(&facts, &limits, 32 << 20);
             (check.ok, check.message)
         };
         let (ok, message) = told(10, 500);

@@ -2,6 +2,8 @@
 //!
 //! Owns the sums over lanes. Computed from the data at every question: there is no second source of truth.
 
+mod stopped; // of an agent that has no store open
+
 use serde::{Deserialize, Serialize};
 use trenza_shared::{
     clock::format_ms,
@@ -21,6 +23,8 @@ use crate::{
     sync::kept,
     time::KnownTime,
 };
+
+pub use stopped::stopped;
 
 /// What `status --json` prints.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -221,19 +225,30 @@ fn keeping(view: &dyn View, told: &[LaneHave]) -> Result<Keeping, StoreError> {
 /// How a running agent stands. Reads the disk: call it where blocking is allowed.
 ///
 /// # Errors
-/// The store cannot be read, though the disk is well. On a failed disk only the age of the oldest event is missing: a status is
-/// never needed more.
+/// The store cannot be read, though the disk is well. On a failed disk only the age of the oldest event is missing, and what is kept
+/// and not delivered: a status is never needed more.
 pub fn of(app: &App) -> Result<Status, StoreError> {
     let (link, seen, lan) = (app.link.now(), app.room.now(), app.lan.as_ref());
     let (heads, drops) = (app.log.ends(), app.log.drops());
-    let sums = match figures(&*app.store, &heads, &link.told.lanes, &drops, app.time()) {
-        Err(error) if error.may_pass() => {
-            tracing::debug!(error = %error, "the status goes without the age of the oldest event");
-            counted(&heads, &link.told.lanes, &drops)
-        }
-        figures => figures?,
+    let read = || {
+        let sums = figures(&*app.store, &heads, &link.told.lanes, &drops, app.time())?;
+        Ok((sums, keeping(&*app.store, &link.told.lanes)?))
     };
-    let kept = keeping(&*app.store, &link.told.lanes)?;
+    let (sums, kept) = match read() {
+        Err(
+            StoreError::Corrupt { .. }
+            | StoreError::Io { .. }
+            | StoreError::Full { .. }
+            | StoreError::Closed,
+        ) => {
+            tracing::debug!("the status goes without what only the store tells");
+            (
+                counted(&heads, &link.told.lanes, &drops),
+                Keeping::default(),
+            )
+        }
+        read => read?,
+    };
     Ok(Status {
         room: seen.room,
         store_bytes: seen.facts.used_bytes,

@@ -20,6 +20,7 @@ use crate::{
     admin::{backup, check::Advised, doctor, init, is_busy},
     app::{AGENT_CONNECTIONS_MAX, App},
     config::Config,
+    waiting,
 };
 use args::{Place, Todo};
 
@@ -145,18 +146,28 @@ fn start(todo: Todo) -> anyhow::Result<ExitCode> {
 
 async fn run(config: Config) -> anyhow::Result<()> {
     let mut tries = 0;
-    let running = loop {
+    let opened = loop {
         match App::open(config.clone()) {
             Err(error) if is_busy(&error) && tries < BUSY_TRIES => {
                 // A command may hold the store for a moment.
                 tries += 1;
                 tokio::time::sleep(BUSY_WAIT).await;
             }
-            other => break other?,
+            other => break other,
+        }
+    };
+    let mut signal = Box::pin(stop_signal()?);
+    let running = match opened {
+        Ok(running) => running,
+        Err(error) => {
+            let why = waiting::waits_for(error)?;
+            match waiting::open(&config, why, &mut signal).await? {
+                Some(running) => running,
+                None => return Ok(()),
+            }
         }
     };
     let (told, mut stopping) = tokio::sync::watch::channel(false);
-    let signal = stop_signal()?;
     let shutdown = async move {
         signal.await;
         told.send_replace(true);

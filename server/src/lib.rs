@@ -22,4 +22,5 @@ pub mod cli;
 pub mod disk; // how the disk stands, and what is done about it
 pub mod http; // every URL
 #[cfg(test)]
-mod testing; // a server for tests
+mod testing;
+mod waiting; // a disk that keeps the store from opening // a server for tests

@@ -8,10 +8,23 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 
-use crate::store::{Batch, Durable, Store};
+use crate::store::{Batch, Durable, Store, StoreError};
 
 /// Longest that a probe waits. Short enough that readiness fails within 5 s of the disk.
 pub const PROBE_MAX: Duration = Duration::from_secs(3);
+
+/// With less free a store is not opened on a full disk: it would only fill it again. Unit: bytes.
+pub const REOPEN_FREE_MIN: u64 = 1024 * 1024;
+/// Longest pause between two tries on a full disk on which nothing changes: each try writes, and flash wears.
+const FULL_PAUSE: Duration = Duration::from_secs(4);
+
+/// Whether to try again to open a store that did not open because of `why`: on a full disk only where that may help, and not all the
+/// time. `free_then` is what was free after the last try, `since` how long ago that was. Units: bytes.
+pub fn may_open_now(why: &StoreError, free_then: u64, free: u64, since: Duration) -> bool {
+    let full = matches!(why, StoreError::Full { .. });
+    let grew = free >= free_then.saturating_add(REOPEN_FREE_MIN);
+    !full || (free >= REOPEN_FREE_MIN && (grew || since >= FULL_PAUSE))
+}
 
 /// Space of a folder's disk that the program may still use; 0 where the system does not say. Unit: bytes.
 pub fn disk_free_bytes(dir: &Path) -> u64 {
@@ -57,6 +70,19 @@ mod tests {
 
     use super::*;
     use crate::store::{Direction, Entry, Range, Space, StoreError, View};
+
+    #[test]
+    fn a_full_disk_is_tried_when_it_has_more_room_and_now_and_then() {
+        const MIB: u64 = 1024 * 1024;
+        let full = StoreError::Full { detail: "x".into() };
+        let soon = Duration::from_millis(900);
+        let tries = |free_then, free, since| may_open_now(&full, free_then, free, since);
+        assert!(!tries(0, 0, FULL_PAUSE * 9), "it would only fill again");
+        assert!(tries(0, MIB, soon), "space came back");
+        assert!(!tries(20 * MIB, 20 * MIB, soon));
+        assert!(tries(20 * MIB, 20 * MIB, FULL_PAUSE));
+        assert!(may_open_now(&StoreError::Closed, 0, 0, soon));
+    }
 
     /// A disk that answers once the test lets it.
     struct Hanging {

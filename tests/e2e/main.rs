@@ -7,6 +7,7 @@ mod crash; // kill -9 in the middle
 mod damage; // damaged folders, files of other owners
 mod fleet; // enrolment, revocation, restored images
 mod full; // full, failing and hanging disks
+mod full_start; // a start on one without room
 mod herd; // many agents at once
 mod hostile; // bad input on every listener
 mod lan; // neighbours of one venue

@@ -5,7 +5,7 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use tokio::{sync::watch, task::spawn_blocking, time::sleep};
 use trenza_shared::{
-    probe::disk_free_bytes,
+    probe::{REOPEN_FREE_MIN, disk_free_bytes},
     store::{RocksStore, StoreError},
 };
 
@@ -21,8 +21,6 @@ use crate::{
 const EVERY: Duration = Duration::from_secs(1);
 /// Shortest pause after a store that could not be opened again, whoever asks.
 const PAUSE: Duration = Duration::from_secs(1);
-/// With less a full store is not opened again: it would close first, and then nothing could be read either. Unit: bytes.
-const REOPEN_FREE_MIN: u64 = 1024 * 1024;
 
 /// What is looked after.
 struct Watched {
@@ -53,6 +51,7 @@ impl Watched {
                         "the disk is full: the reserve was given back so that acknowledgements and deletions still find room"
                     );
                 }
+                // It would close first, and then nothing could be read either.
                 if full && disk_free_bytes(&self.dir) < REOPEN_FREE_MIN {
                     failure = Some(error);
                 } else {

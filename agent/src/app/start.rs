@@ -24,17 +24,38 @@ use crate::{
     config::Config,
     log::{self, Fresh, Log},
     marker::{Marker, Reached, begin},
+    reserve::Reserve,
     state::{App, random},
     tables::{SERVER, SPACES, STATE},
 };
 
-/// Opens the store and the log in it.
+/// The store, the log in it, and the log's thread.
+pub(super) type Opened = (Arc<RocksStore>, Log, JoinHandle<()>);
+
+/// Opens the store and the log in it. To open it takes some room: where there is none the reserve is given back for it.
 pub(super) fn open(
     config: &Config,
     dir: &Path,
     id: AgentId,
     marker: &Marker,
-) -> Result<(Arc<RocksStore>, Log, JoinHandle<()>), StartError> {
+) -> Result<Opened, StartError> {
+    match open_once(config, dir, id, marker) {
+        Err(StartError::Store(error @ StoreError::Full { .. }))
+            if Reserve::in_folder(dir).release() =>
+        {
+            tracing::warn!(error = %error, "the disk is full: the reserve was given back so that the store opens");
+            open_once(config, dir, id, marker)
+        }
+        opened => opened,
+    }
+}
+
+fn open_once(
+    config: &Config,
+    dir: &Path,
+    id: AgentId,
+    marker: &Marker,
+) -> Result<Opened, StartError> {
     let mut spaces = SPACES.to_vec();
     spaces.push(PROBE);
     let opened = open_or_set_aside(dir.join(&config.store.dir), &spaces, store_options(config))?;

@@ -1,4 +1,5 @@
 mod backlog;
+mod closed;
 mod mutations;
 
 use std::{fs, path::PathBuf};

@@ -21,7 +21,7 @@ pub struct StoreSection {
     pub write_buffer_bytes: usize,
     /// Most that the store may take of the disk. Unit: bytes.
     pub quota_bytes: u64,
-    /// Free space, the reserve of 32 MiB counted in, below which no further events are taken in: once the reserve was needed, it
+    /// Free space, the reserve of 32 MiB at most counted in, below which no further events are taken in: once the reserve was needed, it
     /// is for acknowledgements and deletions. Unit: bytes.
     pub free_bytes_min: u64,
 }

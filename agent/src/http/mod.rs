@@ -16,7 +16,8 @@ use trenza_shared::{
 };
 
 use crate::{
-    kiosk::{home, outbox, quick, saved, scan, statics},
+    app::waiting::Waiting,
+    kiosk::{closed, home, outbox, quick, saved, scan, statics},
     state::App,
     status::{self, Status},
 };
@@ -46,6 +47,42 @@ pub fn routes(app: &App, protocol: &'static str) -> Router {
     let allowed = guard::Names::of(&app.config.listen);
     with_error_form(capture::router(app.clone(), options).merge(kiosk))
         .layer(middleware::from_fn_with_state(allowed, guard::known_host))
+}
+
+/// The `http` and `https` listeners as long as the store cannot be opened: every URL, and nothing is taken in.
+pub(crate) fn waiting_routes(waiting: &Waiting, protocol: &'static str) -> Router {
+    let options = capture::Options {
+        snippet: SNIPPET,
+        protocol,
+        ..capture::Options::default()
+    };
+    let kiosk = Router::new()
+        .route("/", get(home::choose_language))
+        .route("/{lang}", get(home::add_slash))
+        .route("/{lang}/", get(closed::show))
+        .route("/{lang}/scan", get(closed::show).post(closed::not_saved))
+        .route("/{lang}/quick", get(closed::show).post(closed::not_saved))
+        .route("/{lang}/saved/{what}", get(closed::show))
+        .route("/{lang}/outbox", get(closed::show).post(closed::not_saved))
+        .route("/static/{file}", get(statics::show))
+        .route("/v1/status", get(show_waiting))
+        .with_state(waiting.clone());
+    let allowed = guard::Names::of(&waiting.config().listen);
+    with_error_form(capture::router(waiting.clone(), options).merge(kiosk))
+        .layer(middleware::from_fn_with_state(allowed, guard::known_host))
+}
+
+/// The local socket as long as the store cannot be opened.
+pub(crate) fn waiting_local_routes(waiting: &Waiting) -> Router {
+    with_error_form(
+        Router::new()
+            .route("/v1/status", get(show_waiting))
+            .with_state(waiting.clone()),
+    )
+}
+
+async fn show_waiting(State(waiting): State<Waiting>) -> Json<Status> {
+    Json(waiting.status())
 }
 
 /// The local socket: the same answers for the commands of this device's user.

@@ -21,7 +21,8 @@ const AGAIN_S: u32 = 15;
 #[template(path = "home.html")]
 struct Home {
     frame: Frame,
-    tally: String,
+    /// None where the day's visits cannot be counted.
+    tally: Option<String>,
     venue: Option<Venue>,
 }
 
@@ -47,17 +48,18 @@ pub async fn show(State(app): State<App>, lang: Lang) -> Result<Response, HttpEr
         let now_ms = time.now_ms(&*reading.clock);
         // A count that cannot be read must not keep the buttons from the staff.
         let visits = match reading.today.read(&*reading.store, &ends, time, now_ms) {
-            Ok(day) => day.visits,
+            Ok(day) => Some(day.visits),
             Err(error) => {
-                tracing::warn!(error = %error, "the day's count cannot be read");
-                0
+                tracing::debug!(error = %error, "the day's count cannot be read");
+                None
             }
         };
-        (visits, venue::of(&reading, Words::of(lang), visits))
+        let venue = visits.and_then(|visits| venue::of(&reading, Words::of(lang), visits));
+        (visits, venue)
     });
     let (visits, venue) = counts.await.map_err(HttpError::internal)?;
     let frame = Frame::new(&app, lang, "");
-    let tally = frame.w.tally(visits);
+    let tally = visits.map(|visits| frame.w.tally(visits));
     Ok(then_open(
         page(
             &Home {

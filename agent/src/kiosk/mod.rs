@@ -3,6 +3,7 @@
 //! Owns the frame of a page and its headers. A page never shows anything of the visitor before: nothing personal stands in a
 //! URL, and nothing is kept by the browser.
 
+pub(crate) mod closed; // while there is no store
 pub mod events; // from a form to events
 pub mod form; // tokens, and saving once
 mod handover; // what a visitor brings along from the website
@@ -24,7 +25,7 @@ use axum::{
 };
 use trenza_shared::net::{error::HttpError, extract::Path};
 
-use crate::{link, room::Room, state::App, status};
+use crate::{config::Config, link, room::Room, state::App, status};
 use words::Words;
 
 /// No page loads anything from elsewhere, runs inline code, or is framed.
@@ -85,15 +86,15 @@ impl Lang {
     }
 }
 
-impl FromRequestParts<App> for Lang {
+impl<S: Send + Sync> FromRequestParts<S> for Lang {
     type Rejection = HttpError;
 
-    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, HttpError> {
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, HttpError> {
         #[derive(serde::Deserialize)]
         struct InPath {
             lang: String,
         }
-        let Path(InPath { lang }) = Path::from_request_parts(parts, app).await?;
+        let Path(InPath { lang }) = Path::from_request_parts(parts, state).await?;
         match lang.as_str() {
             "es" => Ok(Self::Es),
             "en" => Ok(Self::En),
@@ -140,16 +141,11 @@ impl Frame {
         let waiting = link::waiting(&app.log.ends(), &link.told.lanes, &app.log.drops());
         let waiting = status::without(waiting, &brought);
         let since = moment(app, link.since_ms, app.now_ms());
+        let trouble = trouble(w, app.room.now().room);
+        let line = w.line(link.up, waiting, &since, trouble.is_none());
         Self {
-            lang,
-            w,
-            touchpoint: app.config.agent.touchpoint.clone(),
-            here,
-            css: statics::url("kiosk.css"),
-            js: statics::url("kiosk.js"),
-            icon: statics::url("icon.svg"),
             up: link.up,
-            line: std::iter::once(w.line(link.up, waiting, &since))
+            line: std::iter::once(line)
                 .chain(
                     brought
                         .iter()
@@ -157,11 +153,33 @@ impl Frame {
                 )
                 .collect::<Vec<_>>()
                 .join(" · "),
-            trouble: match app.room.now().room {
-                Room::Plenty | Room::Short => None,
-                Room::Full => Some(w.disk_full),
-                Room::Failed => Some(w.disk_failed),
-            },
+            trouble,
+            ..Self::bare(&app.config, lang, here)
+        }
+    }
+
+    /// The frame while there is no store.
+    pub fn closed(config: &Config, lang: Lang, room: Room) -> Self {
+        let w = Words::of(lang);
+        Self {
+            line: w.tried_again.into(),
+            trouble: trouble(w, room),
+            ..Self::bare(config, lang, "")
+        }
+    }
+
+    fn bare(config: &Config, lang: Lang, here: &'static str) -> Self {
+        Self {
+            lang,
+            w: Words::of(lang),
+            touchpoint: config.agent.touchpoint.clone(),
+            here,
+            css: statics::url("kiosk.css"),
+            js: statics::url("kiosk.js"),
+            icon: statics::url("icon.svg"),
+            up: false,
+            line: String::new(),
+            trouble: None,
             wipes: false,
         }
     }
@@ -170,6 +188,15 @@ impl Frame {
     pub fn wiped(mut self) -> Self {
         self.wipes = true;
         self
+    }
+}
+
+/// Why no visit can be taken in.
+fn trouble(w: &Words, room: Room) -> Option<&'static str> {
+    match room {
+        Room::Plenty | Room::Short => None,
+        Room::Full => Some(w.disk_full),
+        Room::Failed => Some(w.disk_failed),
     }
 }
 

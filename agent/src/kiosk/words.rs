@@ -56,6 +56,9 @@ pub struct Words {
     pub not_saved: &'static str,
     pub disk_full: &'static str,
     pub disk_failed: &'static str,
+    pub closed: &'static str,
+    pub closed_not_saved: &'static str,
+    pub tried_again: &'static str,
     pub press_again: &'static str,
     pub code_ended: &'static str,
     pub resumed: &'static str,
@@ -118,6 +121,9 @@ static ES: Words = Words {
     not_saved: "No se ha podido guardar. Lo escrito sigue aquí: pulse Guardar otra vez.",
     code_ended: "Ese código ha caducado. Pida que lo abra otra vez en su teléfono.",
     resumed: "Sigue de la web: lo que ya dio está puesto. Pregunte solo lo que falte.",
+    closed: "Ahora no se puede registrar a nadie. Lo guardado antes sigue en este equipo. En cuanto el disco responda, esta página vuelve sola.",
+    closed_not_saved: "Lo que acaba de escribir no se ha guardado: vuelva atrás, no lo borre, y pulse Guardar otra vez cuando este aviso haya desaparecido.",
+    tried_again: "Sin guardar · se vuelve a intentar solo",
     press_again: "Esta página llevaba mucho tiempo abierta. Lo escrito sigue aquí: pulse Guardar otra vez.",
     still_title: "¿Sigue ahí?",
     still_text: "En 15 segundos se borra lo escrito, para que no lo vea la siguiente visita.",
@@ -178,6 +184,9 @@ static EN: Words = Words {
     not_saved: "It could not be saved. What you typed is still here: press Save again.",
     code_ended: "That code has ended. Ask them to open it again on their phone.",
     resumed: "Carried on from the website: what they gave is filled in. Ask only for what is missing.",
+    closed: "Nobody can be registered now. What was saved before is still on this device. As soon as the disk answers, this page comes back by itself.",
+    closed_not_saved: "What you just typed was not saved: go back, do not clear it, and press Save again once this notice is gone.",
+    tried_again: "Nothing is saved · it is tried again by itself",
     press_again: "This page was open for long. What you typed is still here: press Save again.",
     still_title: "Still there?",
     still_text: "In 15 seconds what was typed is wiped, so that the next visitor does not see it.",
@@ -197,9 +206,15 @@ impl Words {
         }
     }
 
-    /// The footer's line: can I work, how many wait, since when.
-    pub fn line(&self, up: bool, waiting: u64, since: &str) -> String {
+    /// The footer's line: can I work, how many wait, since when. `saves`: visits can be taken in.
+    pub fn line(&self, up: bool, waiting: u64, since: &str, saves: bool) -> String {
         match (self.lang, up, waiting) {
+            (Lang::Es, false, _) if !saves => {
+                format!("Sin red · {waiting} por enviar · desde {since}")
+            }
+            (Lang::En, false, _) if !saves => {
+                format!("No network · {waiting} to send · since {since}")
+            }
             (Lang::Es, false, _) => {
                 format!("Sin red · {waiting} por enviar · desde {since} · puede seguir")
             }
@@ -378,13 +393,15 @@ mod tests {
     #[test]
     fn the_footer_says_exactly_this() {
         assert_eq!(
-            ES.line(false, 37, "10:42"),
+            ES.line(false, 37, "10:42", true),
             "Sin red · 37 por enviar · desde 10:42 · puede seguir"
         );
         assert_eq!(
-            EN.line(false, 37, "10:42"),
+            EN.line(false, 37, "10:42", true),
             "No network · 37 to send · since 10:42 · carry on"
         );
-        assert!(ES.line(true, 0, "").contains("Todo enviado"));
+        assert!(ES.line(true, 0, "", true).contains("Todo enviado"));
+        assert!(!ES.line(false, 0, "10:42", false).contains("puede seguir"));
+        assert!(!EN.line(false, 0, "10:42", false).contains("carry on"));
     }
 }

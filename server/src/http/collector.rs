@@ -146,7 +146,8 @@ impl Collector for ServerCollector {
                 },
                 GroupError::Refused(error) => {
                     tracing::error!(%error, "events not stored");
-                    CannotStore::Full {
+                    CannotStore::Failed {
+                        reason: error.plainly(),
                         retry_after_s: RETRY_AFTER_S,
                     }
                 }

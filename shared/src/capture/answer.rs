@@ -149,6 +149,7 @@ impl From<CannotStore> for HttpError {
             CannotStore::KeptForOthers { retry_after_s } => {
                 ("full_for_low_priority", retry_after_s)
             }
+            CannotStore::Failed { retry_after_s, .. } => ("failed", retry_after_s),
             CannotStore::Closed { retry_after_s } => ("closed", retry_after_s),
         };
         let wait = retry_after_s.max(1);

@@ -115,6 +115,16 @@ pub enum CannotStore {
         /// When to come back. Unit: seconds.
         retry_after_s: u32,
     },
+    /// The disk takes no writes, though it has room.
+    #[error(
+        "events cannot be stored now: {reason}; that is no fault of the event, send it again in {retry_after_s} s"
+    )]
+    Failed {
+        /// What the disk does, as [`StoreError::plainly`](crate::store::StoreError::plainly) says it.
+        reason: &'static str,
+        /// When to come back. Unit: seconds.
+        retry_after_s: u32,
+    },
     /// The store is stopping, or is being opened again.
     #[error("the store is not open now; send again in {retry_after_s} s")]
     Closed {

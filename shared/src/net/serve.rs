@@ -6,6 +6,7 @@
 use std::{
     io,
     net::SocketAddr,
+    os::fd::AsFd as _,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -205,6 +206,23 @@ impl Listener {
             "http"
         };
         format!("{scheme}://{}", self.addr)
+    }
+
+    /// The same TCP socket once more, for what answers until the program itself can: a connection that nobody has accepted yet goes to
+    /// whoever accepts next.
+    ///
+    /// # Errors
+    /// What the system said; a local socket is bound to one listener alone.
+    pub fn again(&self) -> io::Result<Self> {
+        let Socket::Tcp(tcp) = &self.socket else {
+            return Err(io::ErrorKind::Unsupported.into());
+        };
+        let same = std::net::TcpListener::from(tcp.as_fd().try_clone_to_owned()?);
+        Ok(Self {
+            socket: Socket::Tcp(TcpListener::from_std(same)?),
+            addr: self.addr,
+            terms: self.terms.clone(),
+        })
     }
 
     async fn accept(&self) -> io::Result<Stream> {

@@ -78,4 +78,28 @@ impl StoreError {
             Self::Io { .. } | Self::Full { .. } | Self::Closed | Self::Busy { .. }
         )
     }
+
+    /// Whether a store that could not be opened may open later, without anybody starting the program again.
+    pub fn may_open_later(&self) -> bool {
+        matches!(self, Self::Full { .. } | Self::Io { .. })
+    }
+
+    /// What is the matter, for somebody who may not see names of files.
+    pub fn plainly(&self) -> &'static str {
+        match self {
+            Self::Full { .. } => "the disk is full",
+            Self::Io { detail, .. } if detail.contains("Read-only file system") => {
+                "the disk is read-only"
+            }
+            Self::Io { detail, .. } if detail.contains("Permission denied") => {
+                "the disk does not let this program write"
+            }
+            Self::Io { .. } => "the disk fails",
+            Self::Corrupt { .. } => "the store is damaged",
+            Self::Busy { .. } | Self::Closed => "the store is not open",
+            Self::UnknownSpace { .. } | Self::TooLarge { .. } | Self::Unencodable { .. } => {
+                "the store refuses it"
+            }
+        }
+    }
 }

@@ -91,6 +91,9 @@ impl Server {
             ("OPS", "ops"),
         ] {
             let url = running.url(name);
+            if url.is_empty() && running.ready["ready"] == false {
+                continue; // it waits for its disk, and listens on `ops` alone
+            }
             let (_, addr) = url
                 .split_once("://")
                 .with_context(|| format!("no {name} in {}", running.ready))?;

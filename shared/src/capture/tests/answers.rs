@@ -177,6 +177,13 @@ async fn what_cannot_be_stored_is_asked_for_again() {
     for (error, code) in [
         (CannotStore::Full { retry_after_s: 30 }, "full"),
         (CannotStore::Closed { retry_after_s: 30 }, "closed"),
+        (
+            CannotStore::Failed {
+                reason: "the disk is read-only",
+                retry_after_s: 30,
+            },
+            "failed",
+        ),
     ] {
         let recorder = Recorder::storing(Err(error));
         for (path, body) in [

@@ -76,7 +76,16 @@ pub fn open_or_set_aside(
         }
         return Err(first);
     }
-    let folder = set_aside(&path)?;
+    let folder = match set_aside(&path) {
+        // On a disk that takes no change at all nothing is damaged: what keeps the store from opening is what has to be told.
+        Err(_) if matches!(first, StoreError::Io { .. }) => {
+            if let Some(folder) = before {
+                tidied(aside::drop_links_of(&folder, &path));
+            }
+            return Err(first);
+        }
+        aside => aside?,
+    };
     if let Some(before) = before {
         tidied(aside::drop_links_of(&before, &folder));
     }

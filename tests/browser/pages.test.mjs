@@ -67,7 +67,7 @@ for (const [size, viewport] of Object.entries(SIZES)) {
     await page.click("main form button[type=submit]");
     await look(page, `${size}-why`);
     assert.ok((await page.textContent("main")).includes("begona.munoz@example.org"));
-    for (const [name, path] of Object.entries({ fleet: "fleet", invite: "fleet/invite", steps: "first-steps", sources: "sources", decisions: "decisions", review: "review", rules: "rules" })) {
+    for (const [name, path] of Object.entries({ fleet: "fleet", invite: "fleet/invite", steps: "first-steps", sources: "sources", decisions: "decisions", review: "review", rules: "rules", accounts: "accounts" })) {
       await page.goto(`${place.server.http}/es/${path}`);
       await look(page, `${size}-${name}-es`);
       await page.goto(`${place.server.http}/en/${path}`);
@@ -77,6 +77,54 @@ for (const [size, viewport] of Object.entries(SIZES)) {
     await look(page, `${size}-record-en`);
     await page.goto(`${place.server.http}/es/customers/c_00000000000000000000000000000000`);
     await look(page, `${size}-missing`);
+    await page.context().close();
+  });
+}
+
+for (const width of [1280, 800]) {
+  test(`who decides in a company is said by keyboard alone, ${width} px wide`, async () => {
+    const page = await signedIn({ viewport: { width, height: 800 }, javaScriptEnabled: true });
+    await page.goto(`${place.server.http}/es/accounts`);
+    await look(page, `accounts-${width}`);
+    const tab = async (id) => {
+      for (let n = 0; n < 20; n += 1) {
+        if (await page.evaluate(() => document.activeElement?.id) === id) return;
+        await page.keyboard.press("Tab");
+      }
+      assert.fail(`the keyboard does not reach ${id}`);
+    };
+    await page.focus("#name");
+    await page.keyboard.type(`Talleres ${width}`);
+    await tab("person");
+    await page.keyboard.type("nobody@example.org");
+    await page.keyboard.press("Enter");
+    await page.waitForSelector("[role=alert]");
+    assert.ok((await page.textContent("[role=alert]")).includes("Nadie tiene ese dato"));
+    await look(page, `accounts-wrong-${width}`);
+    assert.equal(await page.inputValue("#name"), `Talleres ${width}`, "what was typed is kept");
+    await page.fill("#person", "");
+    await page.focus("#person");
+    await page.keyboard.type("612 345 678");
+    await tab("role");
+    await page.keyboard.type("Gerente");
+    await tab("decides");
+    await page.keyboard.press("Space");
+    await tab("weight");
+    await page.keyboard.press("Enter");
+    await page.waitForURL(/accounts\/acc_/);
+    const text = await page.textContent("main");
+    for (const part of [`Talleres ${width}`, "Begoña Muñoz Ibáñez", "Gerente", "Decide", "Guardado, a su nombre"]) assert.ok(text.includes(part), part);
+    assert.ok(!text.includes("Sin decisor conocido"));
+    // The picture and the table say the same.
+    const drawn = await page.locator("svg.graph text").allTextContents();
+    assert.ok(drawn.includes("Begoña Muñoz Ibáñez") && drawn.some((line) => line.includes("Decide")), drawn.join());
+    await look(page, `account-${width}`);
+    await page.goto(page.url().replace("/es/", "/en/"));
+    await look(page, `account-en-${width}`);
+    await page.click("a.row");
+    await page.waitForURL(/customers/);
+    assert.ok((await page.textContent("main")).includes(`Talleres ${width}`));
+    await look(page, `record-belongs-${width}`);
     await page.context().close();
   });
 }

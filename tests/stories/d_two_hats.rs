@@ -115,7 +115,12 @@ async fn told(order: [Part; 3]) -> anyhow::Result<(String, Value)> {
         String::from_utf8_lossy(&verified.stderr)
     );
     let export = String::from_utf8(server.must(["export", "customers"])?)?;
-    let customer = customers[0].clone();
+    // Times of the fair are corrected by what was measured of its clock, so they are a matter of the run.
+    let sides = customers[0]["facets"].as_array().context("facets")?;
+    let sides = sides.iter().map(|side| {
+        json!({"facet": side["facet"], "emails": emails(side), "consents": side["consents"]})
+    });
+    let customer = json!({"id": customers[0]["id"], "consents": customers[0]["consents"], "facets": sides.collect::<Vec<_>>()});
     server.stop()?;
     agent.stop()?;
     Ok((export, customer))
@@ -149,8 +154,8 @@ async fn story_d_one_person_has_two_sides_and_no_consent_leaks() -> anyhow::Resu
         (&home["facet"], &work["facet"]),
         (&json!("personal"), &json!("professional"))
     );
-    assert_eq!(emails(home), ["marta.soler@gmail.com"]);
-    assert_eq!(emails(work), ["m.soler@talleres-soler.example"]);
+    assert_eq!(home["emails"], json!(["marta.soler@gmail.com"]));
+    assert_eq!(work["emails"], json!(["m.soler@talleres-soler.example"]));
     // The newsletter goes home, the calls to the office, and nothing the other way. A no that names no side stands on both.
     assert_eq!(
         home["consents"],

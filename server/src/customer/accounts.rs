@@ -139,7 +139,8 @@ pub fn list(
     let words = search::words(query);
     let mut ids: BTreeSet<AccountId> = BTreeSet::new();
     if words.is_empty() {
-        let rows = ACCOUNTS.scan(view, after.as_ref(), None, Direction::Forward, limit + 1)?;
+        // One more than is shown, and the one before, where the scan begins.
+        let rows = ACCOUNTS.scan(view, after.as_ref(), None, Direction::Forward, limit + 2)?;
         ids.extend(rows.into_iter().map(|(id, _)| id));
         ids.extend(households.keys());
     } else {

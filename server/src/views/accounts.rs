@@ -38,7 +38,7 @@ const DRAWN_MAX: usize = 12;
 const ROW_PX: usize = 58;
 
 /// Which accounts.
-#[derive(Deserialize)]
+#[derive(Deserialize, Default)]
 pub struct Asked {
     #[serde(default)]
     q: String,
@@ -58,10 +58,9 @@ struct Line {
 }
 
 /// Who is to be added: what was typed, and what is wrong with it.
+#[derive(Default)]
 struct Form {
-    person: String,
-    /// Set for a known account.
-    account: String,
+    sent: Sent,
     wrong: Option<&'static str>,
 }
 
@@ -81,15 +80,17 @@ pub async fn list(
     visitor: Visitor,
     Query(asked): Query<Asked>,
 ) -> Result<Response, HttpError> {
-    listed(&app, visitor.frame, asked, None).await
+    let form = Form {
+        sent: Sent {
+            person: asked.person.clone(),
+            ..Sent::default()
+        },
+        wrong: None,
+    };
+    listed(&app, visitor.frame, asked, form).await
 }
 
-async fn listed(
-    app: &App,
-    frame: Frame,
-    asked: Asked,
-    wrong: Option<&'static str>,
-) -> Result<Response, HttpError> {
+async fn listed(app: &App, frame: Frame, asked: Asked, form: Form) -> Result<Response, HttpError> {
     // A cursor that is none begins the list anew: the address was cut.
     let after = asked.after.parse::<AccountId>().ok();
     let (decisions, query) = (app.resolver.decisions(), asked.q.clone());
@@ -114,11 +115,7 @@ async fn listed(
         accounts: lines.collect(),
         next: next.map(|id| format!("?q={}&after={id}", encoded(&asked.q))),
         q: asked.q,
-        form: Form {
-            person: asked.person,
-            account: String::new(),
-            wrong,
-        },
+        form,
         frame,
     })
 }
@@ -224,6 +221,8 @@ struct Drawn {
 struct AccountPage {
     frame: Frame,
     title: String,
+    /// The same, as long as fits in the picture.
+    short: String,
     kind: &'static str,
     group_id: String,
     traits: Vec<(String, String, String)>,
@@ -283,10 +282,15 @@ async fn shown(
     let traits = whole.account.row.whole.traits.iter().map(|(name, said)| {
         let value = fact::plain_text(t, name, &said.value, masked && whole.account.household);
         let source = format!("{}, {}", said.marker.source, times.day(said.marker.at_ms));
-        (t.field(name).to_owned(), fact::cut(&value, 200), source)
+        let title = match name.as_str() {
+            "name" => t.name(),
+            name => t.field(name),
+        };
+        (title.to_owned(), fact::cut(&value, 200), source)
     });
     let drawn = drawn(&members);
     let page = AccountPage {
+        short: fact::cut(&name(&frame, &whole.account), 26),
         title: name(&frame, &whole.account),
         kind: kind(t, &whole.account),
         group_id: if masked && whole.account.household {
@@ -300,9 +304,11 @@ async fn shown(
         drawn,
         more: whole.more,
         members,
-        form: form.unwrap_or(Form {
-            person: String::new(),
-            account: id.to_string(),
+        form: form.unwrap_or_else(|| Form {
+            sent: Sent {
+                account: id.to_string(),
+                ..Sent::default()
+            },
             wrong: None,
         }),
         done,
@@ -337,7 +343,7 @@ fn drawn(members: &[Belonging]) -> Vec<Drawn> {
 }
 
 /// What is sent to say that somebody belongs to an account.
-#[derive(Deserialize)]
+#[derive(Deserialize, Default)]
 pub struct Sent {
     #[serde(default)]
     account: String,
@@ -427,23 +433,13 @@ async fn again(
     account: Option<AccountId>,
     wrong: &'static str,
 ) -> Result<Response, HttpError> {
+    let form = Form {
+        sent,
+        wrong: Some(wrong),
+    };
     match account {
-        Some(id) => {
-            let form = Form {
-                person: sent.person,
-                account: sent.account,
-                wrong: Some(wrong),
-            };
-            shown(app, frame, id, false, Some(form)).await
-        }
-        None => {
-            let asked = Asked {
-                q: String::new(),
-                after: String::new(),
-                person: sent.person,
-            };
-            listed(app, frame, asked, Some(wrong)).await
-        }
+        Some(id) => shown(app, frame, id, false, Some(form)).await,
+        None => listed(app, frame, Asked::default(), form).await,
     }
 }
 

@@ -202,6 +202,7 @@ phrases! {
     topic: "Tema", "Topic";
     consents: "Permisos", "Consents";
     accounts: "Cuentas y hogares", "Accounts and households";
+    accounts_menu: "Cuentas", "Accounts";
     accounts_lead: "Organizaciones y hogares, y quién es qué en cada uno. Pertenecer a uno no junta fichas.", "Organisations and households, and who is what in each. Belonging to one never joins records.";
     accounts_find: "Nombre, número de registro o identificador", "Name, number in a register or id";
     accounts_none: "Ninguna cuenta todavía. Llegan con las importaciones y los eventos «group», o se añaden aquí.", "No accounts yet. They come with imports and group events, or are added here.";

@@ -1,4 +1,4 @@
-//! Rows of a CSV file, each as an event.
+//! Rows of a CSV file, each as an event, or two.
 
 use std::{
     fs::File,
@@ -59,7 +59,7 @@ pub fn read(
                     .join(",");
                 Some(Ok(Line {
                     number,
-                    event: event(&names, &row, &mapping),
+                    events: events(&names, &row, &mapping),
                     raw,
                     at,
                 }))
@@ -71,7 +71,11 @@ pub fn read(
     }))
 }
 
-fn event(names: &[String], row: &csv::ByteRecord, mapping: &Mapping) -> Result<String, String> {
+fn events(
+    names: &[String],
+    row: &csv::ByteRecord,
+    mapping: &Mapping,
+) -> Result<Vec<String>, String> {
     if row.len() != names.len() {
         return Err(format!(
             "the row has {} fields, the first line names {}",
@@ -81,7 +85,7 @@ fn event(names: &[String], row: &csv::ByteRecord, mapping: &Mapping) -> Result<S
     }
     let fields: Result<Vec<&str>, _> = row.iter().map(std::str::from_utf8).collect();
     let fields = fields.map_err(|_| "the row is not UTF-8; save the file as UTF-8".to_owned())?;
-    mapping.event(&fields)
+    mapping.events(&fields)
 }
 
 fn separator(start: &[u8]) -> u8 {

@@ -59,21 +59,21 @@ fn next(reader: &mut BufReader<File>, number: u64) -> anyhow::Result<Option<(u64
     if raw.is_empty() {
         return Ok(Some((read, None)));
     }
-    let event = if !whole {
+    let events = if !whole {
         Err(format!(
             "the line is longer than an event may be: {EVENT_BYTES_MAX} bytes"
         ))
     } else if std::str::from_utf8(start).is_err() {
         Err("the line is not UTF-8".to_owned())
     } else {
-        Ok(raw.to_owned())
+        Ok(vec![raw.to_owned()])
     };
     Ok(Some((
         read,
         Some(Line {
             number,
             raw: raw.to_owned(),
-            event,
+            events,
             at: 0,
         }),
     )))

@@ -12,9 +12,20 @@
 //! "Customer no" = "userId"
 //! "Total" = "properties.total"
 //! "Postcode" = { to = "traits.address.postalCode", as = "text" }
+//! "Signed" = { to = "properties.signed", as = "date" }   # 31/12/2025 or 2025-12-31
 //! [fixed]
 //! "context.trenza.channel" = "store"
+//! [group.columns]             # the row's person belongs to an account or a household, as what
+//! "Company no" = "groupId"
+//! "Job" = "traits.role"
+//! "Decides" = { to = "traits.decides", as = "boolean" }
+//! [group.fixed]
+//! "traits.type" = "household"
 //! ```
+//!
+//! A row whose `groupId` is empty belongs to none. Worked examples with their files are in `config/import/`.
+
+mod usual; // where a column goes that nobody named
 
 use std::{collections::BTreeMap, path::Path};
 
@@ -24,21 +35,12 @@ use serde_json::{Map, Number, Value};
 use trenza_shared::event::{EventType, IDENTIFIER_TRAITS};
 
 use super::super::check::Advised;
+use usual::{by_name, usual_kind};
 
-/// Traits that are text whatever they look like: person fields of the contract.
-const TEXT_TRAITS: [&str; 8] = [
-    "firstName",
-    "lastName",
-    "secondLastName",
-    "name",
-    "birthday",
-    "gender",
-    "company",
-    "address",
-];
 /// Members of the event itself.
-const MEMBERS: [&str; 7] = [
+const MEMBERS: [&str; 8] = [
     "userId",
+    "groupId",
     "anonymousId",
     "messageId",
     "timestamp",
@@ -53,76 +55,6 @@ const NUMBER_CHARS_MAX: usize = 15;
 /// Deepest member of a mapping.
 const DEPTH_MAX: usize = 8;
 
-/// The usual names of columns, folded, and where they go.
-const USUAL: [(&str, &str); 66] = [
-    ("email", "traits.email"),
-    ("mail", "traits.email"),
-    ("emailaddress", "traits.email"),
-    ("correo", "traits.email"),
-    ("correoelectronico", "traits.email"),
-    ("phone", "traits.phone"),
-    ("phonenumber", "traits.phone"),
-    ("mobile", "traits.phone"),
-    ("telefono", "traits.phone"),
-    ("movil", "traits.phone"),
-    ("nationalid", "traits.nationalId"),
-    ("dni", "traits.nationalId"),
-    ("nie", "traits.nationalId"),
-    ("nif", "traits.nationalId"),
-    ("rut", "traits.nationalId"),
-    ("cuit", "traits.nationalId"),
-    ("curp", "traits.nationalId"),
-    ("cpf", "traits.nationalId"),
-    ("loyaltyid", "traits.loyaltyId"),
-    ("badgeid", "traits.badgeId"),
-    ("accountid", "traits.accountId"),
-    ("firstname", "traits.firstName"),
-    ("nombre", "traits.firstName"),
-    ("lastname", "traits.lastName"),
-    ("apellido", "traits.lastName"),
-    ("apellido1", "traits.lastName"),
-    ("primerapellido", "traits.lastName"),
-    ("secondlastname", "traits.secondLastName"),
-    ("apellido2", "traits.secondLastName"),
-    ("segundoapellido", "traits.secondLastName"),
-    ("name", "traits.name"),
-    ("nombrecompleto", "traits.name"),
-    ("birthday", "traits.birthday"),
-    ("fechadenacimiento", "traits.birthday"),
-    ("gender", "traits.gender"),
-    ("company", "traits.company"),
-    ("empresa", "traits.company"),
-    ("postalcode", "traits.address.postalCode"),
-    ("codigopostal", "traits.address.postalCode"),
-    ("userid", "userId"),
-    ("anonymousid", "anonymousId"),
-    ("messageid", "messageId"),
-    ("timestamp", "timestamp"),
-    ("originaltimestamp", "originalTimestamp"),
-    ("type", "type"),
-    ("event", "event"),
-    ("cuenta", "traits.accountId"),
-    ("numerodecuenta", "traits.accountId"),
-    ("accountnumber", "traits.accountId"),
-    ("tarjeta", "traits.loyaltyId"),
-    ("tarjetadefidelizacion", "traits.loyaltyId"),
-    ("loyaltycard", "traits.loyaltyId"),
-    ("acreditacion", "traits.badgeId"),
-    ("badge", "traits.badgeId"),
-    ("apellidos", "traits.lastName"),
-    ("surname", "traits.lastName"),
-    ("ciudad", "traits.address.city"),
-    ("localidad", "traits.address.city"),
-    ("city", "traits.address.city"),
-    ("provincia", "traits.address.state"),
-    ("state", "traits.address.state"),
-    ("calle", "traits.address.street"),
-    ("direccion", "traits.address.street"),
-    ("street", "traits.address.street"),
-    ("pais", "traits.address.country"),
-    ("country", "traits.address.country"),
-];
-
 /// What a value becomes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -131,8 +63,10 @@ enum As {
     Text,
     /// A number; anything else refuses the row.
     Number,
-    /// `true` or `false`; anything else refuses the row.
+    /// `true` or `false`, also as people tick it (sí, no, yes, x, 1, 0); anything else refuses the row.
     Boolean,
+    /// A day as 2025-12-31 or 31/12/2025, in the first form; anything else refuses the row.
+    Date,
     /// A number or a truth value where it is plainly one, else text.
     Guess,
 }
@@ -170,14 +104,29 @@ struct MapFile {
     others: Others,
     columns: BTreeMap<String, Target>,
     fixed: BTreeMap<String, toml::Value>,
+    group: Option<GroupFile>,
 }
+
+/// What of a row is about the account that its person belongs to.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct GroupFile {
+    columns: BTreeMap<String, Target>,
+    #[serde(default)]
+    fixed: BTreeMap<String, toml::Value>,
+}
+
+/// Per column of a file: the member and its kind; none when it is left out.
+type Columns = Vec<Option<(Vec<String>, As)>>;
+/// Members that are the same in every row.
+type Fixed = Vec<(Vec<String>, Value)>;
 
 /// Where every column goes.
 #[derive(Debug)]
 pub struct Mapping {
-    /// Per column: the member and its kind; none when it is left out.
-    columns: Vec<Option<(Vec<String>, As)>>,
-    fixed: Vec<(Vec<String>, Value)>,
+    columns: Columns,
+    fixed: Fixed,
+    group: Option<(Columns, Fixed)>,
 }
 
 impl Mapping {
@@ -199,7 +148,8 @@ impl Mapping {
     }
 
     fn new(names: &[String], file: MapFile) -> Result<Self, Advised> {
-        for named in file.columns.keys().chain(&file.timestamp) {
+        let of_group = file.group.iter().flat_map(|group| group.columns.keys());
+        for named in file.columns.keys().chain(&file.timestamp).chain(of_group) {
             if !names.contains(named) {
                 return Err(Advised::new(
                     format!("the mapping names the column {named:?}, which the file does not have"),
@@ -226,11 +176,16 @@ impl Mapping {
         for (member, value) in file.fixed {
             fixed.push((path(&member)?, plain(value)));
         }
+        let group = file.group.map(|group| group_of(names, group)).transpose()?;
+        let of_group = |at: usize| {
+            let columns = group.as_ref().and_then(|(columns, _)| columns.get(at));
+            columns.is_some_and(Option::is_some)
+        };
         let mut columns = Vec::with_capacity(names.len());
-        for name in names {
+        for (at, name) in names.iter().enumerate() {
             columns.push(match file.columns.get(name) {
-                Some(Target::To(to)) => Some((path(to)?, usual_kind(to))),
-                Some(Target::Typed(typed)) => Some((path(&typed.to)?, typed.r#as)),
+                Some(named) => Some(target(named)?),
+                None if of_group(at) => None,
                 None if file.timestamp.as_ref() == Some(name) => {
                     Some((vec!["timestamp".into()], As::Text))
                 }
@@ -238,58 +193,103 @@ impl Mapping {
                 None => Some(by_name(name)),
             });
         }
-        Ok(Self { columns, fixed })
+        Ok(Self {
+            columns,
+            fixed,
+            group,
+        })
     }
 
-    /// The event of a row.
+    /// The events of a row: what it says of a person, and to what account they belong where it says so.
     ///
     /// # Errors
     /// Says which value is not what it should be.
-    pub fn event(&self, fields: &[&str]) -> Result<String, String> {
-        let mut body = Map::new();
-        for (path, value) in &self.fixed {
-            put(&mut body, path, value.clone())?;
-        }
-        for (column, field) in self.columns.iter().zip(fields) {
-            if let Some((path, kind)) = column
-                && !field.is_empty()
-            {
-                put(&mut body, path, read(field, *kind)?)?;
+    pub fn events(&self, fields: &[&str]) -> Result<Vec<String>, String> {
+        let body = filled(&self.columns, &self.fixed, fields)?;
+        let mut events = vec![Value::Object(body.clone()).to_string()];
+        if let Some((columns, fixed)) = &self.group {
+            let mut group = filled(columns, fixed, fields)?;
+            if group.contains_key("groupId") {
+                name_person(&mut group, &body);
+                events.push(Value::Object(group).to_string());
             }
         }
-        Ok(Value::Object(body).to_string())
+        Ok(events)
     }
 }
 
-/// Where a column goes that nobody named.
-fn by_name(name: &str) -> (Vec<String>, As) {
-    let folded: String = trenza_shared::person::fold(name)
-        .chars()
-        .filter(char::is_ascii_alphanumeric)
-        .collect();
-    let to = match USUAL.iter().find(|(usual, _)| *usual == folded) {
-        Some((_, to)) => (*to).to_owned(),
-        None if ROOTS.iter().any(|root| name.starts_with(root)) => name.to_owned(),
-        None => return (vec!["traits".into(), name.to_owned()], As::Guess),
+fn filled(columns: &Columns, fixed: &Fixed, fields: &[&str]) -> Result<Map<String, Value>, String> {
+    let mut body = Map::new();
+    for (path, value) in fixed {
+        put(&mut body, path, value.clone())?;
+    }
+    for (column, field) in columns.iter().zip(fields) {
+        if let Some((path, kind)) = column
+            && !field.is_empty()
+        {
+            put(&mut body, path, read(field, *kind)?)?;
+        }
+    }
+    Ok(body)
+}
+
+/// The group event of a row is about the person of its other event, at the same time and in the same circumstances.
+fn name_person(group: &mut Map<String, Value>, person: &Map<String, Value>) {
+    for name in ["userId", "anonymousId", "timestamp", "originalTimestamp"] {
+        if let (false, Some(value)) = (group.contains_key(name), person.get(name)) {
+            group.insert(name.to_owned(), value.clone());
+        }
+    }
+    let mut context = match person.get("context") {
+        Some(Value::Object(context)) => context.clone(),
+        _ => Map::new(),
     };
-    let kind = usual_kind(&to);
-    (to.split('.').map(str::to_owned).collect(), kind)
+    let mut traits = match context.remove("traits") {
+        Some(Value::Object(traits)) => traits,
+        _ => Map::new(),
+    };
+    if let Some(Value::Object(own)) = person.get("traits") {
+        traits.extend(own.clone());
+    }
+    traits.retain(|name, _| IDENTIFIER_TRAITS.contains(&name.as_str()));
+    if !traits.is_empty() {
+        context.insert("traits".to_owned(), Value::Object(traits));
+    }
+    if let Some(Value::Object(own)) = group.remove("context") {
+        context.extend(own);
+    }
+    if !context.is_empty() {
+        group.insert("context".to_owned(), Value::Object(context));
+    }
 }
 
-/// Identifiers, person fields and members of the event are text; `08001` and `666` may be either elsewhere.
-fn usual_kind(to: &str) -> As {
-    let rest = to
-        .strip_prefix("traits.")
-        .or_else(|| to.strip_prefix("context.traits."));
-    let first = rest.map(|rest| rest.split('.').next().unwrap_or(rest));
-    if MEMBERS.contains(&to)
-        || first
-            .is_some_and(|name| IDENTIFIER_TRAITS.contains(&name) || TEXT_TRAITS.contains(&name))
-    {
-        As::Text
-    } else {
-        As::Guess
+fn target(target: &Target) -> Result<(Vec<String>, As), Advised> {
+    match target {
+        Target::To(to) => Ok((path(to)?, usual_kind(to))),
+        Target::Typed(typed) => Ok((path(&typed.to)?, typed.r#as)),
     }
+}
+
+fn group_of(names: &[String], file: GroupFile) -> Result<(Columns, Fixed), Advised> {
+    let mut fixed = vec![(vec!["type".to_owned()], EventType::Group.name().into())];
+    for (member, value) in file.fixed {
+        fixed.push((path(&member)?, plain(value)));
+    }
+    let columns: Columns = names
+        .iter()
+        .map(|name| file.columns.get(name).map(target).transpose())
+        .collect::<Result<_, _>>()?;
+    let named = columns.iter().flatten().map(|(path, _)| path);
+    if !named
+        .chain(fixed.iter().map(|(path, _)| path))
+        .any(|path| *path == ["groupId"])
+    {
+        return Err(Advised::new(
+            "[group] does not say which account it is about",
+            "map a column to \"groupId\" in [group.columns]",
+        ));
+    }
+    Ok((columns, fixed))
 }
 
 fn path(member: &str) -> Result<Vec<String>, Advised> {
@@ -322,15 +322,40 @@ fn read(field: &str, kind: As) -> Result<Value, String> {
         "false" => Some(Value::Bool(false)),
         _ => None,
     };
+    let ticked = || match field.to_lowercase().as_str() {
+        "sí" | "si" | "s" | "yes" | "y" | "x" | "1" => Some(Value::Bool(true)),
+        "no" | "n" | "0" => Some(Value::Bool(false)),
+        _ => None,
+    };
     let shown = || field.chars().take(40).collect::<String>();
     match kind {
         As::Text => Ok(field.into()),
         As::Number => {
             number().ok_or_else(|| format!("{:?} is no number; write it as 1234.5", shown()))
         }
-        As::Boolean => truth().ok_or_else(|| format!("{:?} is neither true nor false", shown())),
+        As::Boolean => truth()
+            .or_else(ticked)
+            .ok_or_else(|| format!("{:?} is neither true nor false", shown())),
+        As::Date => day(field)
+            .map(Value::from)
+            .ok_or_else(|| format!("{:?} is no day; write 2025-12-31 or 31/12/2025", shown())),
         As::Guess => Ok(number().or_else(truth).unwrap_or_else(|| field.into())),
     }
+}
+
+/// A day of the calendar as 2025-12-31, of that or of 31/12/2025.
+fn day(field: &str) -> Option<String> {
+    let parts: Vec<&str> = field.split(['-', '/', '.']).collect();
+    let [first, month, last] = parts[..] else {
+        return None;
+    };
+    let (year, day) = if first.len() == 4 {
+        (first, last)
+    } else {
+        (last, first)
+    };
+    let day = jiff::civil::Date::new(year.parse().ok()?, month.parse().ok()?, day.parse().ok()?);
+    (year.len() == 4).then_some(day.ok()?.to_string())
 }
 
 /// A number as people write an amount: `-12`, `3.50`; not `007`, `1e5`, `+34`.
@@ -382,96 +407,4 @@ fn plain(value: toml::Value) -> Value {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn event(names: &[&str], fields: &[&str], map: &str) -> Result<Value, String> {
-        let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
-        let mapping = Mapping::new(&names, toml::from_str(map).unwrap())
-            .map_err(|error| error.to_string())?;
-        mapping
-            .event(fields)
-            .map(|text| serde_json::from_str(&text).unwrap())
-    }
-
-    #[test]
-    fn columns_go_where_their_names_say() {
-        let names = [
-            "Correo electrónico",
-            "DNI",
-            "Teléfono",
-            "Primer apellido",
-            "saldo",
-            "Código postal",
-            "userId",
-            "vip",
-            "ref",
-        ];
-        let fields = [
-            "ada@example.org",
-            "12345678Z",
-            "600000001",
-            "Byron",
-            "10000.50",
-            "08001",
-            "42",
-            "true",
-            "007",
-        ];
-        assert_eq!(
-            event(&names, &fields, "").unwrap(),
-            serde_json::json!({
-                "type": "identify", "userId": "42",
-                "traits": {"email": "ada@example.org", "nationalId": "12345678Z", "phone": "600000001", "lastName": "Byron",
-                    "saldo": serde_json::from_str::<Value>("10000.50").unwrap(), "address": {"postalCode": "08001"}, "vip": true, "ref": "007"}
-            })
-        );
-    }
-
-    #[test]
-    fn a_map_file_outranks_the_names() {
-        let map = r#"
-            type = "track"
-            event = "Order Completed"
-            timestamp = "Date"
-            others = "ignore"
-            [columns]
-            "No" = "userId"
-            "Total" = { to = "properties.total", as = "number" }
-            [fixed]
-            "context.trenza.channel" = "store"
-        "#;
-        let names = ["No", "Total", "Date", "Note"];
-        let made = event(&names, &["7", "12.50", "2026-01-15T10:00:00Z", "x"], map).unwrap();
-        assert_eq!(
-            made,
-            serde_json::json!({"type": "track", "event": "Order Completed", "userId": "7", "timestamp": "2026-01-15T10:00:00Z",
-                "properties": {"total": serde_json::from_str::<Value>("12.50").unwrap()}, "context": {"trenza": {"channel": "store"}}})
-        );
-        assert!(
-            event(&names, &["7", "twelve", "", ""], map)
-                .unwrap_err()
-                .contains("no number")
-        );
-    }
-
-    #[test]
-    fn a_wrong_mapping_says_what_there_is() {
-        assert!(
-            event(&["a"], &["1"], "[columns]\n\"b\" = \"userId\"")
-                .unwrap_err()
-                .contains("column \"b\"")
-        );
-        assert!(
-            event(&["a"], &["1"], "[columns]\n\"a\" = \"user\"")
-                .unwrap_err()
-                .contains("no member")
-        );
-        assert!(
-            event(&["a"], &["1"], "type = \"dance\"")
-                .unwrap_err()
-                .contains("dance")
-        );
-        assert!(toml::from_str::<MapFile>("kind = \"track\"").is_err());
-    }
-}
+mod tests;

@@ -66,11 +66,11 @@ pub struct Report {
     pub resolved: bool,
 }
 
-/// One line or row: its number from 1, and the event's text or why it is none.
+/// One line or row: its number from 1, and its events' texts or why it has none.
 pub struct Line {
     number: u64,
     raw: String,
-    event: Result<String, String>,
+    events: Result<Vec<String>, String>,
     /// Where the reader stands now. Unit: bytes of the file.
     at: u64,
 }
@@ -179,15 +179,27 @@ impl Run<'_> {
     async fn line(&mut self, line: Line) -> anyhow::Result<()> {
         self.summary.read += 1;
         let Line {
-            number, raw, event, ..
+            number,
+            raw,
+            events,
+            ..
         } = line;
-        let event = match event.and_then(|text| take(&text)) {
-            Ok(event) => event,
+        // All of a row or nothing: a role without its person would be nobody's.
+        let taken = |texts: Vec<String>| texts.iter().map(|text| take(text)).collect();
+        let events: Vec<Event> = match events.and_then(taken) {
+            Ok(events) => events,
             Err(reason) => {
                 self.summary.rejected += 1;
                 return self.rejects.add(number, &reason, &raw);
             }
         };
+        for event in events {
+            self.event(event).await?;
+        }
+        Ok(())
+    }
+
+    async fn event(&mut self, event: Event) -> anyhow::Result<()> {
         if self.seen.contains(&event.id) {
             self.summary.duplicates += 1;
             return Ok(());

@@ -202,3 +202,37 @@ async fn a_file_that_is_neither_is_refused() {
     }
     link.close().await;
 }
+
+#[tokio::test]
+async fn persons_and_companies_of_a_crm_are_imported_once() {
+    let (dir, config, _made) = made();
+    let link = Link::open(config).await.unwrap();
+    let [rows, map] = ["crm.csv", "crm.toml"].map(|name| dir.path().join(name));
+    fs::write(&rows, include_str!("../../../../config/import/crm.csv")).unwrap();
+    fs::write(&map, include_str!("../../../../config/import/crm.toml")).unwrap();
+    let first = run(&link, "CRM", &rows, Some(&map), false).await.unwrap();
+    let summary = Summary {
+        read: 3,
+        stored: 5,
+        duplicates: 0,
+        rejected: 0,
+    };
+    assert_eq!(first.summary, summary);
+    let customers = body(&link, &Command::ExportCustomers).await;
+    assert_eq!(customers.lines().count(), 3, "{customers}");
+    // Of a role whose person cannot be read nothing is taken.
+    let again = fs::read_to_string(&rows).unwrap() + "C-4;;;;;E-100;;;Compras;quizá;;;\n";
+    fs::write(&rows, again).unwrap();
+    let second = run(&link, "CRM", &rows, Some(&map), false).await.unwrap();
+    let summary = Summary {
+        read: 4,
+        stored: 0,
+        duplicates: 5,
+        rejected: 1,
+    };
+    assert_eq!(second.summary, summary);
+    assert_eq!(body(&link, &Command::ExportCustomers).await, customers);
+    let verified: Verified = link.ask(&Command::ReplayVerify).await.unwrap();
+    assert!(verified.equal, "{verified:?}");
+    link.close().await;
+}

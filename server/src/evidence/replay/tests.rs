@@ -102,6 +102,12 @@ fn an_event() -> impl Strategy<Value = Value> {
                 "type": "identify", "anonymousId": format!("visitor-{visitor}"),
                 "messageId": format!("m{message}"), "traits": traits,
             });
+            if message == 3 {
+                event["type"] = "group".into();
+                event["groupId"] = ["acme", "garcia"][usize::from(visitor % 2)].into();
+                event["context"]["traits"] = event["traits"].take();
+                event["traits"] = json!({"role": format!("role {name}"), "decides": name > 1});
+            }
             if message % 3 > 0 {
                 event["context"]["trenza"]["facet"] =
                     ["personal", "professional"][usize::from(message % 3) - 1].into();

@@ -252,23 +252,26 @@ async fn pages_of_accounts_have_each_once() {
         .map(|n| json!({"type": "group", "messageId": format!("m{n}"), "groupId": format!("g{n}"), "traits": {"name": format!("Uno {n}")}}))
         .collect();
     server.capture(WEB, &events).await;
-    let mut seen = Vec::new();
-    let mut after = String::new();
-    for _ in 0..5 {
-        let page = get(
-            &server,
-            &format!("/v1/accounts?limit=2&q=uno&after={after}"),
-        )
-        .await;
-        for one in page["accounts"].as_array().unwrap() {
-            seen.push(one["groupId"].as_str().unwrap().to_owned());
+    for query in ["uno", ""] {
+        let mut seen = Vec::new();
+        let mut after = String::new();
+        for _ in 0..5 {
+            let path = format!("/v1/accounts?limit=2&q={query}&after={after}");
+            let page = get(&server, &path).await;
+            for one in page["accounts"].as_array().unwrap() {
+                seen.push(one["groupId"].as_str().unwrap().to_owned());
+            }
+            match page["next"].as_str() {
+                Some(next) => after = next.to_owned(),
+                None => break,
+            }
         }
-        match page["next"].as_str() {
-            Some(next) => after = next.to_owned(),
-            None => break,
-        }
+        seen.sort();
+        assert_eq!(
+            seen,
+            ["g0", "g1", "g2", "g3", "g4", "g5", "g6"],
+            "{query:?}"
+        );
     }
-    seen.sort();
-    assert_eq!(seen, ["g0", "g1", "g2", "g3", "g4", "g5", "g6"]);
     server.close().await;
 }

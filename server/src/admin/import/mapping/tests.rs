@@ -1,0 +1,193 @@
+//! From rows to events.
+
+use super::*;
+
+fn event(names: &[&str], fields: &[&str], map: &str) -> Result<Value, String> {
+    let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+    let mapping =
+        Mapping::new(&names, toml::from_str(map).unwrap()).map_err(|error| error.to_string())?;
+    let mut events = mapping.events(fields)?;
+    assert_eq!(events.len(), 1, "{events:?}");
+    Ok(serde_json::from_str(&events.remove(0)).unwrap())
+}
+
+#[test]
+fn columns_go_where_their_names_say() {
+    let names = [
+        "Correo electrónico",
+        "DNI",
+        "Teléfono",
+        "Primer apellido",
+        "saldo",
+        "Código postal",
+        "userId",
+        "vip",
+        "ref",
+    ];
+    let fields = [
+        "ada@example.org",
+        "12345678Z",
+        "600000001",
+        "Byron",
+        "10000.50",
+        "08001",
+        "42",
+        "true",
+        "007",
+    ];
+    assert_eq!(
+        event(&names, &fields, "").unwrap(),
+        serde_json::json!({
+            "type": "identify", "userId": "42",
+            "traits": {"email": "ada@example.org", "nationalId": "12345678Z", "phone": "600000001", "lastName": "Byron",
+                "saldo": serde_json::from_str::<Value>("10000.50").unwrap(), "address": {"postalCode": "08001"}, "vip": true, "ref": "007"}
+        })
+    );
+}
+
+#[test]
+fn a_map_file_outranks_the_names() {
+    let map = r#"
+        type = "track"
+        event = "Order Completed"
+        timestamp = "Date"
+        others = "ignore"
+        [columns]
+        "No" = "userId"
+        "Total" = { to = "properties.total", as = "number" }
+        [fixed]
+        "context.trenza.channel" = "store"
+    "#;
+    let names = ["No", "Total", "Date", "Note"];
+    let made = event(&names, &["7", "12.50", "2026-01-15T10:00:00Z", "x"], map).unwrap();
+    assert_eq!(
+        made,
+        serde_json::json!({"type": "track", "event": "Order Completed", "userId": "7", "timestamp": "2026-01-15T10:00:00Z",
+            "properties": {"total": serde_json::from_str::<Value>("12.50").unwrap()}, "context": {"trenza": {"channel": "store"}}})
+    );
+    assert!(
+        event(&names, &["7", "twelve", "", ""], map)
+            .unwrap_err()
+            .contains("no number")
+    );
+}
+
+#[test]
+fn a_wrong_mapping_says_what_there_is() {
+    assert!(
+        event(&["a"], &["1"], "[columns]\n\"b\" = \"userId\"")
+            .unwrap_err()
+            .contains("column \"b\"")
+    );
+    assert!(
+        event(&["a"], &["1"], "[columns]\n\"a\" = \"user\"")
+            .unwrap_err()
+            .contains("no member")
+    );
+    assert!(
+        event(&["a"], &["1"], "type = \"dance\"")
+            .unwrap_err()
+            .contains("dance")
+    );
+    assert!(toml::from_str::<MapFile>("kind = \"track\"").is_err());
+}
+
+/// The events of the rows of a file of `config/import/`, by the mapping beside it.
+fn example(map: &str, file: &str) -> Vec<Value> {
+    let mut lines = file.lines().map(|line| line.split(';').collect::<Vec<_>>());
+    let names: Vec<String> = lines
+        .next()
+        .unwrap()
+        .into_iter()
+        .map(str::to_owned)
+        .collect();
+    let mapping = Mapping::new(&names, toml::from_str(map).unwrap()).unwrap();
+    let events = lines.flat_map(|row| mapping.events(&row).unwrap());
+    events
+        .map(|text| serde_json::from_str(&text).unwrap())
+        .collect()
+}
+
+#[test]
+fn the_example_of_a_crm_says_persons_companies_and_who_decides() {
+    let events = example(
+        include_str!("../../../../../config/import/crm.toml"),
+        include_str!("../../../../../config/import/crm.csv"),
+    );
+    let kinds: Vec<&str> = events
+        .iter()
+        .map(|one| one["type"].as_str().unwrap())
+        .collect();
+    assert_eq!(
+        kinds,
+        ["identify", "group", "identify", "group", "identify"]
+    );
+    assert_eq!(
+        events[1],
+        serde_json::json!({"type": "group", "groupId": "E-100", "userId": "C-1",
+            "traits": {"name": "Talleres Soler SL", "nationalId": "B12345674", "role": "Gerente", "decides": true, "pays": false, "from": "2020-02-01"},
+            "context": {"traits": {"email": "m.soler@talleres-soler.example", "phone": "612345678"},
+                "trenza": {"facet": "professional"}}})
+    );
+    assert_eq!(events[3]["traits"]["to"], "2025-12-31");
+    assert_eq!(events[0]["traits"]["firstName"], "Marta");
+    assert!(events[0]["traits"].get("Cargo").is_none());
+}
+
+#[test]
+fn the_example_of_a_till_says_sales_and_households() {
+    let events = example(
+        include_str!("../../../../../config/import/till.toml"),
+        include_str!("../../../../../config/import/till.csv"),
+    );
+    assert_eq!(events.len(), 5, "{events:?}");
+    assert_eq!(
+        (
+            &events[0]["type"],
+            &events[0]["event"],
+            &events[0]["properties"]["total"]
+        ),
+        (
+            &"track".into(),
+            &"Order Completed".into(),
+            &serde_json::from_str("42.50").unwrap()
+        )
+    );
+    assert_eq!(
+        (
+            &events[1]["type"],
+            &events[1]["groupId"],
+            &events[1]["traits"]["type"]
+        ),
+        (&"group".into(), &"H-77".into(), &"household".into())
+    );
+    assert_eq!(events[1]["context"]["traits"]["loyaltyId"], "L-1000234");
+    assert_eq!(events[1]["timestamp"], "2026-03-14T10:20:00Z");
+}
+
+#[test]
+fn ticks_and_days_are_read_as_people_write_them() {
+    let map = "[columns]\na = { to = \"properties.a\", as = \"boolean\" }\nb = { to = \"properties.b\", as = \"date\" }";
+    let read = |a: &str, b: &str| event(&["a", "b"], &[a, b], map);
+    for (a, b, truth, day) in [
+        ("Sí", "31/12/2025", true, "2025-12-31"),
+        ("x", "1-2-2026", true, "2026-02-01"),
+        ("NO", "2026-02-01", false, "2026-02-01"),
+    ] {
+        let made = read(a, b).unwrap();
+        assert_eq!(
+            made["properties"],
+            serde_json::json!({"a": truth, "b": day})
+        );
+    }
+    assert!(read("maybe", "").unwrap_err().contains("neither"));
+    for wrong in ["31/02/2026", "1/2/26", "tomorrow"] {
+        assert!(read("", wrong).unwrap_err().contains("no day"), "{wrong}");
+    }
+}
+
+#[test]
+fn a_group_without_its_id_is_refused() {
+    let wrong = event(&["a"], &["1"], "[group.columns]\na = \"traits.role\"").unwrap_err();
+    assert!(wrong.contains("which account"), "{wrong}");
+}

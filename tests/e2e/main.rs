@@ -12,6 +12,7 @@ mod herd; // many agents at once
 mod hostile; // bad input on every listener
 mod lan; // neighbours of one venue
 mod lan_found; // neighbours that find each other on a network of their own
+mod lan_signed; // what one of them brings for another
 mod memory; // how much of it a backlog takes
 mod network; // connections that say nothing any more
 mod poison; // bad events among good ones, from the device to the customer

@@ -33,6 +33,9 @@ use trenza_tests::{
 
 use crate::day::node_of;
 
+/// What somebody types to find a person.
+type Typed = dyn Fn(&PersonTruth) -> String;
+
 /// The seed of everybody.
 const SEED: u64 = 16;
 /// How many of each sort are measured at a size.
@@ -259,7 +262,7 @@ impl Flow {
         rows: &mut Vec<Value>,
     ) -> anyhow::Result<()> {
         let full = |one: &PersonTruth| format!("{} {}", one.given, one.surname);
-        let sorts: [(&str, &dyn Fn(&PersonTruth) -> String); 5] = [
+        let sorts: [(&str, &Typed); 5] = [
             ("given name and surname", &full),
             ("four letters of both", &|one| {
                 format!("{} {}", first(&one.given, 4), first(&one.surname, 4))

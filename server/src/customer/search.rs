@@ -1,7 +1,7 @@
 //! Finding customers by fragments of names and identifiers.
 //!
-//! Every word of a query is looked for as it was typed: as the beginning of any word of a customer. Where that finds fewer than a
-//! page, names are looked for as well by any part, by their sound, by what they are short for, and in spite of typing mistakes.
+//! Every word of a query is looked for as it was typed: as the beginning of any word of a customer. Where that finds few,
+//! names are looked for as well by any part, by their sound, by what they are short for, and in spite of typing mistakes.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -23,7 +23,9 @@ use crate::{
 const QUERY_WORDS_MAX: usize = 6;
 /// Most fingerprints listed of one word; words of more are looked for together.
 const HITS_MAX: usize = 2_000;
-/// Most customers looked at whose words stand in several fingerprints.
+/// So many found as they were typed are enough: names are not looked for as they may be spelt otherwise.
+const ENOUGH: usize = 10;
+/// Most customers looked at whose words stand in several fingerprints; where somebody bears all in one, none.
 const SCATTERED_MAX: usize = 200;
 /// Most other spellings of one word that are listed under one form.
 const SPELLINGS_MAX: usize = 30;
@@ -69,7 +71,9 @@ pub fn find(view: &dyn View, query: &str) -> Result<Vec<Group>, StoreError> {
         .map(|word| vec![Term::Beginning(word.clone())])
         .collect();
     let mut found: Vec<Group> = matching(view, &as_typed)?.into_values().collect();
-    if found.len() < FOUND_MAX {
+    // Whoever types an address or a number means it as it is.
+    let is_name = !query.contains('@') && !query.chars().any(|char| char.is_ascii_digit());
+    if is_name && found.len() < ENOUGH {
         let mut wider = as_typed;
         for (terms, word) in wider.iter_mut().zip(&typed) {
             terms.extend(otherwise(view, word)?);
@@ -195,7 +199,8 @@ fn matching(
             false => rest.push(*fingerprint),
         }
     }
-    for fingerprint in rest.into_iter().take(SCATTERED_MAX) {
+    let scattered = if found.is_empty() { SCATTERED_MAX } else { 0 };
+    for fingerprint in rest.into_iter().take(scattered) {
         add(view, &fingerprint, &mut found, |group| {
             bears_all(view, group, &fingerprint, wanted)
         })?;

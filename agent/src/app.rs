@@ -131,7 +131,7 @@ impl Started {
         clock: Arc<dyn Clock>,
     ) -> Result<Self, StartError> {
         let (id, marker) = before(&config, dir)?;
-        let opened = start::open(&config, dir, id, &marker)?;
+        let opened = start::open(&config, dir, id, &marker, clock.wall_ms())?;
         let ports = Ports::bind(&config, dir, &clock).await?;
         Self::over(config, dir, clock, opened, marker, ports).await
     }
@@ -151,7 +151,8 @@ impl Started {
         let (id, marker) = before(&config, dir)?;
         let open = {
             let (config, dir, marker) = (config.clone(), dir.to_owned(), marker.clone());
-            move || start::open(&config, &dir, id, &marker)
+            let clock = clock.clone();
+            move || start::open(&config, &dir, id, &marker, clock.wall_ms())
         };
         let (opened, ports) = match open() {
             Err(StartError::Store(why)) if why.may_open_later() => {

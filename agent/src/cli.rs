@@ -94,7 +94,7 @@ struct At {
 
 impl At {
     fn load(&self) -> anyhow::Result<(Config, PathBuf)> {
-        let config = Config::load(&self.config)?;
+        let config = Config::load_or_last(&self.config)?;
         let dir = self
             .config
             .parent()
@@ -146,8 +146,11 @@ fn command(cli: Cli) -> anyhow::Result<ExitCode> {
         Cli::Run(at) => {
             let (config, dir) = at.load()?;
             telemetry::start(Some(&config.log.level))?;
+            if !config.problem.is_empty() {
+                tracing::error!("{}", config.problem);
+            }
             make_room(Limits::default().connections_max);
-            runtime.block_on(run(config, &dir))
+            runtime.block_on(run(config, &dir, &at.config))
         }
         Cli::Status { at, json } => {
             let (config, dir) = at.load()?;
@@ -174,7 +177,7 @@ async fn enrol_command(invitation: Invitation, dir: &Path, json: bool) -> anyhow
     Ok(ExitCode::SUCCESS)
 }
 
-async fn run(config: Config, dir: &Path) -> anyhow::Result<ExitCode> {
+async fn run(config: Config, dir: &Path, file: &Path) -> anyhow::Result<ExitCode> {
     let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
     let mut shutdown = Box::pin(async move {
@@ -184,11 +187,15 @@ async fn run(config: Config, dir: &Path) -> anyhow::Result<ExitCode> {
         }
     });
     let clock = Arc::new(SystemClock);
+    let good = config.clone();
     let Some(started) = Started::when_it_can(config, dir, clock, say_ready, &mut shutdown).await?
     else {
         return Ok(ExitCode::SUCCESS);
     };
     say_ready(&started.ready);
+    if let Err(error) = good.keep(file) {
+        tracing::warn!(error = %error, "the settings of this good start could not be kept beside {}", file.display());
+    }
     tracing::info!(agent.id = %started.app.log.agent(), log.epoch = started.app.log.epoch(), listen.http = %started.ready.http, "the agent runs");
     started.serve(shutdown).await;
     Ok(ExitCode::SUCCESS)
@@ -272,6 +279,9 @@ fn print_status(status: &Status, json: bool) -> anyhow::Result<ExitCode> {
             status.server,
             status.disk_free_bytes / (1024 * 1024),
         ))?;
+        if !status.settings_problem.is_empty() {
+            print(&format!("settings  {}", status.settings_problem))?;
+        }
         if !status.room_problem.is_empty() {
             print(&format!(
                 "REFUSED   every new visit: {}",
@@ -298,6 +308,12 @@ fn print_status(status: &Status, json: bool) -> anyhow::Result<ExitCode> {
                 status.salvage.unreadable,
                 status.salvage.files,
             ))?;
+        }
+        if let Some(began) = &status.began {
+            print(&format!("anew      {}", began.sentence()))?;
+        }
+        for one in &status.aside {
+            print(&format!("aside     {}, {}", one.name, one.what()))?;
         }
         for one in &status.delivered {
             print(&format!(

@@ -3,6 +3,7 @@
 //! Owns the defaults: the shipped file is tested to be equal to them. Never reads the network or the store.
 
 mod lan; // the venue's other agents
+mod last; // a file that was damaged
 mod store; // what may be used of the disk
 
 use std::{net::SocketAddr, path::Path, time::Duration};
@@ -34,6 +35,8 @@ pub mod files {
     pub const LISTENER_CERT: &str = "listener.cert.pem";
     /// The settings: written last, so that its presence means that the rest is whole.
     pub const CONFIG: &str = "agent.toml";
+    /// Added to the name of the settings: as they were at the last good start.
+    pub const LAST: &str = ".last";
     /// Highest epoch that this device used; outside the store, so that it outlives a damaged one.
     pub const EPOCH: &str = "epoch";
     /// Space kept free for bad times; given back when the disk is full.
@@ -70,6 +73,9 @@ pub struct Config {
     pub kiosk: KioskSection,
     /// What it writes of itself.
     pub log: LogSection,
+    /// Why the file is not what these settings are from: it is damaged, and these are those of the last good start; empty otherwise.
+    #[serde(skip)]
+    pub problem: String,
 }
 
 /// `[agent]`

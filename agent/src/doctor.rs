@@ -1,10 +1,12 @@
 //! Checks what a person would look at first when an agent does not send. Changes nothing.
 
+mod clock; // the clock, and the certificate that is judged by it
+
 use std::{path::Path, sync::Arc, time::Duration};
 
 use serde::Serialize;
 use trenza_shared::{
-    clock::{BUILT_MS, Clock, format_ms},
+    clock::{BUILT_MS, Clock, parse_time_ms},
     id::AgentId,
     net::{
         client::{Client, ClientError, ClientLimits},
@@ -22,22 +24,19 @@ use crate::{
     room::{Facts, Limits, Room, excess, folder_bytes, judge},
     salvage,
     status::Status,
-    sync::uplink::Validity,
 };
 
 /// Ranges of dropped events written out.
 const DROPPED_SHOWN_MAX: usize = 5;
 /// Below this a disk is short. Unit: bytes.
 const DISK_FREE_BYTES_MIN: u64 = 256 * 1024 * 1024;
-/// A clock that differs by more is worth a word. Unit: ms.
-const CLOCK_OFF_MS_MAX: i64 = 120_000;
 /// Longest wait for the server.
 const REACH_MAX: Duration = Duration::from_secs(10);
 
 /// One thing that was looked at.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Check {
-    /// agent, disk, store, room, dropped, clock, certificate, server or neighbour.
+    /// agent, settings, disk, store, room, dropped, clock, certificate, server or neighbour.
     pub name: &'static str,
     /// Nothing to do.
     pub ok: bool,
@@ -111,12 +110,23 @@ pub async fn examine(
     let room = (facts, config.store.room());
     let mut checks = vec![
         agent.check(),
+        settings(config, status),
         disk(dir),
-        store(&folder),
+        store(
+            &folder,
+            status,
+            clock.wall_ms(),
+            config.sync.retention_hours,
+        ),
         room_check(&room.0, &room.1, Reserve::in_folder(dir).bytes()),
         dropped(status, excess(&room.0, &room.1).is_some()),
-        clock_check(clock.wall_ms(), server_ms, offset_ms),
-        certificate(dir, server_ms.unwrap_or_else(|| clock.wall_ms())),
+        clock::check(
+            clock.wall_ms(),
+            server_ms,
+            offset_ms,
+            clock::validity(dir).is_ok_and(|validity| validity.is_too_old(clock.wall_ms())),
+        ),
+        clock::certificate(dir, clock.wall_ms(), server_ms),
         server(config, dir, clock.clone(), server_ms.unwrap_or(0)).await,
     ];
     if config.lan.address().is_some() {
@@ -170,6 +180,20 @@ async fn neighbours(
     checks
 }
 
+/// Whether file and running agent are of one mind.
+fn settings(config: &Config, status: Option<&Status>) -> Check {
+    let running = status.map_or("", |status| &status.settings_problem);
+    match (config.problem.as_str(), running) {
+        ("", "") => Check::new("settings", true, "read from the file"),
+        ("", _) => Check::new(
+            "settings",
+            false,
+            "the file can be read again, and the agent still runs with those of its last good start: restart it",
+        ),
+        (problem, _) => Check::new("settings", false, problem),
+    }
+}
+
 fn disk(dir: &Path) -> Check {
     let free = disk_free_bytes(dir);
     let megabytes = free / (1024 * 1024);
@@ -188,9 +212,10 @@ fn disk(dir: &Path) -> Check {
 fn room_check(facts: &Facts, limits: &Limits, reserve_bytes: u64) -> Check {
     let mib = |bytes: u64| bytes >> 20;
     let stands = format!(
-        "the store has {} of {} MiB (store.quota_bytes); {} MiB are free with the reserve of {} MiB, {} must be (store.free_bytes_min)",
+        "the store has {} of {} MiB ({}); {} MiB are free with the reserve of {} MiB, {} must be (store.free_bytes_min)",
         mib(facts.used_bytes),
         mib(limits.quota_bytes),
+        limits.told(),
         mib(facts.free_bytes),
         mib(reserve_bytes),
         mib(limits.free_bytes_min),
@@ -259,9 +284,23 @@ fn dropped(status: Option<&Status>, now: bool) -> Check {
     )
 }
 
-fn store(store_dir: &Path) -> Check {
+/// What became of stores that were damaged or are gone. That one is gone is a warning for as long as archived events stay.
+fn store(store_dir: &Path, status: Option<&Status>, now_ms: i64, keep_hours: u64) -> Check {
     match salvage::summary(store_dir) {
-        Ok((ok, message)) => Check::new("store", ok, message),
+        Ok((mut ok, mut message)) => {
+            if let Some(began) = status.and_then(|status| status.began.as_ref()) {
+                let hours =
+                    parse_time_ms(&began.at).map(|at| now_ms.saturating_sub(at) / 3_600_000);
+                let lately =
+                    hours.is_none_or(|hours| hours < i64::try_from(keep_hours).unwrap_or(i64::MAX));
+                ok &= began.aside || !lately;
+                message = format!("{}; {message}", began.sentence());
+            }
+            for one in status.map_or(&[][..], |status| &status.aside) {
+                message.push_str(&format!("; {} stands beside it, {}", one.name, one.what()));
+            }
+            Check::new("store", ok, message)
+        }
         Err(error) => Check::new(
             "store",
             false,
@@ -271,73 +310,6 @@ fn store(store_dir: &Path) -> Check {
             ),
         ),
     }
-}
-
-fn clock_check(now_ms: i64, server_ms: Option<i64>, offset_ms: Option<i64>) -> Check {
-    let now = format_ms(now_ms);
-    match (server_ms, offset_ms) {
-        (Some(server), _) if now_ms < server - CLOCK_OFF_MS_MAX => Check::new(
-            "clock",
-            false,
-            format!(
-                "it says {now}, but the server's clock was past {} already; set it",
-                format_ms(server)
-            ),
-        ),
-        (_, Some(offset)) if offset.abs() > CLOCK_OFF_MS_MAX => Check::new(
-            "clock",
-            false,
-            format!(
-                "it says {now} and differs from the server's by {} s; set it (visits are kept and corrected all the same)",
-                offset / 1000
-            ),
-        ),
-        (None, _) => Check::new(
-            "clock",
-            true,
-            format!("it says {now}; the server has not been asked yet"),
-        ),
-        _ => Check::new(
-            "clock",
-            true,
-            format!("it says {now}, in step with the server"),
-        ),
-    }
-}
-
-fn certificate(dir: &Path, now_ms: i64) -> Check {
-    let bad = |message: String| Check::new("certificate", false, message);
-    let path = dir.join(files::CERT);
-    let text = match std::fs::read_to_string(&path) {
-        Ok(text) => text,
-        Err(error) => {
-            return bad(format!(
-                "cannot read {}: {error}; enrol the device",
-                path.display()
-            ));
-        }
-    };
-    let validity = pki::read_chain(&text)
-        .ok()
-        .and_then(|chain| Validity::of(chain.first()?));
-    let Some(validity) = validity else {
-        return bad(format!(
-            "{} holds no certificate; enrol the device again",
-            path.display()
-        ));
-    };
-    let until = format_ms(validity.expires_ms);
-    if validity.is_too_old(now_ms) {
-        return bad(format!(
-            "it expired at {until}, more than a year ago, and cannot be renewed any more; enrol the device again; capture goes on"
-        ));
-    }
-    if now_ms > validity.expires_ms {
-        return bad(format!(
-            "it expired at {until}; it is renewed at the next contact with the server, for a year; capture goes on"
-        ));
-    }
-    Check::new("certificate", true, format!("valid until {until}"))
 }
 
 async fn server(config: &Config, dir: &Path, clock: Arc<dyn Clock>, server_ms: i64) -> Check {
@@ -409,17 +381,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_clock_before_the_servers_last_time_is_wrong() {
-        assert!(!clock_check(0, Some(1_773_480_000_000), None).ok);
-        assert!(clock_check(1_773_480_000_000, Some(1_773_479_000_000), Some(40)).ok);
-        assert!(!clock_check(1_773_480_000_000, Some(1_773_479_000_000), Some(-3_600_000)).ok);
-        assert!(clock_check(5, None, None).ok);
-    }
-
-    #[test]
     fn what_room_there_is_is_told_with_what_to_do() {
         let limits = Limits {
             quota_bytes: 1_000 << 20,
+            work_bytes: 24 << 20,
             free_bytes_min: 40 << 20,
         };
         let told = |used: u64, free: u64| {
@@ -433,6 +398,10 @@ mod tests {
         };
         let (ok, message) = told(10, 500);
         assert!(ok && message.contains("10 of 1000 MiB"), "{message}");
+        assert!(
+            message.contains("store.quota_bytes is 1024 MiB"),
+            "{message}"
+        );
         for (used, free, ok, text) in [
             (920, 500, true, "goes before its time"),
             (960, 500, false, "low-priority events give way"),
@@ -443,12 +412,5 @@ mod tests {
             let found = told(used, free);
             assert!(found.0 == ok && found.1.contains(text), "{found:?}");
         }
-    }
-
-    #[test]
-    fn a_folder_without_an_enrolment_has_no_certificate() {
-        let dir = tempfile::tempdir().unwrap();
-        assert!(!certificate(dir.path(), 0).ok);
-        assert!(std::fs::read_dir(dir.path()).unwrap().next().is_none());
     }
 }

@@ -17,6 +17,7 @@ use tokio::{sync::watch, task::spawn_blocking, time::sleep};
 use trenza_shared::{
     id::{Epoch, Lane, Seq},
     store::rocks::move_aside,
+    wire::sync::{Began, LaneEnd},
 };
 
 use crate::{log::Heads, sync::uplink::replace};
@@ -26,7 +27,7 @@ const EPOCH_MAX: Epoch = Epoch::MAX / 2;
 /// Its length: always the same, so that it is written in place. Unit: bytes.
 const MARKER_BYTES: usize = 128;
 /// How often it is written at most, while the log grows.
-const EVERY: Duration = Duration::from_secs(10);
+const EVERY: Duration = Duration::from_secs(2);
 
 /// How far a log went: its last epoch, and the last number of each of its lanes in it.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -139,6 +140,39 @@ pub fn begin(used: &Used, stored: Option<&Reached>) -> (Epoch, bool) {
             (last.saturating_add(1), true)
         }
     }
+}
+
+/// What is told of a log that goes on in `epoch`: nothing where it simply goes on, or is the first one. `stored` is how far the store
+/// went, `aside` that a damaged one was moved out of the way.
+pub fn beginning(
+    used: &Used,
+    stored: Option<&Reached>,
+    (epoch, aside): (Epoch, bool),
+    at_ms: i64,
+) -> Option<Began> {
+    let known = match (used, stored) {
+        (Used::UpTo(reached), None) => Some(reached),
+        (Used::UpTo(reached), Some(stored)) if reached.is_ahead_of(stored) => Some(reached),
+        // A store that goes on, whose marker alone is damaged or behind, lacks nothing that is known.
+        (_, Some(_)) => return None,
+        (Used::Nothing, None) if !aside => return None,
+        (Used::Nothing | Used::Unreadable, None) => None,
+    };
+    let ends = known.map(|reached| {
+        let ends = reached.ends.iter().filter(|(lane, _)| lane.has_events());
+        let end = |(lane, seq): (&Lane, &Seq)| LaneEnd {
+            epoch: reached.epoch,
+            lane: *lane,
+            seq: *seq,
+        };
+        ends.map(end).collect()
+    });
+    Some(Began {
+        epoch,
+        at_ms,
+        ends: ends.unwrap_or_default(),
+        aside,
+    })
 }
 
 /// The file.
@@ -313,6 +347,33 @@ mod tests {
         assert_eq!(begin(&upto(5, 0), Some(&at(4, 9))), (6, true));
         let urgent = Used::UpTo(reached(4, &[(Lane::Urgent, 1)]));
         assert_eq!(begin(&urgent, Some(&at(4, 9))), (5, true));
+    }
+
+    #[test]
+    fn a_store_that_is_gone_or_went_back_is_told_and_one_that_goes_on_is_not() {
+        let at = |epoch, visits| reached(epoch, &[(Lane::Visits, visits), (Lane::Clock, 3)]);
+        let told = |used: Used, stored: Option<&Reached>, aside| {
+            let began = beginning(&used, stored, (5, aside), 7)?;
+            assert_eq!((began.epoch, began.at_ms, began.aside), (5, 7, aside));
+            Some(began.ends.iter().map(|end| (end.epoch, end.seq)).collect())
+        };
+        let none: Vec<(Epoch, Seq)> = vec![];
+        assert_eq!(told(Used::UpTo(at(4, 9)), None, false), Some(vec![(4, 9)]));
+        assert_eq!(told(Used::UpTo(at(4, 9)), None, true), Some(vec![(4, 9)]));
+        assert_eq!(told(Used::Unreadable, None, false), Some(none.clone()));
+        assert_eq!(told(Used::Nothing, None, true), Some(none));
+        assert_eq!(told(Used::Nothing, None, false), None, "the first start");
+        let stored = at(4, 8);
+        let back = told(Used::UpTo(at(4, 9)), Some(&stored), false);
+        assert_eq!(back, Some(vec![(4, 9)]));
+        for goes_on in [
+            Used::UpTo(at(4, 8)),
+            Used::UpTo(at(4, 5)),
+            Used::Unreadable,
+            Used::Nothing,
+        ] {
+            assert_eq!(told(goes_on, Some(&stored), false), None);
+        }
     }
 
     proptest! {

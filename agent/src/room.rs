@@ -50,6 +50,8 @@ pub struct Facts {
 pub struct Limits {
     /// Most that the store's files may have. Unit: bytes.
     pub quota_bytes: u64,
+    /// What is kept back of `store.quota_bytes` beside that, for joining files. Unit: bytes.
+    pub work_bytes: u64,
     /// Space that is left for acknowledgements and deletions. Unit: bytes.
     pub free_bytes_min: u64,
 }
@@ -132,25 +134,68 @@ pub enum Refusal {
     KeptForVisits,
 }
 
+impl Limits {
+    /// The quota as it stands in the settings, for people.
+    pub fn told(&self) -> String {
+        let mib = |bytes: u64| bytes >> 20;
+        format!(
+            "store.quota_bytes is {} MiB, of which {} MiB are kept back for joining files",
+            mib(self.quota_bytes.saturating_add(self.work_bytes)),
+            mib(self.work_bytes)
+        )
+    }
+}
+
+/// Why no visit can be taken in.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Short {
+    /// The disk has too little room.
+    Disk,
+    /// The disk has room, and the store may not have more of it.
+    Quota,
+    /// The disk fails.
+    Failed,
+}
+
 /// The last judgement, with its facts.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Seen {
     /// How it stands.
     pub room: Room,
     /// What was measured.
     pub facts: Facts,
+    /// What may be used.
+    pub limits: Limits,
 }
 
 impl Seen {
-    /// Why visits cannot be taken in, for people and programs; none when they can.
-    pub fn problem(&self) -> Option<String> {
+    /// What is short; none while visits can be taken in.
+    pub fn short(&self) -> Option<Short> {
         match (self.room, &self.facts.failure) {
             (Room::Plenty | Room::Short, _) => None,
+            (Room::Failed, _) => Some(Short::Failed),
+            (Room::Full, None) if self.facts.free_bytes >= self.limits.free_bytes_min => {
+                Some(Short::Quota)
+            }
+            (Room::Full, _) => Some(Short::Disk),
+        }
+    }
+
+    /// Why visits cannot be taken in, for people and programs; none when they can.
+    pub fn problem(&self) -> Option<String> {
+        let mib = |bytes: u64| bytes >> 20;
+        match (self.short()?, &self.facts.failure) {
             (_, Some(error)) => Some(error.to_string()),
+            (Short::Quota, None) => Some(format!(
+                "the store has used up its quota: it has {} MiB, and {}. {} MiB of the disk are free: raise store.quota_bytes, or let it reach the server; it goes on by itself",
+                mib(self.facts.used_bytes),
+                self.limits.told(),
+                mib(self.facts.free_bytes),
+            )),
             (_, None) => Some(format!(
-                "the disk is full: {} MiB free, the store has {} MiB; free some space or raise store.quota_bytes, it goes on by itself",
-                self.facts.free_bytes >> 20,
-                self.facts.used_bytes >> 20
+                "the disk is full: {} MiB are free, the reserve counted in, and {} must be (store.free_bytes_min); free some space, it goes on by itself",
+                mib(self.facts.free_bytes),
+                mib(self.limits.free_bytes_min),
             )),
         }
     }
@@ -177,7 +222,12 @@ impl RoomCell {
         let room = judge(&facts, &limits);
         Self {
             limits,
-            seen: watch::channel(Seen { room, facts }).0,
+            seen: watch::channel(Seen {
+                room,
+                facts,
+                limits,
+            })
+            .0,
             since: AtomicU64::new(0),
             pruned: AtomicU64::new(0),
         }
@@ -187,7 +237,11 @@ impl RoomCell {
     pub fn measured(&self, facts: Facts) -> (Room, Room) {
         self.since.store(0, Ordering::Relaxed);
         let room = judge(&facts, &self.limits);
-        let before = self.seen.send_replace(Seen { room, facts });
+        let before = self.seen.send_replace(Seen {
+            room,
+            facts,
+            limits: self.limits,
+        });
         (before.room, room)
     }
 
@@ -267,6 +321,7 @@ mod tests {
 
     const LIMITS: Limits = Limits {
         quota_bytes: 1_000,
+        work_bytes: 200,
         free_bytes_min: 100,
     };
 
@@ -299,6 +354,41 @@ mod tests {
                 "{used} {free}"
             );
         }
+    }
+
+    #[test]
+    fn a_quota_that_is_used_up_is_not_called_a_full_disk() {
+        let limits = Limits {
+            quota_bytes: 18 << 20,
+            work_bytes: 6 << 20,
+            free_bytes_min: 40 << 20,
+        };
+        let cell = RoomCell::new(limits);
+        let told = |used: u64, free: u64, failure| {
+            cell.measured(facts(used << 20, free << 20, failure));
+            let seen = cell.now();
+            (seen.short(), seen.problem().unwrap_or_default())
+        };
+        assert_eq!(told(10, 39_620, None), (None, String::new()));
+        let (short, text) = told(21, 39_620, None);
+        assert_eq!(short, Some(Short::Quota));
+        for part in [
+            "quota: it has 21 MiB",
+            "store.quota_bytes is 24 MiB",
+            "6 MiB are kept back",
+        ] {
+            assert!(text.contains(part), "{text}");
+        }
+        assert!(!text.contains("full"), "{text}");
+        let (short, text) = told(21, 39, None);
+        assert_eq!(short, Some(Short::Disk));
+        assert!(text.contains("the disk is full: 39 MiB"), "{text}");
+        let full = StoreError::Full { detail: "x".into() };
+        assert_eq!(told(1, 39_620, Some(full)).0, Some(Short::Disk));
+        assert_eq!(
+            told(1, 39_620, Some(StoreError::Closed)).0,
+            Some(Short::Failed)
+        );
     }
 
     #[test]

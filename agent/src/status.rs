@@ -4,13 +4,18 @@
 
 mod stopped; // of an agent that has no store open
 
+use std::path::PathBuf;
+
 use serde::{Deserialize, Serialize};
 use trenza_shared::{
     clock::format_ms,
     id::{AgentId, Epoch, Lane, Seq},
     probe::disk_free_bytes,
     store::{StoreError, View},
-    wire::{dropped::Reason, sync::LaneHave},
+    wire::{
+        dropped::Reason,
+        sync::{Began, LaneHave},
+    },
 };
 
 use crate::{
@@ -18,9 +23,10 @@ use crate::{
     link::{self, have},
     log::{self, Drops, Heads},
     room::Room,
-    salvage::Progress,
+    salvage::{self, Aside, Progress},
     state::App,
     sync::kept,
+    tables::BEGAN,
     time::KnownTime,
 };
 
@@ -75,6 +81,15 @@ pub struct Status {
     /// What comes back out of a store that was damaged.
     #[serde(default)]
     pub salvage: Progress,
+    /// What stands beside the store: damaged ones, and what opening one would have thrown away.
+    #[serde(default)]
+    pub aside: Vec<Aside>,
+    /// The last time that this device went on without what it had written before; null where it never did.
+    #[serde(default)]
+    pub began: Option<BeganAnew>,
+    /// Why the settings are not those of the file: it is damaged; empty otherwise.
+    #[serde(default)]
+    pub settings_problem: String,
     /// Version of the program.
     pub program: String,
     /// The venue that this agent belongs to; empty for none, and where it does not exchange.
@@ -86,6 +101,48 @@ pub struct Status {
     /// Of the events that wait, those that neighbours say they brought to the server: they wait for its own word alone.
     #[serde(default)]
     pub delivered: Vec<Brought>,
+}
+
+/// The store was gone, went back in time, or was damaged and moved aside: what was there and was not sent may be lost.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BeganAnew {
+    /// The epoch in which a new store began.
+    pub epoch: Epoch,
+    /// When, by the device's clock. RFC 3339.
+    pub at: String,
+    /// Numbers of events that are known to have been given out before: the server may have them.
+    pub given_out: u64,
+    /// The old store was damaged and stands aside; else it was gone, or went back in time.
+    pub aside: bool,
+}
+
+impl BeganAnew {
+    fn of(began: &Began) -> Self {
+        Self {
+            epoch: began.epoch,
+            at: format_ms(began.at_ms),
+            given_out: began.ends.iter().map(|end| end.seq).sum(),
+            aside: began.aside,
+        }
+    }
+
+    /// As a person is told.
+    pub fn sentence(&self) -> String {
+        let Self { epoch, at, .. } = self;
+        let lost = match self.given_out {
+            0 => String::new(),
+            given => format!(" (at least {given} had been taken in)"),
+        };
+        if self.aside {
+            format!(
+                "the store was damaged: a new one began in epoch {epoch} at {at}, and what can be read of the old one comes back by itself"
+            )
+        } else {
+            format!(
+                "the store was gone or went back in time: a new one began in epoch {epoch} at {at}. What had not been sent by then{lost} is lost, or still on its old disk or folder; the server's fleet page says what it has"
+            )
+        }
+    }
 }
 
 impl Status {
@@ -231,10 +288,12 @@ pub fn of(app: &App) -> Result<Status, StoreError> {
     let (link, seen, lan) = (app.link.now(), app.room.now(), app.lan.as_ref());
     let (heads, drops) = (app.log.ends(), app.log.drops());
     let read = || {
+        let began = BEGAN.get(&*app.store, &())?;
+        let began = began.map(|row| BeganAnew::of(&row.0));
         let sums = figures(&*app.store, &heads, &link.told.lanes, &drops, app.time())?;
-        Ok((sums, keeping(&*app.store, &link.told.lanes)?))
+        Ok((sums, keeping(&*app.store, &link.told.lanes)?, began))
     };
-    let (sums, kept) = match read() {
+    let (sums, kept, began) = match read() {
         Err(
             StoreError::Corrupt { .. }
             | StoreError::Io { .. }
@@ -245,6 +304,7 @@ pub fn of(app: &App) -> Result<Status, StoreError> {
             (
                 counted(&heads, &link.told.lanes, &drops),
                 Keeping::default(),
+                None,
             )
         }
         read => read?,
@@ -269,10 +329,21 @@ pub fn of(app: &App) -> Result<Status, StoreError> {
         refused: link.refused,
         problem: link.problem,
         salvage: app.salvage.progress(),
+        aside: aside(app.dir.join(&app.config.store.dir)),
+        began,
+        settings_problem: app.config.problem.clone(),
         program: env!("CARGO_PKG_VERSION").into(),
         venue: lan.map(|lan| lan.credentials.venue()).unwrap_or_default(),
         neighbours: lan.map(|lan| lan.neighbours()).unwrap_or_default(),
         delivered: lan.map(|lan| lan.brought()).unwrap_or_default(),
+    })
+}
+
+/// What stands beside a store; nothing where the system does not say.
+fn aside(store_dir: PathBuf) -> Vec<Aside> {
+    salvage::aside(&store_dir).unwrap_or_else(|error| {
+        tracing::debug!(error = %error, "what stands beside the store cannot be read");
+        Vec::new()
     })
 }
 

@@ -9,7 +9,7 @@ use trenza_shared::{
         carried::Signed,
         dropped::Reason,
         frame::Frame,
-        sync::{LaneHave, Lineage},
+        sync::{Began, LaneHave, Lineage},
     },
 };
 
@@ -39,6 +39,12 @@ pub struct StateRow {
     pub trusted: Vec<Trusted>,
 }
 impl Row for StateRow {}
+
+/// The last time that the log went on without what was written before.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct BeganRow(pub Began);
+impl Row for BeganRow {}
 
 /// The part of a lane that a server had when this device left it for an id of its own: not appended again, for as long as that
 /// server has the same history.
@@ -174,6 +180,8 @@ pub const KNOWN: Table<(u32, u64), ()> = Table::new(Space("known"));
 pub const SETTLED: Table<(Epoch, Lane), Seq> = Table::new(Space("settled"));
 /// One row: the agent's own state.
 pub const STATE: Table<(), StateRow> = Table::new(Space("state"));
+/// One row: the last time that the log went on without what was written before; none where it never did.
+pub const BEGAN: Table<(), BeganRow> = Table::new(Space("began"));
 /// One row: what the server told last.
 pub const SERVER: Table<(), ServerRow> = Table::new(Space("server"));
 /// The server's wall clock, in ms since 1970 -> where the log ended then.
@@ -199,11 +207,12 @@ pub const KEPT: Table<(Epoch, Lane, Seq), KeptRow> = Table::new(Space("kept"));
 pub const KEPT_BYTES: Table<(Epoch, Lane, Seq), Vec<u8>> = Table::new(Space("kept_bytes"));
 
 /// All of them, to open the store with.
-pub const SPACES: [Space; 13] = [
+pub const SPACES: [Space; 14] = [
     LOG.space(),
     KNOWN.space(),
     SETTLED.space(),
     STATE.space(),
+    BEGAN.space(),
     SERVER.space(),
     MARKS.space(),
     SALVAGED.space(),

@@ -5,7 +5,7 @@
 
 use std::{
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -31,6 +31,8 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 pub struct Room {
     free_min: u64,
     free: AtomicU64,
+    /// Why the store is closed, as long as it cannot be opened again.
+    closed: Mutex<Option<StoreError>>,
 }
 
 impl Room {
@@ -39,7 +41,17 @@ impl Room {
         Self {
             free_min,
             free: AtomicU64::new(u64::MAX),
+            closed: Mutex::new(None),
         }
+    }
+
+    /// Takes why the store cannot be opened again now, or that it is open; true when that is news.
+    pub fn closed(&self, why: Option<StoreError>) -> bool {
+        let mut closed = self.closed.lock().unwrap_or_else(PoisonError::into_inner);
+        let plainly = |why: &Option<StoreError>| why.as_ref().map(StoreError::plainly);
+        let news = plainly(&closed) != plainly(&why);
+        *closed = why;
+        news
     }
 
     /// Takes what is free now; true when that changes whether anything is taken in. Unit: bytes.
@@ -51,8 +63,12 @@ impl Room {
     /// Whether anything may be taken in.
     ///
     /// # Errors
-    /// [`StoreError::Full`], with what to do.
+    /// [`StoreError::Full`], with what to do; else what keeps the store closed.
     pub fn check(&self) -> Result<(), StoreError> {
+        let closed = self.closed.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(why) = &*closed {
+            return Err(why.clone());
+        }
         let free = self.free.load(Ordering::Relaxed);
         if free >= self.free_min {
             return Ok(());
@@ -86,12 +102,18 @@ pub async fn look_after(room: Arc<Room>, rocks: Arc<RocksStore>, mut stop: watch
                     }
                 }
                 match mended {
-                    None => {}
+                    None => {
+                        room.closed(None);
+                    }
                     Some((error, Ok(()))) => {
+                        room.closed(None);
                         warn!(%error, "the store had failed and was opened again")
                     }
+                    // Told once and not at every look: the log may be on that disk.
                     Some((error, Err(again))) => {
-                        warn!(%error, error.again = %again, "the store failed and cannot be opened yet")
+                        if room.closed(Some(again.clone())) {
+                            warn!(%error, error.again = %again, "the store failed and cannot be opened yet")
+                        }
                     }
                 }
             }
@@ -132,5 +154,18 @@ mod tests {
         assert!(refused.to_string().contains("255 MiB"), "{refused}");
         assert!(!room.measured(0), "it was below before");
         assert!(room.measured(u64::MAX) && room.check().is_ok());
+    }
+
+    #[test]
+    fn a_store_that_cannot_be_opened_again_is_told_by_its_cause_and_once() {
+        let room = Room::new(0);
+        let read_only = || StoreError::Io {
+            doing: "open",
+            detail: "While open a file for appending: /srv/LOG: Read-only file system".into(),
+        };
+        assert!(room.closed(Some(read_only())) && !room.closed(Some(read_only())));
+        let why = room.check().unwrap_err();
+        assert_eq!(why.plainly(), "the disk is read-only");
+        assert!(room.closed(None) && room.check().is_ok());
     }
 }

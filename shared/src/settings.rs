@@ -26,6 +26,16 @@ pub enum SettingsError {
         /// What the system said.
         cause: std::io::Error,
     },
+    /// The file is no TOML at all, as after a cut of the power: nothing in it can be trusted.
+    #[error("{}, line {line}: it is damaged, no TOML: {message}", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1.
+        line: usize,
+        /// What is wrong.
+        message: String,
+    },
     /// The file says something that is not a setting.
     #[error("{}, line {line}: {message}; the keys and their defaults are in the config folder", path.display())]
     BadFile {
@@ -83,11 +93,19 @@ pub fn load_with<T: DeserializeOwned>(
         path: path.to_owned(),
         cause,
     })?;
+    let line = |error: &toml::de::Error| line_of(&text, error.span().map_or(0, |span| span.start));
     let bad_file = |error: toml::de::Error| SettingsError::BadFile {
         path: path.to_owned(),
-        line: line_of(&text, error.span().map_or(0, |span| span.start)),
+        line: line(&error),
         message: error.message().to_owned(),
     };
+    if let Err(error) = toml::from_str::<Table>(&text) {
+        return Err(SettingsError::Damaged {
+            path: path.to_owned(),
+            line: line(&error),
+            message: error.message().to_owned(),
+        });
+    }
     // The file on its own first: only here are mistakes known by their line.
     let alone: T = toml::from_str(&text).map_err(bad_file)?;
     let mut env: Vec<_> = env
@@ -293,8 +311,11 @@ mod tests {
             error.contains("server.toml, line 5") && error.contains("`wait`"),
             "{error}"
         );
-        let error = load_text("[listen\n", &[]).unwrap_err().to_string();
-        assert!(error.contains("line 1"), "{error}");
+        let error = load_text("[listen\n", &[]).unwrap_err();
+        assert!(
+            matches!(error, SettingsError::Damaged { line: 1, .. }),
+            "{error}"
+        );
         let error = load_text("[sync]\n\nwait_ms = \"soon\"\n", &[])
             .unwrap_err()
             .to_string();

@@ -162,3 +162,60 @@ async fn files_of_another_owner_stop_no_start() -> anyhow::Result<()> {
     ensure!(status["waiting"] == 1, "{status}");
     server.stop()
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_that_is_gone_is_told_by_agent_and_server() -> anyhow::Result<()> {
+    let home = tempfile::tempdir()?;
+    let mut server = Server::init(&home.path().join("server"), None)?;
+    server.start()?;
+    let mut agent = server.enrol("Tienda", &home.path().join("agent"))?;
+    agent.start()?;
+    post(&agent, 0..BATCH).await?;
+    agent.drained().await?;
+    // What is lost: taken in while the server is away.
+    server.stop()?;
+    post(&agent, BATCH..4 * BATCH).await?;
+    let noted = format!(":{}", 4 * BATCH);
+    until("the marker knows how far the log went", || async {
+        let marker = fs::read_to_string(agent.dir.join("epoch"))?;
+        ensure!(marker.contains(&noted), "{marker}");
+        Ok(())
+    })
+    .await?;
+    agent.kill()?;
+    fs::remove_dir_all(agent.dir.join("store"))?;
+    server.start()?;
+    agent.start()?;
+    post(&agent, 1_000..1_001).await?;
+    let status = agent.drained().await?;
+    let began = &status["began"];
+    ensure!(
+        began["epoch"] == 2 && began["given_out"] == 4 * BATCH && began["aside"] == false,
+        "{status}"
+    );
+    let told = Command::new(bin("trenza-agent")?)
+        .args(["doctor", "--config"])
+        .arg(agent.config())
+        .envs(&agent.env)
+        .output()?;
+    let text = String::from_utf8_lossy(&told.stdout).into_owned();
+    ensure!(
+        !told.status.success() && text.contains("the store was gone"),
+        "{text}"
+    );
+    ensure!(
+        fs::read_to_string(&agent.log)?.contains("is gone, and a new, empty one begins"),
+        "the log does not tell"
+    );
+    let fleet = format!("{}/v1/agents", server.up().url("http"));
+    let fleet = server.http()?.get(&fleet).await?;
+    let line = &fleet["agents"][0];
+    ensure!(
+        line["missing"] == 3 * BATCH && line["began"]["epoch"] == 2,
+        "{line}"
+    );
+    let list = String::from_utf8(server.must(["agent", "list"])?)?;
+    ensure!(list.contains("began anew in epoch 2"), "{list}");
+    agent.stop()?;
+    server.stop()
+}

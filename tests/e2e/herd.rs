@@ -140,6 +140,7 @@ async fn hello(device: &Device, base: &str, now_ms: i64) -> anyhow::Result<()> {
         proof: None,
         introduction: None,
         kept: vec![],
+        began: None,
     };
     let answer = post(
         &device.client,

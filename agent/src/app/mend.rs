@@ -141,6 +141,11 @@ async fn mended(app: &App, marker: &Arc<Marker>, error: &StoreError, aside: Opti
         None => tracing::warn!(error = %error, "the store had failed and was opened again"),
         Some(aside) => {
             tracing::error!(error = %error, store.aside = %aside.display(), "the store was damaged and moved aside; going on empty in a new epoch");
+            let (noting, marking) = (app.clone(), marker.clone());
+            let noted = spawn_blocking(move || start::note_beginning(&noting, &marking)).await;
+            if !matches!(noted, Ok(Ok(()))) {
+                tracing::warn!("that a new store began could not be noted in it");
+            }
             start::renew(app, marker).await;
         }
     }

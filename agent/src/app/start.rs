@@ -14,7 +14,7 @@ use trenza_shared::{
     id::AgentId,
     net::serve::{Limits, Listener},
     store::{
-        RocksStore, StoreError,
+        Batch, Durable, RocksStore, Store as _, StoreError,
         rocks::{move_aside, open_or_set_aside},
     },
 };
@@ -23,10 +23,11 @@ use super::{PROBE, StartError, store_options};
 use crate::{
     config::Config,
     log::{self, Fresh, Log},
-    marker::{Marker, Reached, begin},
+    marker::{Marker, Reached, begin, beginning},
     reserve::Reserve,
+    salvage,
     state::{App, random},
-    tables::{SERVER, SPACES, STATE},
+    tables::{BEGAN, BeganRow, SERVER, SPACES, STATE},
 };
 
 /// The store, the log in it, and the log's thread.
@@ -38,13 +39,14 @@ pub(super) fn open(
     dir: &Path,
     id: AgentId,
     marker: &Marker,
+    now_ms: i64,
 ) -> Result<Opened, StartError> {
-    match open_once(config, dir, id, marker) {
+    match open_once(config, dir, id, marker, now_ms) {
         Err(StartError::Store(error @ StoreError::Full { .. }))
             if Reserve::in_folder(dir).release() =>
         {
             tracing::warn!(error = %error, "the disk is full: the reserve was given back so that the store opens");
-            open_once(config, dir, id, marker)
+            open_once(config, dir, id, marker, now_ms)
         }
         opened => opened,
     }
@@ -55,6 +57,7 @@ fn open_once(
     dir: &Path,
     id: AgentId,
     marker: &Marker,
+    now_ms: i64,
 ) -> Result<Opened, StartError> {
     let mut spaces = SPACES.to_vec();
     spaces.push(PROBE);
@@ -66,11 +69,11 @@ fn open_once(
         tracing::warn!(error = %error, "files of the store could not be kept under another name while it was opened");
     }
     let rocks = Arc::new(opened.store);
-    let (log, thread) = match open_log(&rocks, id, marker) {
+    let (log, thread) = match open_log(&rocks, id, marker, now_ms) {
         Err(error @ StoreError::Corrupt { .. }) => {
             let aside = rocks.start_empty()?;
             tracing::error!(error = %error, store.aside = %aside.display(), "the store cannot be read and was moved aside; starting empty in a new epoch");
-            open_log(&rocks, id, marker)?
+            open_log(&rocks, id, marker, now_ms)?
         }
         opened => opened?,
     };
@@ -81,6 +84,7 @@ fn open_log(
     rocks: &Arc<RocksStore>,
     id: AgentId,
     marker: &Marker,
+    now_ms: i64,
 ) -> Result<(Log, JoinHandle<()>), StoreError> {
     // Everything that a start needs is read before anything is written.
     SERVER.get(&**rocks, &())?;
@@ -88,12 +92,26 @@ fn open_log(
         Some(state) => Some(Reached::of(&log::heads(&**rocks, &state)?)),
         None => None,
     };
-    let (epoch, damaged) = begin(&marker.used(), stored.as_ref());
-    if let Some(stored) = stored.filter(|_| damaged) {
-        tracing::warn!(
+    let used = marker.used();
+    let (epoch, damaged) = begin(&used, stored.as_ref());
+    let aside = salvage::waits(rocks.path());
+    let began = beginning(&used, stored.as_ref(), (epoch, aside), now_ms);
+    match (&stored, &began) {
+        (Some(stored), _) if damaged => tracing::warn!(
             log.epoch = stored.epoch,
             "the store holds less than this device had written, or its marker is damaged: going on in a new epoch"
-        );
+        ),
+        (None, Some(began)) if !aside => tracing::error!(
+            log.epoch = began.epoch,
+            log.before = ?used,
+            "the store that this device wrote is gone, and a new, empty one begins: what was not sent by then is lost, or on the old disk"
+        ),
+        _ => {}
+    }
+    if let Some(began) = began {
+        let mut batch = Batch::new();
+        BEGAN.put(&mut batch, &(), &BeganRow(began))?;
+        rocks.commit(batch, Durable::Yes)?;
     }
     marker.begun(epoch);
     let fresh = Fresh {
@@ -115,6 +133,18 @@ pub(super) fn mend(rocks: &RocksStore, error: &StoreError) -> Result<Option<Path
         Err(again) if damaged(&again) => rocks.start_empty().map(Some),
         opened => opened.map(|()| None),
     }
+}
+
+/// Notes that a damaged store was moved out of the way of the running log.
+pub(super) fn note_beginning(app: &App, marker: &Marker) -> Result<(), StoreError> {
+    let used = marker.used();
+    let epoch = used.epoch().max(app.log.epoch()).saturating_add(1);
+    let Some(began) = beginning(&used, None, (epoch, true), app.clock.wall_ms()) else {
+        return Ok(());
+    };
+    let mut batch = Batch::new();
+    BEGAN.put(&mut batch, &(), &BeganRow(began))?;
+    app.store.commit(batch, Durable::Yes)
 }
 
 /// After the store was emptied under the running log: it goes on in a new epoch.

@@ -1,3 +1,4 @@
+mod anew;
 mod backlog;
 mod closed;
 mod mutations;

@@ -30,7 +30,7 @@ use crate::{
     capture::refusal_of,
     config::{Config, files},
     http,
-    room::{self, Room},
+    room::{self, Room, Short},
     state::random_uuid,
     status::{Status, stopped},
 };
@@ -59,11 +59,11 @@ impl Waiting {
         &self.0.config
     }
 
-    /// How the disk stands.
-    pub fn room(&self) -> Room {
+    /// What keeps the store from opening.
+    pub fn short(&self) -> Short {
         match *self.0.why.borrow() {
-            StoreError::Full { .. } => Room::Full,
-            _ => Room::Failed,
+            StoreError::Full { .. } => Short::Disk,
+            _ => Short::Failed,
         }
     }
 
@@ -78,7 +78,10 @@ impl Waiting {
     /// How it stands, in the form of a running agent.
     pub fn status(&self) -> Status {
         Status {
-            room: self.room(),
+            room: match self.short() {
+                Short::Disk | Short::Quota => Room::Full,
+                Short::Failed => Room::Failed,
+            },
             room_problem: self.problem(),
             disk_free_bytes: disk_free_bytes(&self.0.dir),
             problem: "the server is not asked while the store is closed".into(),

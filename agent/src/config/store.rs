@@ -67,6 +67,7 @@ impl StoreSection {
     pub fn room(&self) -> Limits {
         Limits {
             quota_bytes: self.quota_bytes.saturating_sub(self.sizes().work()),
+            work_bytes: self.sizes().work(),
             free_bytes_min: self.free_bytes_min,
         }
     }

@@ -16,7 +16,7 @@ struct Closed {
 }
 
 fn closed(waiting: &Waiting, lang: Lang, text: fn(&Frame) -> &'static str) -> Response {
-    let frame = Frame::closed(waiting.config(), lang, waiting.room());
+    let frame = Frame::closed(waiting.config(), lang, waiting.short());
     let text = text(&frame);
     page(&Closed { frame, text }, StatusCode::SERVICE_UNAVAILABLE)
 }

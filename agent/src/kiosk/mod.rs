@@ -25,7 +25,7 @@ use axum::{
 };
 use trenza_shared::net::{error::HttpError, extract::Path};
 
-use crate::{config::Config, link, room::Room, state::App, status};
+use crate::{config::Config, link, room::Short, state::App, status};
 use words::Words;
 
 /// No page loads anything from elsewhere, runs inline code, or is framed.
@@ -141,7 +141,7 @@ impl Frame {
         let waiting = link::waiting(&app.log.ends(), &link.told.lanes, &app.log.drops());
         let waiting = status::without(waiting, &brought);
         let since = moment(app, link.since_ms, app.now_ms());
-        let trouble = trouble(w, app.room.now().room);
+        let trouble = app.room.now().short().map(|short| trouble(w, short));
         let line = w.line(link.up, waiting, &since, trouble.is_none());
         Self {
             up: link.up,
@@ -159,11 +159,11 @@ impl Frame {
     }
 
     /// The frame while there is no store.
-    pub fn closed(config: &Config, lang: Lang, room: Room) -> Self {
+    pub fn closed(config: &Config, lang: Lang, short: Short) -> Self {
         let w = Words::of(lang);
         Self {
             line: w.tried_again.into(),
-            trouble: trouble(w, room),
+            trouble: Some(trouble(w, short)),
             ..Self::bare(config, lang, "")
         }
     }
@@ -192,11 +192,11 @@ impl Frame {
 }
 
 /// Why no visit can be taken in.
-fn trouble(w: &Words, room: Room) -> Option<&'static str> {
-    match room {
-        Room::Plenty | Room::Short => None,
-        Room::Full => Some(w.disk_full),
-        Room::Failed => Some(w.disk_failed),
+fn trouble(w: &Words, short: Short) -> &'static str {
+    match short {
+        Short::Disk => w.disk_full,
+        Short::Quota => w.quota_full,
+        Short::Failed => w.disk_failed,
     }
 }
 

@@ -7,6 +7,7 @@
 mod carve; // frames in raw bytes: pure
 pub(crate) mod files; // bytes of files, piece by piece
 mod report; // what came of a folder
+mod runs; // numbers that were found: pure
 mod work; // one folder
 
 use std::{
@@ -24,7 +25,7 @@ use tokio::{
 };
 use trenza_shared::store::{
     Batch, Direction, Durable, StoreError,
-    rocks::{Kept, kept},
+    rocks::{Kept, Kind, kept},
 };
 
 use crate::{link::LinkCell, log::Log, tables::SALVAGED};
@@ -47,7 +48,7 @@ const HOUR_MS: i64 = 3_600_000;
 pub struct Progress {
     /// Files still to be read; 0 = nothing is being salvaged.
     pub files: u64,
-    /// Entries read.
+    /// Entries read, each counted once in however many files it was.
     pub found: u64,
     /// Of those, appended to the log again: the rest was there already, or the server has archived it.
     pub appended: u64,
@@ -177,9 +178,9 @@ impl Salvager {
             progress.files += files::files(&kept.path).map_or(1, |files| files.len() as u64);
         }
         self.salvage.set(progress);
-        let mut trouble = None;
+        let (mut trouble, mut seen) = (None, work::Seen::new());
         for kept in waiting {
-            match work::folder(self, &kept, now_ms) {
+            match work::folder(self, &kept, &mut seen, now_ms) {
                 // The others are not to wait for this one.
                 Err(error @ SalvageError::Files(_)) => trouble = Some(error),
                 done => done?,
@@ -239,45 +240,151 @@ impl Progress {
     }
 }
 
-/// What there is to say to a person: whether all is well, and a sentence.
+/// Whether a damaged store stands beside `store_dir` that was not salvaged yet.
+pub fn waits(store_dir: &Path) -> bool {
+    kept(store_dir).is_ok_and(|all| {
+        let damaged = |kept: &&Kept| kept.kind == Kind::Damaged && !Report::is_of(&kept.path);
+        all.iter().any(|kept| damaged(&kept))
+    })
+}
+
+/// What stands beside the store, for people: the name, and whether it was salvaged.
+///
+/// # Errors
+/// The folder beside the store cannot be read.
+pub fn aside(store_dir: &Path) -> io::Result<Vec<Aside>> {
+    let all = kept(store_dir)?.into_iter().map(|kept| Aside {
+        salvaged: Report::is_of(&kept.path),
+        name: kept
+            .path
+            .file_name()
+            .map(|name| name.to_string_lossy().into_owned())
+            .unwrap_or_default(),
+    });
+    Ok(all.collect())
+}
+
+/// A store that was moved out of the way, or what opening one would have thrown away.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Aside {
+    /// Its name in the agent's folder.
+    pub name: String,
+    /// What could be read of it is in the log again. It goes by itself once it has stood for the retention.
+    pub salvaged: bool,
+}
+
+impl Aside {
+    /// What to do with it.
+    pub fn what(&self) -> &'static str {
+        if self.salvaged {
+            "salvaged: it goes by itself after sync.retention_hours, and may be deleted once nothing waits"
+        } else {
+            "not salvaged yet: do not delete it, what it holds may be nowhere else"
+        }
+    }
+}
+
+/// What there is to say to a person of what was salvaged: whether all is well, and a sentence.
 ///
 /// # Errors
 /// The folder beside the store cannot be read.
 pub fn summary(store_dir: &Path) -> io::Result<(bool, String)> {
     let waiting = kept(store_dir)?
         .iter()
-        .filter(|kept| !Report::is_of(&kept.path))
+        .filter(|kept| kept.kind == Kind::Damaged && !Report::is_of(&kept.path))
         .count();
+    Ok(told(waiting, &reports(store_dir)?))
+}
+
+fn told(waiting: usize, reports: &[Report]) -> (bool, String) {
     let mut sum = Progress::default();
-    for report in reports(store_dir)? {
-        sum.add(&report);
+    for report in reports {
+        sum.add(report);
     }
-    Ok(if waiting > 0 {
-        (
+    // What was known last covers what was known before.
+    let last = reports.iter().max_by_key(|report| report.given_out);
+    let (given, found) = last.map_or((0, 0), |last| (last.given_out, last.given_out_found));
+    if waiting > 0 {
+        let stores = if waiting == 1 {
+            "store waits"
+        } else {
+            "stores wait"
+        };
+        return (
             false,
             format!(
-                "{waiting} damaged stores wait to be salvaged; the running agent does it by itself"
+                "{waiting} damaged {stores} to be salvaged; the running agent does it by itself"
             ),
-        )
-    } else if sum.unreadable > 0 {
-        (
-            false,
-            format!(
-                "{} entries of a damaged store came back, {} places could not be read any more; look after the disk. The damaged files stay for a while as {}.damaged-N",
-                sum.found,
-                sum.unreadable,
-                store_dir.display()
+        );
+    }
+    if sum == Progress::default() && reports.is_empty() {
+        return (true, "no damaged store stands here".into());
+    }
+    let mut text = format!("{} entries of a damaged store came back", sum.found);
+    if sum.unreadable > 0 {
+        text.push_str(&format!(
+            ", {} places could not be read any more: look after the disk",
+            sum.unreadable
+        ));
+    }
+    let lacking = given.saturating_sub(found);
+    match (given, lacking) {
+        (0, _) => text.push_str("; how many it held is not known"),
+        (_, 0) => text.push_str(&format!(", all of the {given} that are known to have been taken in")),
+        _ => text.push_str(&format!(
+            "; of the {given} numbers that are known to have been given out {lacking} were not found: those that the server has are safe, the others are lost (its fleet page tells what it has)"
+        )),
+    }
+    (sum.unreadable == 0 && lacking == 0, text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn report(found: u64, unreadable: u64, given_out: u64, given_out_found: u64) -> Report {
+        Report {
+            found,
+            unreadable,
+            given_out,
+            given_out_found,
+            ..Report::default()
+        }
+    }
+
+    #[test]
+    fn all_is_said_only_where_all_is_known() {
+        for (waiting, reports, ok, part) in [
+            (0, vec![], true, "no damaged store"),
+            (1, vec![], false, "1 damaged store waits"),
+            (
+                0,
+                vec![report(125, 0, 0, 0)],
+                true,
+                "how many it held is not known",
             ),
-        )
-    } else if sum.found > 0 {
-        (
-            true,
-            format!(
-                "a store was damaged, all its {} entries came back",
-                sum.found
+            (
+                0,
+                vec![report(125, 0, 1_000, 125)],
+                false,
+                "875 were not found",
             ),
-        )
-    } else {
-        (true, "the store was never found damaged".into())
-    })
+            (
+                0,
+                vec![report(1_003, 0, 1_000, 1_000)],
+                true,
+                "all of the 1000",
+            ),
+            (
+                0,
+                vec![report(990, 1, 1_000, 990)],
+                false,
+                "1 places could not be read",
+            ),
+        ] {
+            let (well, text) = told(waiting, &reports);
+            assert!(well == ok && text.contains(part), "{text}");
+            assert!(ok || !text.contains("all of"), "{text}");
+        }
+    }
 }

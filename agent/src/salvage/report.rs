@@ -16,7 +16,7 @@ const END: &str = ".salvaged";
 /// What came of a folder.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Report {
-    /// Entries read.
+    /// Entries read, each counted once in however many files it was.
     pub found: u64,
     /// Of those, appended to the log again.
     pub appended: u64,
@@ -24,6 +24,12 @@ pub struct Report {
     pub unreadable: u64,
     /// When it was done. Unit: ms since 1970.
     pub done_ms: i64,
+    /// Numbers that the log is known to have given out by then; 0 where that is not known.
+    #[serde(default)]
+    pub given_out: u64,
+    /// Of those, found.
+    #[serde(default)]
+    pub given_out_found: u64,
 }
 
 impl Report {

@@ -23,18 +23,26 @@ use trenza_shared::{
     },
 };
 
-use super::{Progress, Report, SalvageError, Salvager, files, report};
+use super::{Progress, Report, SalvageError, Salvager, files, report, runs::Runs};
 use crate::{
     log::{self, Append},
     sync::diverge::again,
-    tables::SALVAGED,
+    tables::{BEGAN, SALVAGED},
 };
 
 /// Pause while visits fill the log's queue: they go first.
 const BUSY_PAUSE: Duration = Duration::from_millis(50);
 
+/// Numbers that were found so far, over all folders and files: what is in several of them counts once.
+pub(super) type Seen = BTreeMap<(Epoch, Lane), Runs>;
+
 /// Salvages one folder and writes its report; removes it at once where it holds nothing that was missing.
-pub(super) fn folder(on: &Salvager, kept: &Kept, now_ms: i64) -> Result<(), SalvageError> {
+pub(super) fn folder(
+    on: &Salvager,
+    kept: &Kept,
+    seen: &mut Seen,
+    now_ms: i64,
+) -> Result<(), SalvageError> {
     let all = files::files(&kept.path)?;
     if kept.kind == Kind::Before && every_whole_log(&all)? {
         let mut progress = on.salvage.progress();
@@ -50,6 +58,7 @@ pub(super) fn folder(on: &Salvager, kept: &Kept, now_ms: i64) -> Result<(), Salv
         bytes: 0,
         before: on.salvage.progress(),
         report: Report::default(),
+        seen,
     };
     let mut unread = None;
     for file in &all {
@@ -70,8 +79,11 @@ pub(super) fn folder(on: &Salvager, kept: &Kept, now_ms: i64) -> Result<(), Salv
     if let Some(error) = unread {
         return Err(error.into());
     }
+    let (given_out, given_out_found) = given_out(on, work.seen)?;
     let report = Report {
         done_ms: now_ms,
+        given_out,
+        given_out_found,
         ..work.report
     };
     if kept.kind == Kind::Before && report.appended == 0 && report.unreadable == 0 {
@@ -92,6 +104,19 @@ fn every_whole_log(files: &[PathBuf]) -> io::Result<bool> {
         }
     }
     Ok(true)
+}
+
+/// How many numbers the log had given out before it went on without that store, and how many of them were found.
+fn given_out(on: &Salvager, seen: &Seen) -> Result<(u64, u64), SalvageError> {
+    let began = BEGAN.get(&**on.log.store(), &())?.map(|row| row.0);
+    let ends = began.filter(|began| began.aside).map(|began| began.ends);
+    let (mut given, mut found) = (0, 0);
+    for end in ends.unwrap_or_default() {
+        given += end.seq;
+        let runs = seen.get(&(end.epoch, end.lane));
+        found += runs.map_or(0, |runs| runs.count_to(end.seq));
+    }
+    Ok((given, found))
 }
 
 /// Up to where the server has archived the very history that lies in these files; nothing without its word.
@@ -148,12 +173,14 @@ struct Work<'a> {
     /// How all stood before this folder.
     before: Progress,
     report: Report,
+    seen: &'a mut Seen,
 }
 
 impl Work<'_> {
     fn take(&mut self, frame: &Frame, entries: Vec<Entry>) -> Result<(), SalvageError> {
         self.on.go_on()?;
-        self.report.found += entries.len() as u64;
+        let runs = self.seen.entry((frame.epoch, frame.lane)).or_default();
+        self.report.found += runs.add(frame.first, frame.last());
         if self.is_kept(frame)? {
             return Ok(());
         }

@@ -8,7 +8,7 @@ use trenza_shared::{
     store::RocksStore,
 };
 
-use super::{Status, age_ms, dropped_ranges, figures};
+use super::{BeganAnew, Status, age_ms, aside, dropped_ranges, figures};
 use crate::{
     app::{StartError, store_options},
     config::{Config, ConfigError},
@@ -16,7 +16,7 @@ use crate::{
     room::{self, Room},
     salvage::Progress,
     sync::copies,
-    tables::{SERVER, STATE, StateRow},
+    tables::{BEGAN, SERVER, STATE, StateRow},
     time::KnownTime,
 };
 
@@ -46,6 +46,9 @@ impl Status {
             refused: false,
             problem: "the agent does not run".into(),
             salvage: Progress::default(),
+            aside: aside(dir.join(&config.store.dir)),
+            began: None,
+            settings_problem: config.problem.clone(),
             program: env!("CARGO_PKG_VERSION").into(),
             venue: String::new(),
             neighbours: Vec::new(),
@@ -67,6 +70,9 @@ pub fn stopped(config: &Config, dir: &Path) -> Result<Status, StartError> {
     let store = RocksStore::open_to_read(folder, store_options(config))?;
     let state: StateRow = STATE.get(&store, &())?.unwrap_or_default();
     let told = SERVER.get(&store, &())?.unwrap_or_default();
+    // A store of before has no such table.
+    let began = BEGAN.get(&store, &()).ok().flatten();
+    status.began = began.map(|row| BeganAnew::of(&row.0));
     let time = KnownTime::new(
         boot_id().map_or(0, |boot| boot.number()),
         &told,

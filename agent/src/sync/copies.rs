@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use trenza_shared::{
     id::{AgentId, Epoch, InstanceId, Seq},
     net::pki::{self, DeviceKey, write_secret},
-    store::{StoreError, View},
+    store::{Batch, Durable, StoreError, View},
     wire::{WireError, sync::LaneHave},
 };
 
@@ -30,7 +30,7 @@ use super::{
 use crate::{
     config::files,
     log::{self, Heads},
-    tables::LOG,
+    tables::{BEGAN, LOG},
 };
 
 /// Who this device is: the subject of its certificate; none where it cannot be read.
@@ -182,6 +182,14 @@ impl Sender {
                 .rename(own, epoch, salt_root)
                 .await
                 .map_err(|error| local(&error))?;
+            // What was lost was lost under the other id, and is told by who keeps that one.
+            let store = self.log.store().clone();
+            blocking(move || {
+                let mut batch = Batch::new();
+                BEGAN.delete(&mut batch, &());
+                store.commit(batch, Durable::Later)
+            })
+            .await?;
         }
         let (store, heads, told) = (
             self.log.store().clone(),

@@ -12,7 +12,10 @@ use trenza_shared::{
 };
 
 use super::{Sender, blocking, plan::Talk, uplink::TalkError};
-use crate::{link, log, tables::STATE};
+use crate::{
+    link, log,
+    tables::{BEGAN, STATE},
+};
 
 /// Most hellos in a row: asked for a proof, told to become an own agent, asked who it is, and once more.
 const HELLO_TURNS_MAX: usize = 8;
@@ -183,7 +186,8 @@ impl Sender {
         let (store, heads) = (self.log.store().clone(), self.log.ends());
         let waiting = link::waiting(&heads, &told.lanes, &self.log.drops());
         let (_, kept) = self.kept().await?;
-        let (lanes, lineage) = blocking(move || {
+        let (lanes, lineage, began) = blocking(move || {
+            let began = BEGAN.get(&*store, &())?.map(|row| row.0);
             let lineage = STATE.get(&*store, &())?.unwrap_or_default().lineage;
             let told = lineage.len().saturating_sub(LANES_MAX);
             let lanes = heads
@@ -203,7 +207,7 @@ impl Sender {
                     })
                 })
                 .collect::<Result<Vec<_>, StoreError>>()?;
-            Ok::<_, StoreError>((lanes, lineage[told..].to_vec()))
+            Ok::<_, StoreError>((lanes, lineage[told..].to_vec(), began))
         })
         .await?;
         Ok(Hello {
@@ -226,6 +230,7 @@ impl Sender {
             proof: None,
             introduction: None,
             kept,
+            began,
         })
     }
 }

@@ -210,7 +210,11 @@ impl Sender {
         self.link.down(self.now_ms(), (refused, revoked), problem);
         metrics::counter!("trenza_agent_sync_failures_total").increment(1);
         // A device whose clock is far ahead only believes that its certificate is too old.
-        let for_good = refused && !matches!(error, TalkError::CertificateTooOld { .. });
+        let too_old = matches!(
+            error,
+            TalkError::CertificateTooOld { .. } | TalkError::CertificateInDoubt { .. }
+        );
+        let for_good = refused && !too_old;
         let max_ms = if for_good {
             self.limits.refused_wait_ms_max
         } else if error.is_nobody_there() {

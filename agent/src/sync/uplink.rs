@@ -116,6 +116,19 @@ pub enum TalkError {
         /// End of its validity. Unit: ms since 1970.
         expired_ms: i64,
     },
+    /// Nothing can be renewed any more if the device's clock is right, which no server has confirmed since the start.
+    #[error(
+        "the server {}; by this device's clock ({}) its certificate expired at {}, too long ago to be renewed. No server has confirmed that clock since the start: if it is wrong set it, all is sent by itself then; if it is right enrol the device again. Visits are kept",
+        if *.there { "breaks the talk off" } else { "cannot be reached" }, format_ms(*.now_ms), format_ms(*.expired_ms)
+    )]
+    CertificateInDoubt {
+        /// End of its validity. Unit: ms since 1970.
+        expired_ms: i64,
+        /// The device's clock. Unit: ms since 1970.
+        now_ms: i64,
+        /// Somebody answered, and broke the talk off.
+        there: bool,
+    },
     /// The server keeps a limited number of gaps.
     #[error(
         "the server has so many gaps of the lane {0:?} that it takes no more of it: far too much of it is refused; nothing is lost, other lanes are sent. Update the server and this program, then send now"
@@ -133,6 +146,7 @@ impl TalkError {
         matches!(
             self,
             Self::CertificateTooOld { .. }
+                | Self::CertificateInDoubt { there: true, .. }
                 | Self::Refused {
                     status: 401 | 403,
                     ..
@@ -153,12 +167,16 @@ impl TalkError {
 
     /// Nobody answers at the server's address.
     pub fn is_nobody_there(&self) -> bool {
-        matches!(self, Self::Client(ClientError::Unreachable { .. }))
+        matches!(
+            self,
+            Self::Client(ClientError::Unreachable { .. })
+                | Self::CertificateInDoubt { there: false, .. }
+        )
     }
 
     /// No answer of the server came over the network there was: another one may bring it.
     pub fn is_no_answer(&self) -> bool {
-        matches!(self, Self::Client(_))
+        matches!(self, Self::Client(_) | Self::CertificateInDoubt { .. })
     }
 
     /// The server has too much to do, and says when this agent's turn comes. Unit: seconds.
@@ -271,23 +289,31 @@ impl Uplink {
 
     /// A server breaks off the handshake of a certificate that is too old, or says so.
     fn explained(&self, error: TalkError) -> TalkError {
-        // A network that is away looks the same; the certificate is too old all the same.
-        let broken = matches!(
-            error,
-            TalkError::Client(ClientError::Broken { .. } | ClientError::Unreachable { .. })
-        );
-        let now_ms = self.time.now_ms();
-        match self.validity {
-            Some(validity)
-                if error.is_refused_as(CERTIFICATE_TOO_OLD)
-                    || (broken && validity.is_too_old(now_ms)) =>
-            {
-                TalkError::CertificateTooOld {
-                    expired_ms: validity.expires_ms,
-                }
+        let Some(validity) = self.validity else {
+            return error;
+        };
+        let expired_ms = validity.expires_ms;
+        // A network that is away looks the same as a server that breaks the handshake off.
+        let there = match error {
+            TalkError::Client(ClientError::Broken { .. }) => true,
+            TalkError::Client(ClientError::Unreachable { .. }) => false,
+            _ if error.is_refused_as(CERTIFICATE_TOO_OLD) => {
+                return TalkError::CertificateTooOld { expired_ms };
             }
-            _ => error,
+            _ => return error,
+        };
+        let now_ms = self.time.now_ms();
+        if validity.is_too_old(self.time.floor_ms()) {
+            return TalkError::CertificateTooOld { expired_ms };
         }
+        if validity.is_too_old(now_ms) {
+            return TalkError::CertificateInDoubt {
+                expired_ms,
+                now_ms,
+                there,
+            };
+        }
+        error
     }
 
     /// Sends a frame of this start of the program.

@@ -15,6 +15,7 @@ use crate::{
     http::code_hash,
     sync::{
         audit::{self, Audit},
+        began,
         fleet::CopyOf,
         segments,
     },
@@ -95,6 +96,7 @@ pub struct AgentLine {
     copy_of: Option<CopyOf>,
     fork: Option<String>,
     lineage: Vec<Lineage>,
+    began_anew: Option<String>,
 }
 
 /// The fleet.
@@ -124,6 +126,11 @@ pub fn list(app: &App) -> Result<AgentLines, HttpError> {
             state: row.state,
             enrolled_at: format_ms(row.enrolled_ms),
             last_seen_at: contact.as_ref().map(|contact| format_ms(contact.at_ms)),
+            began_anew: contact.as_ref().and_then(|contact| {
+                let stored = lanes.iter().cloned();
+                let stored = stored.map(|((_, epoch, lane), row)| ((epoch, lane), row));
+                began::anew(contact, &stored.collect()).map(|began| began.sentence())
+            }),
             stored_seq: lanes.iter().map(|(_, lane)| lane.count()).sum(),
             lineage: contact
                 .as_ref()

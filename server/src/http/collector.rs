@@ -144,8 +144,9 @@ impl Collector for ServerCollector {
                 GroupError::Refused(StoreError::Full { .. }) => CannotStore::Full {
                     retry_after_s: RETRY_AFTER_S,
                 },
+                // Told where it is looked after: a line for each request would fill a disk.
                 GroupError::Refused(error) => {
-                    tracing::error!(%error, "events not stored");
+                    tracing::debug!(%error, "events not stored");
                     CannotStore::Failed {
                         reason: error.plainly(),
                         retry_after_s: RETRY_AFTER_S,

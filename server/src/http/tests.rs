@@ -175,6 +175,7 @@ impl Device {
             proof: None,
             introduction: None,
             kept: vec![],
+            began: None,
         }
     }
 

@@ -15,6 +15,7 @@ use trenza_shared::{
 use crate::{
     registry::Registry,
     sync::{
+        began::{self, BeganAnew},
         dropped::{self, Range, Ranges},
         place, segments,
     },
@@ -104,6 +105,8 @@ pub struct AgentStatus {
     pub fork: Option<String>,
     /// Lanes that it left because of one, and where they go on.
     pub lineage: Vec<Lineage>,
+    /// The last time that it began anew, without what it had written before; null where it never did.
+    pub began: Option<BeganAnew>,
 }
 
 /// Where a copy comes from: its folder was copied, and it became an agent of its own.
@@ -223,12 +226,14 @@ fn status(
         .flat_map(|hello| &hello.lanes)
         .map(|head| ((head.epoch, head.lane), head))
         .collect();
+    let ends = hello.map(began::ends).unwrap_or_default();
     let mut lanes = Vec::new();
     let (mut gaps, mut dropped_ranges) = (Vec::new(), Vec::new());
     let keys: std::collections::BTreeSet<(Epoch, Lane)> = said
         .keys()
         .chain(stored.keys())
         .chain(given_up.keys())
+        .chain(ends.keys())
         .copied()
         .collect();
     for (epoch, lane) in keys {
@@ -241,17 +246,27 @@ fn status(
         let given_up = given_up.get(&(epoch, lane)).map_or(&[][..], Vec::as_slice);
         let upto = given_up.iter().map(|one| one.last).max().unwrap_or(0);
         let head_seq = head_seq.max(upto);
+        let ended = ends.get(&(epoch, lane)).copied().unwrap_or(0);
+        let head_seq = head_seq.max(ended);
+        let on_it = head.map_or(0, |head| head.seq.max(have.last()));
         let (ranges, missing) = dropped::part(segments, &have.missing(1, head_seq), given_up);
         dropped_ranges.extend(ranges);
         for gap in missing {
-            let on_device = head.is_some_and(|head| head.oldest <= *gap.start());
-            gaps.push(Gap {
-                epoch,
-                lane,
-                from: *gap.start(),
-                to: *gap.end(),
-                on_device,
-            });
+            // What was given out after its end is not on the device any more.
+            let (first, last) = (*gap.start(), *gap.end());
+            for (from, to) in [(first, last.min(on_it)), (first.max(on_it + 1), last)] {
+                if from <= to {
+                    let oldest = head.map(|head| head.oldest);
+                    let on_device = to <= on_it && oldest.is_some_and(|oldest| oldest <= from);
+                    gaps.push(Gap {
+                        epoch,
+                        lane,
+                        from,
+                        to,
+                        on_device,
+                    });
+                }
+            }
         }
         lanes.push(LaneStatus {
             epoch,
@@ -306,5 +321,6 @@ fn status(
         kept: hello.map_or_else(Vec::new, |hello| hello.kept.clone()),
         fork: contact.and_then(|contact| contact.fork.clone()),
         lineage: contact.map_or_else(Vec::new, |contact| contact.lineage.clone()),
+        began: contact.and_then(|contact| began::anew(contact, stored)),
     }
 }

@@ -4,6 +4,7 @@
 
 pub mod admission; // which request is taken on now: pure
 pub mod audit; // the proof that nothing is missing
+pub mod began; // agents that lost their store
 pub mod chain; // the chain as it is stored, number by number
 pub mod copies; // two programs under one id: which of them keeps it
 pub mod doors; // where requests wait

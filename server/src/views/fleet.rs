@@ -1,5 +1,6 @@
 //! The fleet: that every agent speaks and that nothing is missing; invitations and revocations.
 
+mod anew; // agents that lost their store
 mod dropped; // what gave way to visits
 
 use askama::Template;
@@ -187,6 +188,12 @@ fn lineage(t: Lang, times: &Times, agent: &AgentStatus) -> Vec<String> {
             )
         ));
     }
+    out.extend(
+        agent
+            .began
+            .as_ref()
+            .map(|began| anew::told(t, times, began)),
+    );
     out.extend(agent.lineage.iter().map(|one| branch(t, one)));
     if let Some(epoch) = agent.epoch.filter(|epoch| *epoch > 1) {
         out.push(match t {
@@ -228,6 +235,8 @@ fn gaps(t: Lang, agent: &AgentStatus) -> Vec<(String, bool)> {
         let mut lanes = agent.lanes.iter();
         let lane = lanes.find(|lane| lane.epoch == gap.epoch && lane.lane == gap.lane);
         let oldest = lane.and_then(|lane| lane.oldest_on_device);
+        // One that begins after what is on the device was given out before it began anew.
+        let oldest = oldest.filter(|oldest| gap.on_device || *oldest > gap.from);
         let oldest = oldest.map_or(gap.to + 1, |oldest| oldest.clamp(gap.from, gap.to + 1));
         for (from, to, on_device) in [(gap.from, oldest - 1, false), (oldest, gap.to, true)] {
             if from <= to {

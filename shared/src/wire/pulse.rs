@@ -138,6 +138,7 @@ mod tests {
             proof: None,
             introduction: None,
             kept: vec![],
+            began: None,
         }
     }
 

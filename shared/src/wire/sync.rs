@@ -102,6 +102,30 @@ pub struct Kept {
     pub code: String,
 }
 
+/// Where a lane of a log ended that is not on the device any more.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct LaneEnd {
+    /// Life of the log.
+    pub epoch: Epoch,
+    /// Which of its logs.
+    pub lane: Lane,
+    /// The last number that is known to have been given out: there may have been more.
+    pub seq: Seq,
+}
+
+/// What an agent went on without: its store was gone, or went back in time. What it had not sent by then is lost, or on its old disk.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Began {
+    /// The epoch in which it began anew.
+    pub epoch: Epoch,
+    /// When, by the device's clock. Unit: ms since 1970.
+    pub at_ms: i64,
+    /// How far it had written before, as far as it knows.
+    pub ends: Vec<LaneEnd>,
+    /// The store was damaged and stands aside on the device: what can be read of it is appended again.
+    pub aside: bool,
+}
+
 /// How an agent was enrolled, as it tells a server that has forgotten it.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Introduction {
@@ -153,6 +177,9 @@ pub struct Hello {
     /// What it keeps and cannot deliver: holds back no acknowledgement of what follows. At most [`KEPT_MAX`], by lane and number.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub kept: Vec<Kept>,
+    /// The last time that it began anew; none where it never did, and of programs that do not tell. At most one end a lane.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub began: Option<Began>,
 }
 
 impl Shape for Hello {

@@ -119,3 +119,14 @@ async fn an_agent_that_waits_for_its_disk_can_be_stopped() {
     let started = Started::when_it_can(config, dir.path(), clock, |_| (), &mut stop).await;
     assert!(started.unwrap().is_none());
 }
+
+#[tokio::test]
+async fn a_status_of_a_store_that_was_closed_by_its_disk_has_the_whole_shape() {
+    let (dir, config) = enrolled();
+    let started = start(&config, dir.path()).await;
+    let open = crate::status::of(&started.app).unwrap();
+    started.rocks.close().unwrap();
+    let closed = crate::status::of(&started.app).unwrap();
+    assert_eq!((closed.agent, closed.epoch), (ID, open.epoch));
+    assert_eq!(closed.head_seq, open.head_seq);
+}

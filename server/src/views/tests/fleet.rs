@@ -3,7 +3,7 @@
 use trenza_shared::{
     id::{AgentId, BootId, ChainHash, Lane},
     store::{Batch, Durable},
-    wire::sync::{Hello, LaneHead},
+    wire::sync::{Began, Hello, LaneEnd, LaneHead},
 };
 
 use super::{Browser, Role, Server};
@@ -46,6 +46,7 @@ fn tablet(server: &Server, oldest: u64, state: AgentState) -> AgentId {
         proof: None,
         introduction: None,
         kept: vec![],
+        began: None,
     };
     let contact = ContactRow {
         at_ms: now_ms - 180_000,
@@ -104,6 +105,57 @@ async fn the_fleet_says_which_numbers_are_missing_and_whether_they_can_still_com
             .await
             .text
             .contains("which can no longer send them")
+    );
+    drop(browser);
+    server.close().await;
+}
+
+#[tokio::test]
+async fn an_agent_whose_store_was_gone_says_so_and_what_it_had_given_out_is_missing() {
+    let server = Server::start().await;
+    let browser = Browser::of(&server, Role::Admin).await;
+    let agent = tablet(&server, 1, AgentState::Active);
+    let mut contact = CONTACTS.get(&*server.app.store, &agent).unwrap().unwrap();
+    (contact.fork, contact.hello.epoch) = (None, 3);
+    contact.hello.lanes[0].epoch = 3;
+    let put = |contact: &ContactRow| {
+        let mut batch = Batch::new();
+        CONTACTS.put(&mut batch, &agent, contact).unwrap();
+        server.app.store.commit(batch, Durable::Yes).unwrap();
+    };
+    // It does not know itself: that it names nothing of a life that is stored here tells it.
+    put(&contact);
+    let page = browser.get("/es/fleet").await.text;
+    assert!(page.contains("Empezó de nuevo en la vida 3"), "{page}");
+    // By its own word, with how far it had written.
+    contact.hello.began = Some(Began {
+        epoch: 3,
+        at_ms: server.app.clock.wall_ms(),
+        ends: vec![LaneEnd {
+            epoch: 2,
+            lane: Lane::Visits,
+            seq: 1_000,
+        }],
+        aside: false,
+    });
+    put(&contact);
+    let page = browser.get("/en/fleet").await.text;
+    for text in [
+        "what it had not sent by then is lost or still on its old disk",
+        "Missing: 160 visits (no. 841–1000) of Tablet-4: they are no longer on the device: they were lost.",
+    ] {
+        assert!(page.contains(text), "{text} not in {page}");
+    }
+    let list = serde_json::to_value(crate::admin::fleet::list(&server.app).unwrap()).unwrap();
+    let line = list["agents"][0]["began_anew"].as_str().unwrap();
+    assert!(line.starts_with("began anew in epoch 3"), "{line}");
+    // What stands aside comes back under other numbers.
+    contact.hello.began.as_mut().unwrap().aside = true;
+    put(&contact);
+    let page = browser.get("/en/fleet").await.text;
+    assert!(
+        page.contains("Its store was damaged") && !page.contains("no. 841"),
+        "{page}"
     );
     drop(browser);
     server.close().await;

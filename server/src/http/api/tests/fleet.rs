@@ -49,6 +49,7 @@ async fn the_fleet_shows_what_was_said_against_what_is_stored() {
         proof: None,
         introduction: None,
         kept: vec![],
+        began: None,
     };
     let mut batch = Batch::new();
     CONTACTS

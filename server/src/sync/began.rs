@@ -1,0 +1,81 @@
+//! Agents that began anew: their store was gone, went back in time, or was damaged. A pure read.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use trenza_shared::{
+    clock::format_ms,
+    id::{Epoch, Lane, Seq},
+    wire::sync::{Began, Hello, LANES_MAX},
+};
+
+use crate::tables::{ContactRow, LaneRow};
+
+/// A greater number is nothing that an agent can have given out; sums over all lanes stay numbers.
+const SEQ_MAX: Seq = 1 << 48;
+
+/// The last time that an agent began anew.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct BeganAnew {
+    /// The epoch in which it goes on.
+    pub epoch: Epoch,
+    /// When, by its own clock; none where it does not know of it. RFC 3339.
+    pub at: Option<String>,
+    /// The old store was damaged and stands aside on the device: what can be read of it is sent again under new numbers.
+    pub aside: bool,
+}
+
+impl BeganAnew {
+    /// As the administrator reads it in a list.
+    pub fn sentence(&self) -> String {
+        let at = self
+            .at
+            .as_ref()
+            .map_or_else(String::new, |at| format!(" at {at}"));
+        let lost = if self.aside {
+            "its store was damaged; what can still be read of it is sent again, the rest is lost"
+        } else {
+            "what it had not sent by then is lost or still on its old disk"
+        };
+        format!("began anew in epoch {}{at}: {lost}", self.epoch)
+    }
+}
+
+/// Whether it began anew: by its own word, or because it names nothing of a life that is stored here.
+pub fn anew(contact: &ContactRow, stored: &BTreeMap<(Epoch, Lane), LaneRow>) -> Option<BeganAnew> {
+    let hello = &contact.hello;
+    if let Some(began) = &hello.began {
+        return Some(BeganAnew {
+            epoch: began.epoch,
+            at: Some(format_ms(began.at_ms)),
+            aside: began.aside,
+        });
+    }
+    // Where copies parted lanes are left on purpose, and of very many lives not all are named.
+    let parted = contact.fork.is_some() || !contact.lineage.is_empty();
+    if parted || hello.lanes.len() >= LANES_MAX {
+        return None;
+    }
+    let named = |key: (Epoch, Lane)| {
+        hello
+            .lanes
+            .iter()
+            .any(|head| (head.epoch, head.lane) == key)
+    };
+    let forgotten = stored
+        .iter()
+        .any(|(key, row)| key.0 < hello.epoch && row.count() > 0 && !named(*key));
+    forgotten.then_some(BeganAnew {
+        epoch: hello.epoch,
+        at: None,
+        aside: false,
+    })
+}
+
+/// Where the lanes ended that are not on the device any more, and of which nothing comes back under other numbers.
+pub fn ends(hello: &Hello) -> BTreeMap<(Epoch, Lane), Seq> {
+    let gone = hello.began.iter().filter(|began: &&Began| !began.aside);
+    let ends = gone.flat_map(|began| began.ends.iter().take(LANES_MAX));
+    ends.map(|end| ((end.epoch, end.lane), end.seq.min(SEQ_MAX)))
+        .collect()
+}

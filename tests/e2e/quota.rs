@@ -208,7 +208,7 @@ async fn the_quota_holds_visits_stay_and_space_comes_back() -> anyhow::Result<()
             .send(Method::GET, &ready, HeaderMap::new(), Vec::new())
             .await?;
         // A last range may still give way between the two looks.
-        let told = String::from_utf8_lossy(&body).contains("full");
+        let told = String::from_utf8_lossy(&body).contains("used up its quota");
         if low_left <= 2 * 1_000 && status["room"] == "full" && told {
             println!("full: {status}");
             break;

@@ -94,7 +94,7 @@ pub fn words(query: &str) -> BTreeSet<String> {
     words.take(QUERY_WORDS_MAX).collect()
 }
 
-/// Whatever is noted under words that begin so; more than [`HITS_MAX`] says that there are too many to list.
+/// Whatever is noted under words that begin so; of very many, more than are ever listed.
 ///
 /// # Errors
 /// The store cannot be read.

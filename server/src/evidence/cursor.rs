@@ -48,6 +48,22 @@ pub fn is_told(view: &(impl View + ?Sized), record: u64) -> Result<bool, StoreEr
     Ok(FED.get(view, &())?.unwrap_or(0) >= record || FED_AHEAD.has(view, &record)?)
 }
 
+/// The last record that was told of in the feed and is not in the derived tables, as they are being rebuilt; none when all is there.
+///
+/// # Errors
+/// The store cannot be read.
+pub fn told_and_gone(view: &(impl View + ?Sized)) -> Result<Option<u64>, StoreError> {
+    let (applied, fed) = (applied(view)?, FED.get(view, &())?.unwrap_or(0));
+    let mut gone = (fed > applied).then_some(fed);
+    let ahead = FED_AHEAD.scan(view, None, None, Direction::Forward, PASSED_MAX)?;
+    for (record, ()) in ahead {
+        if record > applied && !is_ahead(view, record)? {
+            gone = gone.max(Some(record));
+        }
+    }
+    Ok(gone)
+}
+
 /// All up to `last` is in the derived tables.
 ///
 /// # Errors

@@ -11,7 +11,7 @@ use trenza_shared::{
     store::{StoreError, clear_spaces, snapshot},
 };
 
-use super::{Applier, Resolver, replay};
+use super::{Applier, Resolver, replay, resolver::Showing};
 use crate::{
     homes::{Homes, Other},
     rules::InForce,
@@ -49,7 +49,7 @@ pub struct Anew {
 /// Brings rules into force, one version at a time.
 #[derive(Clone)]
 pub struct Publisher {
-    homes: Arc<Homes>,
+    pub(super) homes: Arc<Homes>,
     applier: Applier,
     resolver: Resolver,
     stop: watch::Receiver<bool>,
@@ -168,12 +168,13 @@ impl Publisher {
                 decisions: decisions.clone(),
                 at,
             };
-            if Handle::current().block_on(self.resolver.show(anew))? {
-                return Ok(true);
-            }
-            // Much came meanwhile; or what is shown is behind, as it is being rebuilt too.
+            let whole = match Handle::current().block_on(self.resolver.show(anew))? {
+                Showing::Shown => return Ok(true),
+                Showing::Late => continue,
+                Showing::Behind(whole) => whole,
+            };
             let mut applied = self.resolver.applied();
-            let behind = applied.wait_for(|applied| *applied >= at);
+            let behind = applied.wait_for(|applied| *applied >= whole);
             let mut stop = self.stop.clone();
             Handle::current().block_on(async {
                 tokio::select! {

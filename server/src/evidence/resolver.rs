@@ -63,8 +63,19 @@ enum Command {
     },
     Show {
         anew: Box<Anew>,
-        answer: oneshot::Sender<Result<bool, StoreError>>,
+        answer: oneshot::Sender<Result<Showing, StoreError>>,
     },
+}
+
+/// What came of showing what was derived anew.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Showing {
+    /// It is shown.
+    Shown,
+    /// Nothing was done: too much came meanwhile.
+    Late,
+    /// Nothing was done: what is shown is being rebuilt, and must reach this record before it can be compared.
+    Behind(u64),
 }
 
 /// A handle to the loop.
@@ -122,11 +133,11 @@ impl Resolver {
         done.await.map_err(|_| StoreError::Closed)?
     }
 
-    /// Shows what was derived anew in place of what is shown; false when it is not there yet.
+    /// Shows what was derived anew in place of what is shown.
     ///
     /// # Errors
     /// One of the stores fails; it is as if it had not been asked.
-    pub async fn show(&self, anew: Anew) -> Result<bool, StoreError> {
+    pub async fn show(&self, anew: Anew) -> Result<Showing, StoreError> {
         let (answer, done) = oneshot::channel();
         let anew = Box::new(anew);
         self.commands

@@ -144,7 +144,7 @@ mod tests {
             ("gharcia", "garcia"),
             ("gonsalvez", "gonzalbes"),
             ("etxebarria", "etxeberria"),
-            ("montserrat", "monserart"),
+            ("etxxebaria", "etxebarria"),
             ("pena", "pena"),
             ("li", "li"),
         ] {

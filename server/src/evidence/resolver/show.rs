@@ -8,11 +8,12 @@ use trenza_shared::{
 use super::{
     super::{
         apply::Fed,
+        cursor,
         publish::Anew,
         regroup::Regrouping,
         replay::{self, Beside},
     },
-    Loop,
+    Loop, Showing,
 };
 use crate::{
     customer::record::group_by_id,
@@ -26,12 +27,16 @@ const LEFT_MAX: u64 = 256;
 const FORMER_MAX: usize = 4_096;
 
 impl Loop {
-    /// False when too much is left to be derived.
-    pub(super) fn show(&mut self, anew: &Anew) -> Result<bool, StoreError> {
+    pub(super) fn show(&mut self, anew: &Anew) -> Result<Showing, StoreError> {
         self.settle()?;
         let shown = *self.told.borrow();
-        if shown < anew.at || shown - anew.at > LEFT_MAX {
-            return Ok(false);
+        // Every id that was told of has to be there, or nobody would know where it leads from now on.
+        let whole = cursor::told_and_gone(&*self.store)?.max(Some(anew.at));
+        if let Some(whole) = whole.filter(|whole| *whole > shown) {
+            return Ok(Showing::Behind(whole));
+        }
+        if shown - anew.at > LEFT_MAX {
+            return Ok(Showing::Late);
         }
         self.complete(anew)?;
         let (was, rules) = (self.applier.rules.now(), anew.applier.rules.now());
@@ -74,7 +79,7 @@ impl Loop {
         if let Err(error) = clear_spaces(&self.store.other(), &DERIVED) {
             tracing::warn!(%error, "what was shown before is not cleared yet");
         }
-        Ok(true)
+        Ok(Showing::Shown)
     }
 
     /// What came while it was derived: records, and decisions.

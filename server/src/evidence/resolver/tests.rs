@@ -4,13 +4,17 @@ use axum::{body::Body, http::Request};
 use serde_json::json;
 use trenza_shared::{
     event::EventType,
+    identifier::Kind,
+    identity::{Class, KindRule, Rules},
     store::{Fault, FaultyStore, MemStore},
     wire::entry::{Entry, Open, What},
 };
 
 use super::*;
 use crate::{
-    evidence::{message_key, replay},
+    customer::record,
+    evidence::{message_key, publish::Anew, replay},
+    rules::InForce,
     sync::log::Arrival,
     tables::{AHEAD, FED_AHEAD, LOG, MESSAGES, Role},
     testing::{Server, WEB},
@@ -152,5 +156,46 @@ async fn records_are_applied_once_when_commits_fail_and_are_there() {
         replay::verify_in(view, &server.app.applier, &fresh)
     });
     assert!(verified.unwrap().unwrap().difference.is_none());
+    server.close().await;
+}
+
+/// A rebuild throws away what leads from the ids that were told; other rules are not shown before it is there again.
+#[tokio::test]
+async fn other_rules_wait_for_a_rebuild_so_that_every_id_that_was_told_of_leads() {
+    let server = Server::start().await;
+    let said = |id: &str| {
+        json!({"type": "identify", "messageId": id, "anonymousId": "visitor-1", "traits": {"email": "ada@example.org", "phone": "600111222"},
+            "context": {"trenza": {"facet": "professional"}}})
+    };
+    // Derived before anything was captured.
+    let mut rules = Rules::default();
+    let rule = KindRule {
+        class: Class::RoleScoped,
+        ..KindRule::of(Kind::Email)
+    };
+    rules.kinds.insert(Kind::Email, rule);
+    let anew = || Anew {
+        applier: Applier {
+            rules: InForce::of(rules.clone()),
+            ..server.app.applier.clone()
+        },
+        other: server.app.publisher.homes.other(),
+        decisions: server.app.resolver.decisions(),
+        at: 0,
+    };
+    server.capture(WEB, &[said("one"), said("two")]).await;
+    let resolver = &server.app.resolver;
+    let (rebuilding, showing) = tokio::join!(resolver.replay(), resolver.show(anew()));
+    rebuilding.unwrap();
+    let last = *server.app.log.last().borrow();
+    assert_eq!(showing.unwrap(), Showing::Behind(last));
+    assert!(server.app.resolved(last).await);
+    assert_eq!(resolver.show(anew()).await.unwrap(), Showing::Shown);
+    let view = &*server.app.store;
+    for row in FEED.rows(view) {
+        let (_, row) = row.unwrap();
+        let found = record::by_id(view, &server.app.applier.id_key, &row.customer).unwrap();
+        assert!(found.is_some(), "{} {}", row.kind, row.customer);
+    }
     server.close().await;
 }

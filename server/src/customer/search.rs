@@ -104,21 +104,17 @@ pub fn beginning<K: Key + Ord, V: Value>(
     start: &str,
 ) -> Result<BTreeSet<K>, StoreError> {
     // A text key ends with two zero bytes; without them it is the prefix of every word that begins so.
-    noted(view, table, start.as_bytes())
+    let noted = noted(view, table, start.as_bytes(), HITS_MAX + 1)?;
+    Ok(noted.into_iter().collect())
 }
 
-fn noted<K: Key + Ord, V: Value>(
+fn noted<K: Key, V: Value>(
     view: &dyn View,
     table: Table<(String, K), V>,
     prefix: &[u8],
-) -> Result<BTreeSet<K>, StoreError> {
-    let rows = scan_prefix(
-        view,
-        table.space(),
-        prefix,
-        Direction::Forward,
-        HITS_MAX + 1,
-    )?;
+    max: usize,
+) -> Result<Vec<K>, StoreError> {
+    let rows = scan_prefix(view, table.space(), prefix, Direction::Forward, max)?;
     rows.iter()
         .map(|row| table.read(row).map(|((_, of), _)| of))
         .collect()
@@ -126,32 +122,14 @@ fn noted<K: Key + Ord, V: Value>(
 
 /// How else a word may be spelt, the nearest first.
 fn otherwise(view: &dyn View, word: &str) -> Result<Vec<Term>, StoreError> {
-    let listed = |form: &str, whole: bool| -> Result<Vec<String>, StoreError> {
-        let rows = match whole {
-            true => {
-                SPELLINGS.scan_prefix(view, &form.to_owned(), Direction::Forward, SPELLINGS_MAX)?
-            }
-            // A text key ends with two zero bytes; without them it is the prefix of every form that begins so.
-            false => scan_prefix(
-                view,
-                SPELLINGS.space(),
-                form.as_bytes(),
-                Direction::Forward,
-                SPELLINGS_MAX,
-            )?
-            .iter()
-            .map(|entry| SPELLINGS.read(entry))
-            .collect::<Result<_, _>>()?,
-        };
-        Ok(rows.into_iter().map(|((_, word), ())| word).collect())
-    };
+    let listed = |prefix: &[u8]| noted(view, SPELLINGS, prefix, SPELLINGS_MAX);
     let mut terms: Vec<Term> = Vec::new();
     for spelling in spellings(word) {
         let mut other = match &spelling {
             Spelling::Full(full) => vec![full.clone()],
-            Spelling::Part(part) => listed(part, false)?,
+            Spelling::Part(part) => listed(part.as_bytes())?,
             Spelling::ShortFor(form) | Spelling::Sound(form) | Spelling::Mistyped(form) => {
-                listed(form, true)?
+                listed(&form.to_key())?
             }
         };
         if matches!(spelling, Spelling::Mistyped(_)) {
@@ -190,6 +168,9 @@ fn matching(
     // Names stand together: nearly everybody is found in one place.
     let mut rest = Vec::new();
     for fingerprint in rarest {
+        if found.len() >= FOUND_MAX {
+            break;
+        }
         let mut all = true;
         for (list, terms) in others {
             all = all && bears(view, fingerprint, list, terms)?;
@@ -272,7 +253,10 @@ fn bearers(view: &dyn View, terms: &[Term]) -> Result<BTreeSet<Fingerprint>, Sto
     for term in terms {
         found.append(&mut match term {
             Term::Beginning(start) => beginning(view, WORDS, start)?,
-            Term::Whole(word) => noted(view, WORDS, &word.to_key())?,
+            Term::Whole(word) => {
+                let noted = noted(view, WORDS, &word.to_key(), HITS_MAX + 1)?;
+                noted.into_iter().collect()
+            }
         });
         if found.len() > HITS_MAX {
             break;

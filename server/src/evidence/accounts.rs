@@ -27,8 +27,18 @@ pub(super) struct Moved {
 }
 
 impl Step<'_, '_> {
-    fn account(&self, group: &GroupSaid) -> AccountId {
-        account_id(&self.applier.id_key, &group.scope, &group.value)
+    /// Puts an event on the line of its account; which account that is, and whose part of it.
+    fn on_line(
+        &mut self,
+        said: &Observation,
+        group: &GroupSaid,
+        person: Option<Fingerprint>,
+    ) -> Result<(AccountId, Fingerprint), StoreError> {
+        let account = account_id(&self.applier.id_key, &group.scope, &group.value);
+        let member = person.unwrap_or(NOBODY);
+        let line = (account, member, said.at_ms, said.event);
+        ACCOUNT_LINE.put(self.overlay, &line, &())?;
+        Ok((account, member))
     }
 
     /// Folds an event that is new into its account; none when it is about none.
@@ -40,11 +50,8 @@ impl Step<'_, '_> {
         let Some(group) = &said.group else {
             return Ok(None);
         };
-        let account = self.account(group);
-        let member = person.unwrap_or(NOBODY);
-        let line = (account, member, said.at_ms, said.event);
-        ACCOUNT_LINE.put(self.overlay, &line, &())?;
-        let key = (account, member);
+        let key = self.on_line(said, group, person)?;
+        let (account, _) = key;
         let mut part = MEMBERS.get(self.overlay, &key)?.unwrap_or_default();
         part.0.add(said, group, person.is_some());
         MEMBERS.put(self.overlay, &key, &part)?;
@@ -78,11 +85,9 @@ impl Step<'_, '_> {
         let Some(group) = &said.group else {
             return Ok(None);
         };
-        let account = self.account(group);
-        let member = person.unwrap_or(NOBODY);
-        let line = (account, member, said.at_ms, said.event);
-        ACCOUNT_LINE.put(self.overlay, &line, &())?;
-        moved.parts.insert((account, member));
+        let key = self.on_line(said, group, person)?;
+        let (account, _) = key;
+        moved.parts.insert(key);
         let name = (group.scope.clone(), group.value.clone());
         moved.names.insert(account, name);
         Ok(Some(account))

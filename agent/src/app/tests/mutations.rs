@@ -382,6 +382,19 @@ async fn mend_if_damaged(started: &Started) {
     }
 }
 
+/// Takes an event in, as somebody does who asks again when refused: a merge of files in the background may find damage at any time.
+async fn take_in(started: &Started, text: &str, said: &str) {
+    let (lane, begun) = (Lane::Visits, Instant::now());
+    loop {
+        let entries = vec![new_entry(text)];
+        match started.app.log.append(Append { lane, entries }).await {
+            Ok(_) => return,
+            Err(why) if begun.elapsed() >= START_MAX => panic!("{said}: refuses {text:?}: {why}"),
+            Err(_) => mend_if_damaged(started).await,
+        }
+    }
+}
+
 /// What came of a case, in events.
 #[derive(Default)]
 struct Outcome {
@@ -409,10 +422,7 @@ async fn case(template: &Template, seed: u64) -> Outcome {
     let clock = Arc::new(TestClock::at(NOW));
     let started = Started::new(template.config.clone(), dir.path(), clock).await;
     let started = started.unwrap_or_else(|error| panic!("{said}: does not start: {error}"));
-    let entries = vec![new_entry("fresh")];
-    let lane = Lane::Visits;
-    let appended = started.app.log.append(Append { lane, entries }).await;
-    appended.unwrap_or_else(|error| panic!("{said}: takes no event in: {error}"));
+    take_in(&started, "fresh", &said).await;
     let took = begun.elapsed();
     assert!(took < START_MAX, "{said}: took {took:?}");
 
@@ -435,9 +445,7 @@ async fn case(template: &Template, seed: u64) -> Outcome {
         came_back.contains("fresh"),
         "{said}: lost what was taken in after the start"
     );
-    let entries = vec![new_entry("late")];
-    let appended = started.app.log.append(Append { lane, entries }).await;
-    appended.unwrap_or_else(|error| panic!("{said}: takes nothing in any more: {error}"));
+    take_in(&started, "late", &said).await;
     drop(salvager);
     let salvaged = started.app.salvage.progress().appended;
     end(started).await;

@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeSet,
+    io,
     path::Path,
     sync::{
         Mutex,
@@ -36,16 +37,26 @@ pub(super) struct Open {
     _on_close: mpsc::Sender<()>,
 }
 
+/// An error of looking at the files before RocksDB does.
+fn unsound(path: &Path, error: io::Error) -> StoreError {
+    if error.kind() == io::ErrorKind::InvalidData {
+        let space = path.display().to_string();
+        let detail = error.to_string();
+        return StoreError::Corrupt { space, detail };
+    }
+    StoreError::Io {
+        doing: "open",
+        detail: format!("{}: {error}", path.display()),
+    }
+}
+
 impl Open {
     pub(super) fn new(
         path: &Path,
         spaces: &[Space],
         options: &RocksOptions,
     ) -> Result<Self, StoreError> {
-        let io = |error: std::io::Error| StoreError::Io {
-            doing: "open",
-            detail: format!("{}: {error}", path.display()),
-        };
+        let io = |error| unsound(path, error);
         torn::create_folder(path).map_err(io)?;
         let exists = path.join("CURRENT").exists();
         if !exists && let Some(stray) = aside::table_or_manifest(path).map_err(io)? {
@@ -69,6 +80,7 @@ impl Open {
 
     /// With the tables that are there, and without a write to the folder.
     pub(super) fn to_read(path: &Path, options: &RocksOptions) -> Result<Self, StoreError> {
+        torn::check(path).map_err(|error| unsound(path, error))?;
         let cache = Cache::new_lru_cache(options.cache_bytes);
         let database = options.database(&cache);
         let db = options

@@ -1,21 +1,23 @@
 //! What a power loss tore in the files that RocksDB appends to, cut off before they are read.
 //!
-//! Owns two cases that RocksDB does not handle itself: it skips a block of the write-ahead log that reads as zeros and goes on
-//! behind it, which would show later batches without earlier ones; and it refuses a manifest whose last, unsynced record is
-//! torn. An fsync covers the whole file, so what follows the first tear was never promised to anybody.
+//! Owns three cases that RocksDB does not handle itself: it skips a block of the write-ahead log that reads as zeros and goes on
+//! behind it, which would show later batches without earlier ones; it refuses a manifest whose last, unsynced record is torn;
+//! and it reads the header of a recycled file's record for ever where the file began with another kind
+//! (<https://github.com/facebook/rocksdb/issues/13333>). An fsync covers the whole file, so what follows the first tear was
+//! never promised to anybody.
 //! Format: <https://github.com/facebook/rocksdb/wiki/Write-Ahead-Log-File-Format>.
 
 use std::{
     fs::{self, File},
     io::{self, Read as _, Seek as _},
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 /// Records do not cross blocks. Unit: bytes.
 const BLOCK: usize = 32 * 1024;
 /// Checksum, length and type of a record. Unit: bytes.
 const HEADER: usize = 7;
-/// A record of a kind with a longer header; they are only in recycled files, of which there are none.
+/// A record of a kind with a longer header. They are only in recycled files, of which there are none: a flipped bit made it.
 const RECYCLED: [u8; 6] = [5, 6, 7, 8, 11, 131];
 /// Most that is cut off a manifest: more is no torn write but damage, which is not hidden. Unit: bytes.
 const MANIFEST_TAIL_MAX: u64 = 64 * 1024;
@@ -23,7 +25,9 @@ const MANIFEST_TAIL_MAX: u64 = 64 * 1024;
 /// What ends the good part of a file.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Rule {
-    /// A header of zeros with something behind it.
+    /// A header at which RocksDB would not stop reading.
+    Endless,
+    /// The same, or a header of zeros with something behind it.
     Hole,
     /// The same, or a checksum that does not fit.
     BadRecord,
@@ -47,21 +51,60 @@ pub(super) fn create_folder(folder: &Path) -> io::Result<()> {
 }
 
 /// Cuts torn ends off the files in a store's folder. True when there is a write-ahead log.
+///
+/// # Errors
+/// [`io::ErrorKind::InvalidData`] where what is left cannot be given to RocksDB.
 pub(super) fn trim(folder: &Path) -> io::Result<bool> {
-    let mut logs = false;
+    let logs = logs(folder)?;
+    for log in &logs {
+        cut(log, Rule::Hole, u64::MAX)?;
+    }
+    if let Some(manifest) = manifest(folder)? {
+        cut(&manifest, Rule::BadRecord, MANIFEST_TAIL_MAX)?;
+        ends(&manifest)?;
+    }
+    Ok(!logs.is_empty())
+}
+
+/// Whether RocksDB comes to an end with the files of a folder that must stay as they are.
+///
+/// # Errors
+/// [`io::ErrorKind::InvalidData`] where it does not.
+pub(super) fn check(folder: &Path) -> io::Result<()> {
+    for file in logs(folder)?.into_iter().chain(manifest(folder)?) {
+        ends(&file)?;
+    }
+    Ok(())
+}
+
+fn logs(folder: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
         if path.extension().is_some_and(|extension| extension == "log") {
-            logs = true;
-            cut(&path, Rule::Hole, u64::MAX)?;
+            found.push(path);
         }
     }
+    Ok(found)
+}
+
+fn manifest(folder: &Path) -> io::Result<Option<PathBuf>> {
     let current = fs::read_to_string(folder.join("CURRENT"))?;
     let manifest = folder.join(current.trim_end());
-    if manifest.is_file() {
-        cut(&manifest, Rule::BadRecord, MANIFEST_TAIL_MAX)?;
+    Ok(manifest.is_file().then_some(manifest))
+}
+
+fn ends(path: &Path) -> io::Result<()> {
+    match good_bytes(&mut File::open(path)?, Rule::Endless)? {
+        None => Ok(()),
+        Some(at) => Err(io::Error::new(
+            io::ErrorKind::InvalidData,
+            format!(
+                "{} is damaged at byte {at}: a record of an unknown kind",
+                path.display()
+            ),
+        )),
     }
-    Ok(logs)
 }
 
 fn cut(path: &Path, rule: Rule, most: u64) -> io::Result<()> {
@@ -99,7 +142,7 @@ fn good_bytes(file: &mut File, rule: Rule) -> io::Result<Option<u64>> {
                 return Ok(Some(good));
             }
         } else if let Some(at) = first_bad(&block, rule) {
-            if rule == Rule::BadRecord || block[at..].iter().any(|byte| *byte != 0) {
+            if rule != Rule::Hole || block[at..].iter().any(|byte| *byte != 0) {
                 return Ok(Some(from + at as u64));
             }
             torn = Some(from + at as u64);
@@ -116,19 +159,20 @@ fn first_bad(block: &[u8], rule: Rule) -> Option<usize> {
         let length = usize::from(u16::from_le_bytes([header[4], header[5]]));
         let (kind, end) = (header[6], at + HEADER + length);
         if RECYCLED.contains(&kind) {
-            return None;
+            return Some(at);
         }
         if kind == 0 && length == 0 {
-            return Some(at);
+            return (rule != Rule::Endless).then_some(at);
         }
         if end > block.len() {
             // The end of a file in the middle of a record, or a length that is none: RocksDB stops here by itself.
             return (rule == Rule::BadRecord).then_some(at);
         }
-        if rule == Rule::BadRecord {
+        if rule != Rule::Hole {
             let stored = u32::from_le_bytes([header[0], header[1], header[2], header[3]]);
             if unmasked(stored) != crc32c::crc32c(&block[at + 6..end]) {
-                return Some(at);
+                // RocksDB looks at no more of this block.
+                return (rule == Rule::BadRecord).then_some(at);
             }
         }
         at = end;
@@ -190,10 +234,25 @@ mod tests {
         );
     }
 
+    #[test]
+    fn a_record_that_rocksdb_would_read_for_ever_ends_the_file_under_every_rule() {
+        let one = record(&[7; 100]);
+        for kind in RECYCLED {
+            let mut bytes = [one.clone(), one.clone(), one.clone()].concat();
+            bytes[one.len() + 6] = kind;
+            for rule in [Rule::Endless, Rule::Hole, Rule::BadRecord] {
+                assert_eq!(left(&bytes, rule, u64::MAX), one.len() as u64, "{kind}");
+            }
+            // Behind a checksum that does not fit RocksDB skips the rest of the block.
+            bytes[10] ^= 1;
+            assert_eq!(left(&bytes, Rule::Endless, u64::MAX), bytes.len() as u64);
+        }
+    }
+
     proptest::proptest! {
         #[test]
         fn no_bytes_make_it_panic_or_grow(bytes in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..3 * BLOCK)) {
-            for rule in [Rule::Hole, Rule::BadRecord] {
+            for rule in [Rule::Endless, Rule::Hole, Rule::BadRecord] {
                 proptest::prop_assert!(left(&bytes, rule, u64::MAX) <= bytes.len() as u64);
             }
         }

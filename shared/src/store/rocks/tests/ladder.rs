@@ -1,5 +1,7 @@
 //! What is put aside where a store does not open, or opens with less than it had.
 
+use std::{sync::mpsc, thread, time::Duration};
+
 use super::*;
 
 #[test]
@@ -18,6 +20,31 @@ fn a_log_torn_by_a_power_loss_is_cut_there_and_the_store_opens() {
     fs::write(&log, &bytes[..bytes.len() - 3]).unwrap();
     let (store, damage) = ladder(&path);
     assert_eq!((count(&store), damage), (1, None));
+}
+
+#[test]
+fn a_record_of_a_kind_that_rocksdb_never_ends_to_read_keeps_no_store_from_opening() {
+    const WAIT_MAX: Duration = Duration::from_secs(30);
+    for (name, aside) in [(".log", false), ("MANIFEST", true)] {
+        let folder = TempDir::new().unwrap();
+        let path = closed_store(&folder);
+        let file = files(&path, name).pop().unwrap();
+        let mut bytes = fs::read(&file).unwrap();
+        let second = 7 + usize::from(u16::from_le_bytes([bytes[4], bytes[5]]));
+        bytes[second + 6] = 6;
+        if aside {
+            bytes.extend([1; 70_000]);
+        }
+        fs::write(&file, bytes).unwrap();
+        let (tell, told) = mpsc::channel();
+        thread::spawn(move || {
+            let read = RocksStore::open_to_read(&path, RocksOptions::default());
+            let (store, damage) = ladder(&path);
+            tell.send((read.is_err(), count(&store), damage.is_some()))
+        });
+        let told = told.recv_timeout(WAIT_MAX).expect("an answer");
+        assert_eq!(told, (true, usize::from(!aside), aside), "{name}");
+    }
 }
 
 #[test]

@@ -59,6 +59,7 @@ bench: ## Benchmarks: a table, and target/bench/*.json
 	@.ci/install build
 	@$(rocks) cargo build --release -p trenza-server -p trenza-agent -p trenza-tests --bin trenza-server --bin trenza-agent --bin trenza-bench
 	@target/release/trenza-bench
+	@target/release/trenza-bench capture
 
 bench-identity: ## How right matching is, on labelled days and on FEBRL 3 and 4, beside Splink; and how fast
 	@.ci/install build

@@ -73,11 +73,17 @@ pub async fn run(
     connections: usize,
     size: usize,
 ) -> anyhow::Result<Run> {
+    // Handshakes are no part of it: connections stay open.
+    let mut senders = Vec::new();
+    for _ in 0..connections {
+        senders.push(connect(target).await?);
+    }
     let started = Instant::now();
     let mut workers = tokio::task::JoinSet::new();
-    for worker in 0..connections {
+    for (worker, sender) in senders.into_iter().enumerate() {
         workers.spawn(connection(
-            target.clone(),
+            sender,
+            target.addr.clone(),
             key.to_owned(),
             format!("{size}-{connections}-{worker}"),
             size,
@@ -231,13 +237,13 @@ pub fn live_id(name: &str, number: u64) -> String {
 }
 
 async fn connection(
-    target: Target,
+    mut sender: Sender,
+    addr: String,
     key: String,
     name: String,
     size: usize,
     started: Instant,
 ) -> anyhow::Result<Vec<f64>> {
-    let mut sender = connect(&target).await?;
     let mut waits = Vec::new();
     let mut number = 0u64;
     while started.elapsed() < RUN {
@@ -256,7 +262,7 @@ async fn connection(
             )
         };
         let before = Instant::now();
-        post(&mut sender, &target.addr, &key, path, body).await?;
+        post(&mut sender, &addr, &key, path, body).await?;
         waits.push(before.elapsed().as_secs_f64() * 1_000.0);
     }
     Ok(waits)

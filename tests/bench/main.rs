@@ -7,6 +7,7 @@ mod backlog; // many events waiting
 mod baseline; // a bare server to compare with
 mod capture; // the server's listeners, in clear and over TLS
 mod drain; // a backlog of different events
+mod known; // what knowing an event again costs
 mod load; // a load generator
 
 use std::{
@@ -281,8 +282,9 @@ async fn day_figures(
     );
     carrier.stop()?;
     fresh.stop()?;
+    let known = known::run(&carrier.dir.join("store"), &home.join("day-server/store"))?;
     Ok(
-        json!({"events": bodies.len(), "raw_bytes_per_event": raw as f64 / events, "wire_bytes_per_event": wired as f64 / events, "disk_bytes_per_event": disk as f64 / events,
+        json!({"events": bodies.len(), "known": known, "raw_bytes_per_event": raw as f64 / events, "wire_bytes_per_event": wired as f64 / events, "disk_bytes_per_event": disk as f64 / events,
         "drained_events_per_s": events / drain_s, "stored_to_customer_events_per_s": events / replay_s, "stored_to_customer_cpu_us_per_event": replay_cpu_us, "customers": customers}),
     )
 }

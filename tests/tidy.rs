@@ -99,6 +99,31 @@ fn no_test_sleeps() {
 }
 
 #[test]
+fn every_metric_says_what_it_counts() {
+    let sources = all();
+    let described = |name: &str| {
+        sources
+            .iter()
+            .filter(|(path, _)| path.ends_with("src/metrics.rs"))
+            .any(|(_, text)| text.contains(&format!("\"{name}\",\n")))
+    };
+    for (path, text) in &sources {
+        let used = ["counter!(", "gauge!("]
+            .iter()
+            .flat_map(|kind| text.split(kind).skip(1));
+        for rest in used {
+            let name = rest.trim_start().trim_start_matches('"');
+            let name = name.split('"').next().expect("a name");
+            let ours = name.starts_with("trenza_") && !name.starts_with("trenza_test");
+            assert!(
+                !ours || described(name),
+                "{path}: {name} has no line in metrics.rs"
+            );
+        }
+    }
+}
+
+#[test]
 fn a_step_of_the_server_never_calls_a_later_one() {
     let steps = ["sync", "evidence", "customer", "views"];
     for (name, text) in all() {

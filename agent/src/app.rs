@@ -9,7 +9,7 @@ mod ports;
 mod start;
 pub(crate) mod waiting;
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{future::ready, path::Path, sync::Arc, time::Duration};
 
 use serde::Serialize;
 use tokio::{
@@ -33,9 +33,10 @@ use trenza_shared::{
 use crate::{
     config::{Config, ConfigError, files},
     http, lan,
-    link::{self, LinkCell},
+    link::LinkCell,
     marker::{self, Marker, Reached},
     merge::Today,
+    metrics::{METRICS, measure},
     room::RoomCell,
     salvage::Salvager,
     settle,
@@ -178,7 +179,6 @@ impl Started {
         marker: Arc<Marker>,
         ports: Ports,
     ) -> Result<Self, StartError> {
-        let metrics = Metrics::install();
         let store: Arc<dyn Store> = rocks.clone();
         let link = Arc::new(LinkCell::open(store.clone(), clock.wall_ms())?);
         let time = TlsTime::new(clock.clone(), link.passed_ms());
@@ -211,7 +211,6 @@ impl Started {
             send_now: Arc::default(),
             mend: Arc::new(Notify::new()),
             salvage: Arc::default(),
-            metrics,
             config,
         });
         let sender = Sender::new(
@@ -275,7 +274,6 @@ impl Started {
                 marker.clone(),
                 stopping.clone(),
             )),
-            tokio::spawn(gauges(app.clone(), stopping.clone())),
             tokio::spawn(marker::run(
                 marker.clone(),
                 app.log.heads(),
@@ -372,8 +370,12 @@ fn around(app: &App, marker: Arc<Marker>, listener: Option<ListenerCert>) -> Aro
 }
 
 fn ops_routes(app: &App) -> axum::Router {
-    let (app, probe) = (app.clone(), WriteProbe::default());
-    ops_router(app.metrics.clone(), move || {
+    let (measured, app, probe) = (app.clone(), app.clone(), WriteProbe::default());
+    let measured = move || {
+        measure(&measured);
+        ready(())
+    };
+    ops_router(Metrics::install(&METRICS), measured, move || {
         let (app, probe) = (app.clone(), probe.clone());
         async move {
             if let Some(problem) = app.room.now().problem() {
@@ -400,33 +402,6 @@ fn salvager(app: &App, rocks: &RocksStore) -> Salvager {
         salvage: app.salvage.clone(),
         keep_hours: app.config.sync.retention_hours,
         stopping: Arc::default(),
-    }
-}
-
-/// Keeps the gauges up to date. In one life of the process produced = stored + duplicates + refused, and stored = acknowledged +
-/// waiting + dropped.
-async fn gauges(app: App, mut stop: watch::Receiver<bool>) {
-    let (mut heads_change, mut link_change) = (app.log.heads(), app.link.watch());
-    loop {
-        let (heads, link) = (
-            heads_change.borrow_and_update().clone(),
-            link_change.borrow_and_update().clone(),
-        );
-        let drops = app.log.drops();
-        let waiting = link::waiting(&heads, &link.told.lanes, &drops);
-        let events = heads.iter().filter(|((_, lane), _)| lane.has_events());
-        let held: u64 = events.map(|(_, head)| head.seq).sum();
-        metrics::gauge!("trenza_agent_waiting_events").set(waiting as f64);
-        metrics::gauge!("trenza_agent_log_events").set(held as f64);
-        metrics::gauge!("trenza_agent_acknowledged_events")
-            .set(held.saturating_sub(waiting + drops.count()) as f64);
-        metrics::gauge!("trenza_agent_dropped_events").set(drops.count() as f64);
-        metrics::gauge!("trenza_agent_server_up").set(f64::from(u8::from(link.up)));
-        tokio::select! {
-            _ = stop.wait_for(|stop| *stop) => return,
-            Ok(()) = heads_change.changed() => {}
-            Ok(()) = link_change.changed() => {}
-        }
     }
 }
 

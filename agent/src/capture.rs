@@ -82,7 +82,7 @@ pub async fn take_in(app: &App, appends: Vec<Append>) -> Result<usize, CannotSto
                 // The store's own trouble is told once, where it is mended: a line for each request would fill a full disk.
                 tracing::debug!(error = %error, events = produced, "a request could not be stored; its client was told to come back");
                 app.mend.notify_one();
-                cannot_store(&error)
+                cannot_store(&error, app.room.now().facts.failure.as_ref())
             }),
         Err(Refusal::Full) => Err(CannotStore::Full {
             retry_after_s: FULL_RETRY_S,
@@ -205,7 +205,8 @@ fn offset_min(app: &App, at_ms: i64) -> i16 {
     i16::try_from(app.config.zone().to_offset(at).seconds() / 60).unwrap_or(0)
 }
 
-fn cannot_store(error: &GroupError<AppendError>) -> CannotStore {
+/// What a client is told; the log has ended by itself after `failure` of the store, and cannot tell it.
+fn cannot_store(error: &GroupError<AppendError>, failure: Option<&StoreError>) -> CannotStore {
     match error {
         GroupError::Busy => CannotStore::Full {
             retry_after_s: BUSY_RETRY_S,
@@ -213,9 +214,12 @@ fn cannot_store(error: &GroupError<AppendError>) -> CannotStore {
         GroupError::Refused(AppendError::Store(
             error @ (StoreError::Full { .. } | StoreError::Io { .. }),
         )) => refusal_of(error),
-        GroupError::Closed | GroupError::Refused(_) => CannotStore::Closed {
-            retry_after_s: CLOSED_RETRY_S,
-        },
+        GroupError::Closed | GroupError::Refused(_) => failure.map_or(
+            CannotStore::Closed {
+                retry_after_s: CLOSED_RETRY_S,
+            },
+            refusal_of,
+        ),
     }
 }
 
@@ -229,5 +233,38 @@ pub(crate) fn refusal_of(error: &StoreError) -> CannotStore {
             reason: error.plainly(),
             retry_after_s: CLOSED_RETRY_S,
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_log_that_ended_after_a_failure_of_the_store_tells_that_failure() {
+        let full = StoreError::Full {
+            detail: "0 MiB are free".into(),
+        };
+        let told = |error: &GroupError<AppendError>, failure| match cannot_store(error, failure) {
+            CannotStore::Full { .. } => "full",
+            CannotStore::KeptForOthers { .. } => "kept",
+            CannotStore::Failed { .. } => "failed",
+            CannotStore::Closed { .. } => "closed",
+        };
+        let ended = GroupError::Closed;
+        let refused = GroupError::Refused(AppendError::Store(StoreError::Closed));
+        let broken = StoreError::Io {
+            doing: "sync",
+            detail: "EIO".into(),
+        };
+        for (error, failure, expected) in [
+            (&ended, None, "closed"),
+            (&ended, Some(&full), "full"),
+            (&refused, None, "closed"),
+            (&refused, Some(&broken), "failed"),
+            (&GroupError::Busy, Some(&broken), "full"),
+        ] {
+            assert_eq!(told(error, failure), expected);
+        }
     }
 }

@@ -17,6 +17,7 @@ pub mod link; // what is known of the server
 pub mod log; // append-only, chained: 200 is answered after it
 pub mod marker; // how far the log went, told beside the store
 pub mod merge; // the local log, folded for the staff's pages
+mod metrics; // what is counted, and what it means
 pub mod priority; // which events may be given up
 pub mod reserve; // space kept for a full disk
 pub mod room; // how much room there is for visits

@@ -8,7 +8,6 @@ use tokio::sync::{Mutex, Notify};
 use trenza_shared::{
     clock::Clock,
     id::{BootId, to_hex},
-    metrics::Metrics,
     store::Store,
 };
 
@@ -49,8 +48,6 @@ pub struct Parts {
     pub mend: Arc<Notify>,
     /// What comes back out of damaged stores.
     pub salvage: Arc<Salvage>,
-    /// What this process counted.
-    pub metrics: Metrics,
     /// Signs the forms of the kiosk. Kept over a restart, so that a form that was open meanwhile still saves its visit.
     pub form_key: [u8; 32],
     /// The visits saved last on the kiosk, against a second press of Save.

@@ -21,6 +21,7 @@ pub mod certs; // the listeners' certificates
 pub mod cli;
 pub mod disk; // how the disk stands, and what is done about it
 pub mod http; // every URL
+mod metrics; // what is counted, and what it means
 #[cfg(test)]
 mod testing;
 mod waiting; // a disk that keeps the store from opening // a server for tests

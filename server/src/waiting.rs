@@ -3,6 +3,7 @@
 //! Owns the waiting. The ops listener answers meanwhile and says why; the others are closed, so that agents and websites try again.
 
 use std::{
+    future,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -19,6 +20,7 @@ use trenza_shared::{
 use crate::{
     app::{App, Running},
     config::Config,
+    metrics::METRICS,
 };
 
 /// How often it is seen whether the store may open now. Space that comes back is used within 5 s.
@@ -37,10 +39,14 @@ pub async fn open(
     let ops = Listener::bind(config.listen.ops, None, Limits::default()).await?;
     let why = Arc::new(watch::Sender::new(why));
     let told = why.clone();
-    let routes = ops_router(Metrics::install(), move || {
-        let problem = format!("the store cannot be opened yet: {}", told.borrow().clone());
-        async move { Err(problem) }
-    });
+    let routes = ops_router(
+        Metrics::install(&METRICS),
+        || future::ready(()),
+        move || {
+            let problem = format!("the store cannot be opened yet: {}", told.borrow().clone());
+            async move { Err(problem) }
+        },
+    );
     println!(
         "{}",
         serde_json::json!({ "ready": false, "ops": ops.url() })

@@ -109,6 +109,10 @@ async fn the_figures_of_agent_and_server_agree_to_the_event() -> anyhow::Result<
         Ok(())
     })
     .await?;
+    ensure!(
+        metric(&http, &ops, "trenza_rejected_total").await? == 1,
+        "the one that is no event"
+    );
     let status = agent.status()?;
     for (name, figure) in [("head_seq", 38), ("acked_seq", 23), ("waiting", 15)] {
         ensure!(status[name] == figure, "{name} in {status}");
@@ -118,6 +122,23 @@ async fn the_figures_of_agent_and_server_agree_to_the_event() -> anyhow::Result<
     agent.drained().await?;
     agent.stop()?;
     ensure!(exported(&server)? == 37, "{} events", exported(&server)?);
+    let (url, ops) = (server.up().url("http"), server.up().url("ops"));
+    // The same of the server: of what it takes in itself, and of what its agents hold.
+    let web = server.init["write_key"].as_str().context("write_key")?;
+    ensure!(post(&http, &url, web, &events(300, 4)).await? == ok);
+    for (name, figure) in [
+        ("produced_total", 4),
+        ("stored_total", 4),
+        ("refused_total", 0),
+        ("agents_given_out", 38),
+        ("agents_stored", 38),
+        ("agents_missing", 0),
+        ("agents_waiting_events", 0),
+        ("agents_dropped", 0),
+    ] {
+        let found = metric(&http, &ops, &format!("trenza_server_{name}")).await?;
+        ensure!(found == figure, "{name} is {found}");
+    }
     server.stop()
 }
 

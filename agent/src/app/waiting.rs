@@ -2,6 +2,7 @@
 //! with the reason, says so to whoever asks, and opens the store by itself as soon as it can.
 
 use std::{
+    future,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -30,6 +31,7 @@ use crate::{
     capture::refusal_of,
     config::{Config, files},
     http,
+    metrics::METRICS,
     room::{self, Room, Short},
     state::random_uuid,
     status::{Status, stopped},
@@ -182,7 +184,10 @@ async fn answer(
     let routes = [
         (Some(&ports.http), http::waiting_routes(waiting, "http")),
         (ports.https.as_ref(), http::waiting_routes(waiting, "https")),
-        (Some(&ports.ops), ops_router(Metrics::install(), ready)),
+        (
+            Some(&ports.ops),
+            ops_router(Metrics::install(&METRICS), || future::ready(()), ready),
+        ),
     ];
     for (listener, routes) in routes {
         match listener.map(Listener::again) {

@@ -1,9 +1,9 @@
-//! What the staff sees while there is no store: that nothing can be saved, and that it comes back by itself.
+//! What the staff sees while there is no store, or it cannot be read: that nothing can be saved, and that it comes back by itself.
 
 use axum::{extract::State, http::StatusCode, response::Response};
 
 use super::{Frame, Lang, page, then_open};
-use crate::app::waiting::Waiting;
+use crate::{app::waiting::Waiting, state::App};
 
 /// How often the page looks whether it is over. Unit: seconds.
 const AGAIN_S: u32 = 5;
@@ -25,6 +25,14 @@ fn closed(waiting: &Waiting, lang: Lang, text: fn(&Frame) -> &'static str) -> Re
 pub async fn show(State(waiting): State<Waiting>, lang: Lang) -> Response {
     let page = closed(&waiting, lang, |frame| frame.w.closed);
     then_open(page, AGAIN_S, &format!("/{}/", lang.code()))
+}
+
+/// The page of a running agent whose store failed, until it is opened again.
+pub(super) fn unread(app: &App, lang: Lang, here: &'static str) -> Response {
+    let frame = Frame::new(app, lang, here);
+    let text = frame.w.closed;
+    let page = page(&Closed { frame, text }, StatusCode::SERVICE_UNAVAILABLE);
+    then_open(page, AGAIN_S, &format!("/{}/{here}", lang.code()))
 }
 
 /// `POST` of a form that was open from before. It does not go away by itself: what was typed is one page back.

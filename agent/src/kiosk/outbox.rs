@@ -9,7 +9,7 @@ use axum::{
 use serde::Deserialize;
 use trenza_shared::net::error::HttpError;
 
-use super::{Frame, Lang, form, moment, page, then_open};
+use super::{Frame, Lang, closed, form, moment, page, then_open};
 use crate::{
     lan::delivered::brought_by,
     link::have,
@@ -69,10 +69,14 @@ pub async fn show(State(app): State<App>, lang: Lang) -> Result<Response, HttpEr
         let kept = kept::all(&*reading.store)?;
         status::of(&reading).map(|status| (day, status, kept))
     });
-    let (day, status, kept) = read
-        .await
-        .map_err(HttpError::internal)?
-        .map_err(HttpError::internal)?;
+    let (day, status, kept) = match read.await.map_err(HttpError::internal)? {
+        Ok(read) => read,
+        Err(error) => {
+            tracing::debug!(error = %error, "the day cannot be read");
+            app.mend.notify_one();
+            return Ok(closed::unread(&app, lang, "outbox"));
+        }
+    };
     let frame = Frame::new(&app, lang, "outbox");
     let w = frame.w;
     let now_ms = app.now_ms();

@@ -11,7 +11,6 @@ use trenza_shared::{
     clock::TestClock,
     event::Event,
     id::{AgentId, BootId, Lane},
-    metrics::Metrics,
     store::{Fault, FaultyStore},
 };
 
@@ -65,7 +64,6 @@ fn stand() -> Stand {
         send_now: Arc::default(),
         salvage: Arc::default(),
         mend: Arc::default(),
-        metrics: Metrics::install(),
         form_key: [3; 32],
         saved_visits: tokio::sync::Mutex::default(),
         config,
@@ -182,6 +180,20 @@ async fn the_browsers_language_is_chosen_and_unknown_ones_are_spanish() {
         assert_eq!(location(&stand.ask(request).await.0), path, "{wanted}");
     }
     assert_eq!(stand.get("/fr/").await.0.status(), 404);
+}
+
+#[tokio::test]
+async fn while_the_store_cannot_be_read_the_outbox_says_so_and_comes_back() {
+    let stand = stand();
+    stand.disk.die_after(0, false);
+    stand.fill("/es/scan", "code=ABC").await;
+    assert!(stand.disk.is_dead());
+    let (response, page) = stand.get("/es/outbox").await;
+    assert_eq!(response.status(), 503);
+    assert_eq!(response.headers()["refresh"], "5; url=/es/outbox");
+    assert!(page.contains("esta página vuelve sola"), "{page}");
+    stand.disk.restart();
+    assert_eq!(stand.get("/es/outbox").await.0.status(), 200);
 }
 
 #[tokio::test]

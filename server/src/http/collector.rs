@@ -131,10 +131,14 @@ impl Collector for ServerCollector {
                 resolved: taken.wait_resolved.then_some(true),
             });
         }
+        let produced = entries.len() as u64;
+        metrics::counter!("trenza_server_produced_total").increment(produced);
         let placed = self
             .app
             .append(Arrival::own(taken.received_ms, Hop::Own, &entries))
             .await
+            .inspect(|_| metrics::counter!("trenza_server_stored_total").increment(produced))
+            .inspect_err(|_| metrics::counter!("trenza_server_refused_total").increment(produced))
             .map_err(|error| match error {
                 GroupError::Closed => CannotStore::Closed {
                     retry_after_s: RETRY_AFTER_S,

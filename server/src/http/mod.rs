@@ -24,12 +24,17 @@ use axum::{
 };
 use trenza_shared::{
     capture::{self, snippet::Snippet},
-    metrics::{self, Metrics},
+    metrics::{Metrics, ops_router},
     net::error::with_error_form,
     probe::WriteProbe,
 };
 
-use crate::{admin, app::App, views};
+use crate::{
+    admin,
+    app::App,
+    metrics::{METRICS, measure},
+    views,
+};
 
 /// The built snippet.
 const SNIPPET: &[u8] = include_bytes!("../../../js-snippet/dist/t.js");
@@ -81,8 +86,9 @@ pub fn agent_routes(app: App) -> Router {
 
 /// The `ops` listener.
 pub fn ops_routes(app: App) -> Router {
-    let probe = WriteProbe::default();
-    metrics::ops_router(Metrics::install(), move || {
+    let (measured, probe) = (app.clone(), WriteProbe::default());
+    let measured = move || measure(measured.clone());
+    ops_router(Metrics::install(&METRICS), measured, move || {
         let (app, probe) = (app.clone(), probe.clone());
         async move { crate::disk::is_ready(&app, &probe).await }
     })

@@ -186,6 +186,9 @@ impl<C: Collector> Surface<C> {
             sent_at,
             ..
         } = content;
+        for one in &rejected {
+            metrics::counter!("trenza_rejected_total", "code" => one.code).increment(1);
+        }
         let told = rejected.clone();
         let refused_alone = matches!(door.shape, Shape::Single(_)) && events.is_empty();
         let sent_at = sent_at

@@ -8,8 +8,8 @@ import { play } from "./snippet/scenarios.mjs";
 
 /** A crash of the renderer, a quota and a clock that is put forward are beyond this driver. */
 const BEYOND = ["12", "14a", "19"];
-/** Long waits, of which Chromium's are enough for every day. */
-const WAITS = ["4", "8", "9"];
+/** A long wait, of which Chromium's is enough for every day. */
+const WAITS = ["4"];
 
 if (FIREFOX_IS_HERE && LONG) play(FIREFOX, BEYOND);
 else if (FIREFOX_IS_HERE) play(FIREFOX, [...BEYOND, ...WAITS], [200]);

@@ -2,6 +2,7 @@
 
 import { execFileSync, spawn } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { get } from "node:https";
 import { createRequire } from "node:module";
 import { connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
@@ -77,11 +78,14 @@ export async function cable() {
   };
 }
 
-/** A server with one agent, on free ports, in a folder that goes away; its agents call it `through` a cable where one is given. */
-export async function world({ through } = {}) {
+/** A server with one agent, on free ports, in a folder that goes away; its agents call it `through` a cable where one is given, and the one
+listens for `tablets` over TLS at an address of this machine where one is given. */
+export async function world({ through, tablets } = {}) {
   const home = mkdtempSync(join(tmpdir(), "trenza-browser-"));
   const init = JSON.parse(execFileSync(bin("trenza-server"), ["init", "--dir", join(home, "server"), "--json"]));
   const env = Object.fromEntries(["HTTPS", "HTTP", "AGENTS", "OPS"].map((name) => [`TRENZA_LISTEN__${name}`, "127.0.0.1:0"]));
+  // The addresses over which an agent may listen as somebody.
+  if (tablets) env.TRENZA_TLS__LISTENER_NAMES = JSON.stringify([tablets]);
   if (through) env.TRENZA_PUBLIC__AGENTS_URL = through.url;
   const server = await start("trenza-server", init.config, env);
   through?.lead(server.agents);
@@ -89,7 +93,11 @@ export async function world({ through } = {}) {
   const invite = JSON.parse(ask("agent", "invite", "--touchpoint", "Feria, puesto B", "--json"));
   const agentDir = join(home, "agent");
   execFileSync(bin("trenza-agent"), ["enrol", "--server", server.https, "--code", invite.code, "--ca-fingerprint", invite.ca_fingerprint, "--dir", agentDir]);
-  const agent = await start("trenza-agent", join(agentDir, "agent.toml"), env_of_agent());
+  const over_tls = tablets ? { TRENZA_LISTEN__HTTPS: `${tablets}:0`, TRENZA_LISTEN__HTTPS_NAMES: JSON.stringify([tablets]) } : {};
+  const agent = await start("trenza-agent", join(agentDir, "agent.toml"), { ...env_of_agent(), ...over_tls });
+  const ca = readFileSync(join(agentDir, "ca.pem"));
+  // Its certificate comes with the first contact.
+  if (tablets) await until("the agent listens over TLS", () => answers(agent.https, ca));
   const api = (path) => fetch(server.http + path, { headers: { authorization: `Bearer ${init.api_token}` } }).then(async (answer) => {
     if (!answer.ok) throw new Error(`${path}: ${answer.status} ${await answer.text()}`);
     return answer.json();
@@ -113,6 +121,11 @@ export async function world({ through } = {}) {
   };
   return { home, init, server, agent, stand, ask, api, capture, close, agentConfig: () => readFileSync(join(agentDir, "agent.toml"), "utf8") };
 }
+
+/** Whether somebody who trusts `ca` gets an answer. */
+const answers = (url, ca) => new Promise((done, fail) => {
+  get(`${url}/health`, { ca }, (answer) => done(answer.resume().statusCode === 200)).once("error", fail);
+});
 
 const env_of_agent = () => ({ TRENZA_LISTEN__HTTP: "127.0.0.1:0", TRENZA_LISTEN__OPS: "127.0.0.1:0" });
 

@@ -1,12 +1,14 @@
-// The SDKs that run in Node: each a function that sends the four texts of a case and gives a way to stop it.
+// The SDKs that run in Node: sends the four texts of each case of the first line of standard input, all at once, as
+// `python_sdks.py` does, and stops when standard input ends. Each is a function that gives a way to stop it.
 
 import { createRequire } from "node:module";
 import { join } from "node:path";
+import { createInterface } from "node:readline";
 
 const load = createRequire(join(process.env.TRENZA_SDKS, "package.json"));
 const quiet = () => undefined;
 
-export const NODE = {
+const SDKS = {
   "@segment/analytics-node"({ url, key, texts }) {
     const { Analytics } = load("@segment/analytics-node");
     const client = new Analytics({ writeKey: key, host: url, flushAt: 3, flushInterval: 300 });
@@ -71,3 +73,15 @@ function inOrder(calls) {
   const all = calls.reduce((before, call) => before.then(call).catch(quiet), Promise.resolve());
   return () => all;
 }
+
+const input = createInterface({ input: process.stdin });
+const over = new Promise((done) => input.once("close", done));
+const { sdk, cases } = await new Promise((done) => input.once("line", (line) => done(JSON.parse(line))));
+const fault = (one) => (error) => console.error(`${one.texts.user}: ${String(error).slice(0, 300)}`);
+await Promise.all(cases.map(async (one) => {
+  const stop = await SDKS[sdk](one);
+  await over;
+  await stop();
+}).map((run, at) => run.catch(fault(cases[at]))));
+// Some keep timers that nobody can stop.
+process.exit(0);

@@ -53,8 +53,8 @@ def posthog(url, key, texts):
 def snowplow(url, key, texts):
     from snowplow_tracker import Emitter, PageView, SelfDescribing, SelfDescribingJson, StructuredEvent, Subject, Tracker
 
-    host = url.removeprefix("http://")
-    emitter = Emitter(host, protocol="http", method="post", batch_size=1)
+    protocol, host = url.split("://")
+    emitter = Emitter(host, protocol=protocol, method="post", batch_size=1)
     subject = Subject().set_user_id(texts["user"])
     tracker = Tracker(namespace="py", emitters=emitter, subject=subject, app_id=key, encode_base64=True)
     tracker.track(SelfDescribing(SelfDescribingJson("iglu:org.example/identify/jsonschema/1-0-0", {"note": texts["trait"]})))

@@ -10,32 +10,36 @@ import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 
 import { bin, browse, world } from "../browser/support.mjs";
-import { NODE } from "./node.mjs";
-import { PERILS, relay } from "./relay.mjs";
+import { PERILS, RELOAD, TLS, relay, straight } from "./relay.mjs";
 import { site } from "./site.mjs";
 import { textsIn, textsOf } from "./texts.mjs";
 
 const PATIENCE_MS = 60_000;
 const PAGES_AT_ONCE = 10;
+const NODE = ["@segment/analytics-node", "@rudderstack/rudder-sdk-node", "@jitsu/js, s2s", "@snowplow/node-tracker", "posthog-node"];
 const PYTHON = ["segment-analytics-python", "rudder-sdk-python", "posthog (Python)", "snowplow-tracker (Python)"];
 const TEXTS = ["trait", "page", "track", "long"];
 
 const REFUSALS = ["429", "429 with Retry-After", "503"];
 const TOO_MANY = REFUSALS.slice(0, 2);
 
-/** What an SDK itself drops of its first delivery, and when. */
+const each = (perils, names) => Object.fromEntries(perils.map((peril) => [peril, names]));
+
+/** What an SDK itself drops, and when. */
 const DROPS = {
   // Neither waits nor tries again.
-  "@jitsu/js": [REFUSALS, ["trait"]],
-  "@jitsu/js, s2s": [REFUSALS, ["trait"]],
+  "@jitsu/js": { ...each(REFUSALS, ["trait"]), [RELOAD]: TEXTS },
+  // On leaving it sends what it has with `keepalive`, and keeps nothing.
+  "@segment/analytics-next, batching": { [RELOAD]: TEXTS },
   // Nobody reads what a beacon is answered.
-  "@rudderstack/analytics-js, beacon": [REFUSALS, TEXTS],
-  // Tries again after 5xx alone.
-  "posthog-js": [TOO_MANY, TEXTS],
+  "@rudderstack/analytics-js, beacon": each([...REFUSALS, RELOAD], TEXTS),
+  // Tries again after 5xx alone, and keeps nothing for the next page.
+  "posthog-js": each([...TOO_MANY, RELOAD], TEXTS),
 };
 
 const only = process.env.TRENZA_SDK;
-const here = await world();
+const here = await world({ tablets: "127.0.0.2" });
+const AUTHORITY = join(here.home, "server/ca.pem");
 const website = await site();
 const browser = await browse();
 
@@ -76,20 +80,21 @@ const watch = {
 };
 
 function due({ sdk, peril }) {
-  const [perils, names] = DROPS[sdk] ?? [[], []];
-  return TEXTS.filter((name) => !(perils.includes(peril) && names.includes(name)));
+  const drops = DROPS[sdk] ?? DROPS[sdk.split(",")[0]];
+  return TEXTS.filter((name) => !drops?.[peril]?.includes(name));
 }
 /** How often it must have delivered: what is refused and not dropped comes again. */
-const least = (one) => (REFUSALS.includes(one.peril) && due(one).length === TEXTS.length ? 2 : 1);
-const arrived = (one) => watch.until((found) => one.way.state.deliveries >= least(one) && due(one).every((name) => found.has(one.texts[name])));
+const least = (one) => ([...REFUSALS, RELOAD].includes(one.peril) && due(one).length === TEXTS.length ? 2 : 1);
+const played = (one) => one.peril === TLS || one.way.state.deliveries >= least(one);
+const arrived = (one) => watch.until((found) => played(one) && due(one).every((name) => found.has(one.texts[name])));
 
 const cases = [];
-async function casesOf(sdk) {
+async function casesOf(sdk, perils = [...PERILS, TLS]) {
   if (only && !sdk.includes(only)) return [];
   const own = [];
   for (const target of ["server", "agent"]) {
-    for (const peril of PERILS) {
-      const way = await relay(here[target].http, peril);
+    for (const peril of perils) {
+      const way = peril === TLS ? straight(here[target].https) : await relay(here[target].http, peril);
       const texts = textsOf(`case-${cases.length + own.length}-${sdk}`);
       own.push({ sdk, target, peril, way, url: way.url, key: here.init.write_key, texts, faults: [] });
     }
@@ -98,19 +103,14 @@ async function casesOf(sdk) {
   return own;
 }
 
-async function inNode(sdk) {
-  await Promise.all((await casesOf(sdk)).map(async (one) => {
-    const stop = await NODE[sdk](one);
-    await arrived(one);
-    await stop();
-  }));
-}
+/** The programs have the authority of the certificates from their surroundings, as an administrator would set it. */
+const TRUST = { NODE_EXTRA_CA_CERTS: AUTHORITY, REQUESTS_CA_BUNDLE: AUTHORITY };
 
-async function inPython(sdk) {
+async function inProgram(sdk, program, script) {
   const own = await casesOf(sdk);
   if (!own.length) return;
-  const script = fileURLToPath(new URL("python_sdks.py", import.meta.url));
-  const child = spawn(join(process.env.TRENZA_SDKS, "venv/bin/python"), [script], { stdio: ["pipe", "ignore", "pipe"] });
+  const path = fileURLToPath(new URL(script, import.meta.url));
+  const child = spawn(program, [path], { stdio: ["pipe", "ignore", "pipe"], env: { ...process.env, ...TRUST } });
   let said = "";
   child.stderr.on("data", (bytes) => { said += bytes; });
   const ended = new Promise((done) => child.once("exit", done));
@@ -124,13 +124,21 @@ async function inPython(sdk) {
 }
 
 async function inBrowser(one) {
-  const context = await browser.newContext();
+  const context = await browser.newContext({ ignoreHTTPSErrors: one.peril === TLS });
   context.on("weberror", (error) => one.faults.push(error.error().message));
   const page = await context.newPage();
   page.on("console", (message) => { if (message.type() === "error") one.faults.push(message.text()); });
-  const query = one.sdk.endsWith("snippet") ? `?key=${one.key}&url=${one.url}` : "";
+  const [vendor, mode] = one.sdk.split(", ");
+  const query = mode === "snippet" ? `?${new URLSearchParams({ snippet: vendor, key: one.key, url: one.url })}` : "";
+  const drive = (texts) => page.evaluate(([mode, how]) => window.drive(mode, how), [one.sdk, { url: one.url, key: one.key, texts }]);
   await page.goto(website.url + query);
-  await page.evaluate(([mode, how]) => window.drive(mode, how), [one.sdk, { url: one.url, key: one.key, texts: one.texts }]);
+  await drive(one.texts);
+  if (one.peril === RELOAD) {
+    await watch.until(() => one.way.state.deliveries > 0);
+    await page.reload();
+    one.way.state.healed = true;
+    await drive(undefined);
+  }
   await arrived(one);
   await context.close();
 }
@@ -139,18 +147,23 @@ async function inBrowsers() {
   const page = await browser.newPage();
   await page.goto(website.url);
   const queue = [];
-  for (const sdk of await page.evaluate(() => window.modes)) queue.push(...await casesOf(sdk));
+  for (const sdk of await page.evaluate(() => window.modes)) queue.push(...await casesOf(sdk, [...PERILS, RELOAD, TLS]));
   await page.close();
   const worker = async () => { for (let one = queue.shift(); one; one = queue.shift()) await inBrowser(one); };
   await Promise.all(Array.from({ length: PAGES_AT_ONCE }, worker));
 }
 
 const began = Date.now();
-await Promise.all([...Object.keys(NODE).map(inNode), ...PYTHON.map(inPython)]);
+await Promise.all([
+  ...NODE.map((sdk) => inProgram(sdk, process.execPath, "node.mjs")),
+  ...PYTHON.map((sdk) => inProgram(sdk, join(process.env.TRENZA_SDKS, "venv/bin/python"), "python_sdks.py")),
+]);
 await inBrowsers();
 const found = await stored();
 const customers = await exported("customers");
-const script = await fetch(`${here.server.http}/analytics.js/v1/${here.init.write_key}/analytics.min.js`).then((answer) => answer.text());
+const served = (path) => fetch(here.server.http + path).then((answer) => answer.text());
+const scripts = new Map();
+for (const path of ["/analytics.js/v1/any/analytics.min.js", "/p.js", "/static/array.js"]) scripts.set(path, await served(path));
 const took = Math.round((Date.now() - began) / 1000);
 await browser.close();
 website.close();
@@ -159,10 +172,16 @@ await here.close();
 
 console.log(`${cases.length} cases of ${new Set(cases.map((one) => one.sdk)).size} SDKs and modes in ${took} s`);
 
-test("the script of Segment's snippet is the one of the npm package", () => {
-  const own = readFileSync(join(process.env.TRENZA_SDKS, "node_modules/@segment/analytics-next/dist/umd/standalone.js"), "utf8");
-  assert.ok(script.endsWith(own), "take the package's file over into shared/src/capture/vendored");
-});
+for (const [path, file] of [
+  ["/analytics.js/v1/any/analytics.min.js", "@segment/analytics-next/dist/umd/standalone.js"],
+  ["/p.js", "@jitsu/js/dist/web/p.js.txt"],
+  ["/static/array.js", "posthog-js/dist/array.js"],
+]) {
+  test(`what ${path} serves is the file of the npm package`, () => {
+    const own = readFileSync(join(process.env.TRENZA_SDKS, "node_modules", file), "utf8");
+    assert.ok(scripts.get(path).endsWith(own), "take the package's file over into shared/src/capture/vendored");
+  });
+}
 
 /** The values of one kind that a customer has. */
 const values = (customer, kind) => customer.identifiers.filter((one) => one.kind === kind).map((one) => one.value);
@@ -183,6 +202,7 @@ for (const one of cases) {
     const owners = customers.filter((customer) => values(customer, "userId").includes(one.texts.user));
     assert.equal(owners.length, ids.length ? 1 : 0, `there are ${owners.length} customers\n${told()}`);
     for (const visitor of visitors) assert.ok(values(owners[0], "anonymousId").includes(visitor), `${visitor} is somebody else\n${told()}`);
-    assert.ok(one.way.state.deliveries >= least(one), `only ${one.way.state.deliveries} deliveries: the peril did not happen\n${told()}`);
+    assert.deepEqual(one.way.state.answers.filter((status) => status >= 400), [], `something that it asks for is refused\n${told()}`);
+    assert.ok(played(one), `only ${one.way.state.deliveries} deliveries: the peril did not happen\n${told()}`);
   });
 }

@@ -68,7 +68,7 @@ pub fn router<C: Collector>(collector: C, options: Options) -> Router {
     router = at(
         router,
         "/analytics.js/v1/{key}/analytics.min.js",
-        get(segment::show).with_state(segment::script()),
+        get(snippet::show).with_state(segment::script()),
     );
 
     // RudderStack
@@ -79,6 +79,11 @@ pub fn router<C: Collector>(collector: C, options: Options) -> Router {
     for path in ["/api/s/{type}", "/api/s/s2s/{type}"] {
         router = at(router, path, post(by_type(jitsu::door)));
     }
+    router = at(
+        router,
+        "/p.js",
+        get(snippet::show).with_state(jitsu::script()),
+    );
 
     // PostHog
     for path in ["/batch", "/capture", "/e", "/i/v0/e"] {
@@ -92,6 +97,11 @@ pub fn router<C: Collector>(collector: C, options: Options) -> Router {
         router,
         "/array/{token}/config.js",
         get(posthog::config_script),
+    );
+    router = at(
+        router,
+        "/static/array.js",
+        get(snippet::show).with_state(posthog::script()),
     );
 
     // Snowplow

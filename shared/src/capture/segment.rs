@@ -3,7 +3,6 @@
 //! Owns the script at `/analytics.js/v1/KEY/analytics.min.js`: the bytes of the npm package, behind one statement that has it ask this
 //! host, and nobody else, for its settings.
 
-use axum::{extract::State, http::HeaderMap, response::Response};
 use bytes::Bytes;
 
 use super::snippet::Script;
@@ -15,12 +14,7 @@ const PACKAGE: &[u8] = include_bytes!("vendored/analytics-next-1.84.3.js");
 const OWN_HOST: &[u8] = br#"!function(s){if(!s||!s.src)return;var a=window[s.getAttribute("data-global-segment-analytics-key")||"analytics"];if(a&&!a._cdn)a._cdn=s.src.split("/analytics.js/v1/")[0]}(document.currentScript);
 "#;
 
-/// The script as it is served.
+/// `GET /analytics.js/v1/{key}/analytics.min.js`: the same for every key, which the snippet says itself.
 pub fn script() -> Script {
     Script::new(Bytes::from([OWN_HOST, PACKAGE].concat()))
-}
-
-/// `GET /analytics.js/v1/{key}/analytics.min.js`: the same for every key, which the snippet says itself.
-pub async fn show(State(script): State<Script>, headers: HeaderMap) -> Response {
-    script.newest(&headers)
 }

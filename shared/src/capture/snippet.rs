@@ -38,7 +38,7 @@ impl Snippet {
     /// Names it.
     pub fn new(options: Options) -> Self {
         let script = Script::new(Bytes::from_static(options.snippet));
-        let file = format!("{}.{}.js", options.snippet_version, script.0.hash);
+        let file = format!("{}.{}.js", options.snippet_version, script.hash());
         Self {
             script,
             file: file.into(),
@@ -64,31 +64,38 @@ pub struct Script(Arc<Forms>);
 #[derive(Debug)]
 struct Forms {
     plain: Bytes,
-    /// Made when somebody asks first: a start does not wait for it.
+    /// Made when somebody asks first, as the hash is: a start does not wait for them.
     gzip: OnceLock<Bytes>,
-    hash: String,
+    hash: OnceLock<String>,
 }
 
 impl Script {
-    /// Names its bytes.
+    /// Of these bytes.
     pub fn new(plain: Bytes) -> Self {
-        let mut hash = blake3::hash(&plain).to_string();
-        hash.truncate(HASH_DIGITS);
         Self(Arc::new(Forms {
             gzip: OnceLock::new(),
+            hash: OnceLock::new(),
             plain,
-            hash,
         }))
     }
 
-    /// The script, under an address whose bytes may change.
-    pub fn newest(&self, asked: &HeaderMap) -> Response {
+    /// What tells these bytes from others.
+    fn hash(&self) -> &str {
+        self.0.hash.get_or_init(|| {
+            let mut hash = blake3::hash(&self.0.plain).to_string();
+            hash.truncate(HASH_DIGITS);
+            hash
+        })
+    }
+
+    /// Under an address whose bytes may change.
+    fn newest(&self, asked: &HeaderMap) -> Response {
         self.answer(asked, FRESH)
     }
 
     fn answer(&self, asked: &HeaderMap, caching: HeaderValue) -> Response {
         let gzip = accepts_gzip(asked);
-        let etag = format!("\"{}{}\"", self.0.hash, if gzip { "-gz" } else { "" });
+        let etag = format!("\"{}{}\"", self.hash(), if gzip { "-gz" } else { "" });
         let known = asked
             .get_all(header::IF_NONE_MATCH)
             .iter()
@@ -131,6 +138,11 @@ impl Script {
         }
         response
     }
+}
+
+/// A script of somebody else's, the same for everybody.
+pub async fn show(State(script): State<Script>, headers: HeaderMap) -> Response {
+    script.newest(&headers)
 }
 
 /// `GET /t.js`

@@ -17,7 +17,7 @@ use trenza_shared::{
 };
 use trenza_tests::day::{
     Chance, Day, Options, PersonNo, Repeat, generate,
-    quality::{Quality, quality},
+    quality::{Quality, quality, quality_of_told},
 };
 
 /// Pairs of strangers taken at random to learn from.
@@ -101,6 +101,8 @@ pub fn node_of(
 /// What the rules make of a day.
 pub struct Judged {
     pub quality: Quality,
+    /// Without what nobody can tell whose it is.
+    pub of_told: Quality,
     /// Questions, and those of them that are about one person indeed.
     pub questions: (usize, usize),
 }
@@ -126,6 +128,7 @@ impl Labelled {
         });
         Judged {
             quality: quality(&self.day, of),
+            of_told: quality_of_told(&self.day, of),
             questions: (asked.len(), right.count()),
         }
     }

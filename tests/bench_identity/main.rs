@@ -161,6 +161,7 @@ fn days(people: usize) -> anyhow::Result<Vec<serde_json::Value>> {
             rules.matching.model = model;
             let day::Judged {
                 quality,
+                of_told,
                 questions: (asked, right),
             } = day.judge(&rules);
             let name = match on {
@@ -178,7 +179,19 @@ fn days(people: usize) -> anyhow::Result<Vec<serde_json::Value>> {
                 asked,
                 right
             );
-            rows.push(json!({"data": name, "people": people, "asked": asked, "asked_rightly": right, "quality": quality}));
+            println!(
+                "{:<34} {:>9.4} {:>9.4} {:>9.4} {:>12.4} {:>7} {:>8}",
+                "  where it is told who was there",
+                of_told.precision,
+                of_told.recall,
+                of_told.f1,
+                of_told.f1_reachable,
+                of_told.wrong_merges,
+                of_told.wrong_merges_in_households
+            );
+            rows.push(json!({
+                "data": name, "people": people, "asked": asked, "asked_rightly": right, "quality": quality, "of_told": of_told,
+            }));
             if on {
                 let alone = day.alone(&rules);
                 println!(

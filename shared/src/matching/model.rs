@@ -95,9 +95,21 @@ fn ceiling(pattern: &Pattern) -> Bits {
 /// The highest odds of two who have nothing but their names in common: less than even.
 const NAME_ALONE: Bits = -1;
 
-/// How much less probable than by itself and by itself it is that two of one family have one given name *and* one birthday:
-/// a son is named after his father, a twin is born with his brother, but twins are named to be told apart.
+/// How much less probable than by itself and by itself it is that two of one family have one given name, or two that may be one,
+/// *and* one birthday: a son is named after his father, a twin is born with his brother, but twins are named to be told apart.
+/// By the level of the given names.
+pub(super) fn twins_of_one_name(given: u8) -> Bits {
+    match given {
+        1 => TWINS_OF_ONE_NAME,
+        2 => TWINS_OF_LIKE_NAMES,
+        _ => 0,
+    }
+}
+
+/// The same name twice.
 pub(super) const TWINS_OF_ONE_NAME: Bits = -6_000;
+/// A short form, another spelling, one name more. "Ana" and "Ana Belén" have been seen.
+pub(super) const TWINS_OF_LIKE_NAMES: Bits = -4_000;
 
 /// The odds of two whose given name, surname and birthday are all known and all different: whatever they share, they are two.
 const NEVER: Bits = -20_000;
@@ -201,8 +213,8 @@ impl Model {
                 }
             }
         }
-        if pattern[Field::Given as usize] == 1 && pattern[Field::Birth as usize] == 1 {
-            sums[Class::Family as usize] += TWINS_OF_ONE_NAME;
+        if pattern[Field::Birth as usize] == 1 {
+            sums[Class::Family as usize] += twins_of_one_name(pattern[Field::Given as usize]);
         }
         // That two strangers have one name is as probable as the name is frequent.
         let given = self.levels[Class::Strangers as usize][Field::Given as usize][1];

@@ -6,7 +6,7 @@
 use super::{
     Bits, Class, FIELDS, Field, Model, Pattern, Sketch, Subject,
     compare::{birth, contacts_beside, names, place},
-    model::TWINS_OF_ONE_NAME,
+    model::{TWINS_OF_LIKE_NAMES, TWINS_OF_ONE_NAME},
     sketch::{Contact, Gender, digits_apart, letters_apart},
 };
 use crate::person::same_letters;
@@ -99,6 +99,9 @@ impl<'a> Weigher<'a> {
                 },
             );
         }
+        if given == 2 && pattern[Field::Birth as usize] == 1 {
+            odds[1] -= TWINS_OF_LIKE_NAMES;
+        }
         if odds[0].min(odds[1]) < least {
             return None;
         }
@@ -147,6 +150,9 @@ impl<'a> Weigher<'a> {
             }
             if own != straight && !crossed {
                 add(&mut odds, self.most[field as usize]);
+                if field == Field::Given && born == 1 {
+                    odds[1] -= TWINS_OF_LIKE_NAMES;
+                }
                 continue;
             }
             add(&mut odds, same);
@@ -208,7 +214,10 @@ impl<'a> Weigher<'a> {
         if own.is_empty() || straight.is_empty() {
             return [0, 0];
         }
-        let most = self.most[field as usize];
+        let mut most = self.most[field as usize];
+        if field == Field::Given && pattern[Field::Birth as usize] == 1 {
+            most[1] -= TWINS_OF_LIKE_NAMES;
+        }
         if !same_letters(own, straight) && !same_letters(own, crossed) {
             return most;
         }

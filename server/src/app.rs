@@ -82,6 +82,8 @@ pub struct App {
     pub enrolling: Arc<tokio::sync::Mutex<http::Guesses>>,
     /// What was refused at the door.
     pub refusals: Arc<Refusals>,
+    /// How much each source sends.
+    pub rates: Arc<http::Rates>,
     /// How many may follow what arrives.
     pub watching: Arc<Semaphore>,
     /// How much room the disk has.
@@ -228,6 +230,7 @@ impl App {
             doors: Doors::new(admission::Limits::of(cores)),
             enrolling: Arc::default(),
             refusals: Arc::default(),
+            rates: Arc::default(),
             watching: Arc::new(Semaphore::new(WATCHING_MAX)),
             draining: Arc::new(watch::Sender::new(false)),
             addresses: Arc::default(),

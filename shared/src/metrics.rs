@@ -24,11 +24,16 @@ pub enum Kind {
 pub type Metric = (&'static str, Kind, &'static str);
 
 /// What the parts count that both programs have.
-const SHARED: [Metric; 3] = [
+const SHARED: [Metric; 4] = [
     (
         "trenza_rejected_total",
         Kind::Counter,
         "Events that are none, by code: kept apart with the reason",
+    ),
+    (
+        "trenza_requests_refused_total",
+        Kind::Counter,
+        "Requests to capture that were answered with an error, by its code",
     ),
     (
         "trenza_connections_refused_total",

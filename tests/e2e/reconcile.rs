@@ -92,6 +92,12 @@ async fn the_figures_of_agent_and_server_agree_to_the_event() -> anyhow::Result<
     .await?;
     ensure!(post(&http, &url, &key, &events(200, 6)).await? == busy);
 
+    let (batch, broken) = (format!("{url}/v1/batch"), b"{not JSON".to_vec());
+    let (status, _) = http
+        .send(Method::POST, &batch, HeaderMap::new(), broken)
+        .await?;
+    ensure!(status == StatusCode::BAD_REQUEST, "{status}");
+
     until("the gauges follow", || async {
         let mut figures = Vec::new();
         for name in [
@@ -112,6 +118,10 @@ async fn the_figures_of_agent_and_server_agree_to_the_event() -> anyhow::Result<
     ensure!(
         metric(&http, &ops, "trenza_rejected_total").await? == 1,
         "the one that is no event"
+    );
+    ensure!(
+        metric(&http, &ops, "trenza_requests_refused_total").await? == 2,
+        "without room, and no JSON"
     );
     let status = agent.status()?;
     for (name, figure) in [("head_seq", 38), ("acked_seq", 23), ("waiting", 15)] {
@@ -194,6 +204,12 @@ async fn what_was_dropped_for_want_of_room_is_counted_and_told_and_no_visit_is()
         let body = String::from_utf8_lossy(&body).into_owned();
         ensure!(body.contains(text), "{lang}: {body}");
     }
+    let (batch, broken) = (format!("{url}/v1/batch"), b"{not JSON".to_vec());
+    let (status, _) = http
+        .send(Method::POST, &batch, HeaderMap::new(), broken)
+        .await?;
+    ensure!(status == StatusCode::BAD_REQUEST, "{status}");
+
     until("the gauges follow", || async {
         let mut figures = Vec::new();
         for name in ["acknowledged", "waiting", "dropped", "log"] {

@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Mutex, PoisonError},
 };
 
 use trenza_shared::{
@@ -28,30 +28,18 @@ use crate::{
 /// When to come back after the store could not write. Unit: seconds.
 const RETRY_AFTER_S: u32 = 2;
 
-/// Judges by the registry, stores in the log.
-#[derive(Clone)]
-pub struct ServerCollector {
-    app: App,
-    buckets: Arc<Mutex<HashMap<String, TokenBucket>>>,
-}
+/// What each source has sent of late, over whichever listener.
+#[derive(Default)]
+pub struct Rates(Mutex<HashMap<String, TokenBucket>>);
 
-impl ServerCollector {
-    /// A collector of this server.
-    pub fn new(app: App) -> Self {
-        Self {
-            app,
-            buckets: Arc::default(),
-        }
-    }
-
-    fn limited(&self, key: &str) -> Option<u32> {
-        let per_s = self.app.config.capture.requests_per_s_max;
+impl Rates {
+    /// When to come back, where a source has sent more than `per_s` requests a second (0: without limit). Unit: seconds. Only for keys of known
+    /// sources, so that there are no more of them than sources.
+    fn limited(&self, key: &str, per_s: u32, now_ms: i64) -> Option<u32> {
         if per_s == 0 {
             return None;
         }
-        let now_ms = self.now_ms();
-        let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
-        // Only keys of known sources come here, so the map is as small as the registry.
+        let mut buckets = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let limit = RateLimit {
             burst: per_s.saturating_mul(2),
             per_second: per_s,
@@ -65,6 +53,19 @@ impl ServerCollector {
             RateDecision::Go => None,
             RateDecision::Wait { retry_after_s } => Some(retry_after_s),
         }
+    }
+}
+
+/// Judges by the registry, stores in the log.
+#[derive(Clone)]
+pub struct ServerCollector {
+    app: App,
+}
+
+impl ServerCollector {
+    /// A collector of this server.
+    pub fn new(app: App) -> Self {
+        Self { app }
     }
 }
 
@@ -117,7 +118,8 @@ impl Collector for ServerCollector {
                 origin: origin.to_owned(),
             };
         }
-        match self.limited(key) {
+        let per_s = self.app.config.capture.requests_per_s_max;
+        match self.app.rates.limited(key, per_s, self.now_ms()) {
             Some(retry_after_s) => Verdict::RateLimited { retry_after_s },
             None => Verdict::Known,
         }

@@ -15,7 +15,7 @@ mod sync; // an agent's talk
 mod tests;
 
 pub use buckets::Buckets;
-pub use collector::ServerCollector;
+pub use collector::{Rates, ServerCollector};
 pub use enrol::{Guesses, code_hash};
 
 use axum::{

@@ -184,16 +184,19 @@ impl From<BadRequest> for HttpError {
     }
 }
 
-/// What a client gets whose body did not come whole. Anything under 500 would make it drop events that nobody has seen; the
-/// connection is closed, since the rest of the body would be read as the next request.
-pub fn cut_off(error: BodyError) -> Response {
-    let error = match error {
+/// What a client is told whose body did not come whole. Anything under 500 would make it drop events that nobody has seen.
+pub fn cut_off(error: BodyError) -> HttpError {
+    match error {
         BodyError::TooLarge { .. } => body::too_large(),
         BodyError::TooSlow { .. } => error.into(),
         BodyError::Broken { .. } => {
             HttpError::unavailable("body_broken", error.to_string(), 1).hint("send it again")
         }
-    };
+    }
+}
+
+/// The last answer of a connection: the rest of a body would be read as the next request.
+pub fn closing(error: HttpError) -> Response {
     let mut response = error.into_response();
     response
         .headers_mut()

@@ -305,7 +305,7 @@ pub fn script() -> Script {
 pub async fn flags(request: Request) -> Response {
     let (parts, body) = request.into_parts();
     if let Err(error) = wire::read(&parts.headers, body, REQUEST_BYTES_MAX, Pace::default()).await {
-        return answer::cut_off(error);
+        return answer::closing(answer::cut_off(error));
     }
     let mut flags = remote();
     flags["flags"] = json!({});

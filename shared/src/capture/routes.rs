@@ -163,7 +163,7 @@ async fn discard(request: Request) -> Response {
     let (parts, body) = request.into_parts();
     match wire::read(&parts.headers, body, REQUEST_BYTES_MAX, Pace::default()).await {
         Ok(_) => answer::stored(&[], None),
-        Err(error) => answer::cut_off(error),
+        Err(error) => answer::closing(answer::cut_off(error)),
     }
 }
 

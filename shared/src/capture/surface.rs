@@ -119,7 +119,10 @@ impl<C: Collector> Surface<C> {
             Ok(bytes) => self
                 .take_in(&parts, bytes, door)
                 .await
-                .unwrap_or_else(IntoResponse::into_response),
+                .unwrap_or_else(|error| {
+                    count(&error);
+                    error.into_response()
+                }),
             Err(error) => {
                 if matches!(error, BodyError::TooLarge { .. }) {
                     let pairs = pairs(&parts.uri);
@@ -130,7 +133,9 @@ impl<C: Collector> Surface<C> {
                         self.collector.refused(&key, origin.as_deref(), &error);
                     }
                 }
-                answer::cut_off(error)
+                let error = answer::cut_off(error);
+                count(&error);
+                answer::closing(error)
             }
         }
     }
@@ -245,6 +250,11 @@ impl<C: Collector> Surface<C> {
             .await
             .map_err(HttpError::internal)?
     }
+}
+
+/// A client is told by name what became of its request; here, how often.
+fn count(error: &HttpError) {
+    metrics::counter!("trenza_requests_refused_total", "code" => error.code).increment(1);
 }
 
 fn content<C: Collector>(collector: &C, bytes: Bytes, shape: Shape) -> Result<Content, HttpError> {

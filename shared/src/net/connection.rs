@@ -9,7 +9,7 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use axum::{Router, body::Body, extract::Request};
+use axum::{Router, body::Body, extract::Request, http::Version};
 use hyper::body::{Body as HttpBody, Bytes, Frame, Incoming, SizeHint};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
@@ -17,7 +17,7 @@ use hyper_util::{
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
-    sync::watch,
+    sync::{Semaphore, watch},
     time::{Duration, Instant, Sleep, sleep, sleep_until},
 };
 use tower::Service;
@@ -28,6 +28,10 @@ use super::serve::{Limits, Peer};
 const HEADERS_MAX: usize = 100;
 /// How long a connection that was asked to end may take for it.
 const CLOSE_WAIT: Duration = Duration::from_secs(5);
+/// How long the rest of a body that nobody reads is left alone over HTTP/2, so that the answer arrives before the stream is reset.
+const UNREAD_WAIT: Duration = Duration::from_secs(2);
+/// Most such bodies of one connection; what is more is reset at once.
+const UNREAD_MAX: usize = 4;
 
 /// Resolves when the listener wants its connections to end.
 #[derive(Clone)]
@@ -51,11 +55,16 @@ pub(super) async fn run<IO>(
     IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let use_of = Arc::new(Use::new());
+    let unread = Arc::new(Semaphore::new(UNREAD_MAX));
     let service = {
         let use_of = use_of.clone();
         hyper::service::service_fn(move |request: hyper::Request<Incoming>| {
             let busy = Busy::start(&use_of);
-            let mut request: Request = request.map(Body::new);
+            let of_stream = request.version() == Version::HTTP_2;
+            let mut request: Request = request.map(|body| match of_stream {
+                true => Body::new(Unread::of(body, &unread)),
+                false => Body::new(body),
+            });
             if let Some(peer) = &peer {
                 request.extensions_mut().insert(peer.clone());
             }
@@ -197,6 +206,62 @@ impl HttpBody for Tracked {
 
     fn size_hint(&self) -> SizeHint {
         self.body.size_hint()
+    }
+}
+
+/// A request's body over HTTP/2. Where it is dropped before its end, its stream is reset a moment later: many clients forget the answer that
+/// came before a reset (RFC 9113, section 8.1, asks them not to), and would send what was refused again.
+struct Unread {
+    body: Option<Incoming>,
+    room: Arc<Semaphore>,
+}
+
+impl Unread {
+    fn of(body: Incoming, room: &Arc<Semaphore>) -> Self {
+        Self {
+            body: Some(body),
+            room: room.clone(),
+        }
+    }
+}
+
+impl HttpBody for Unread {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        match &mut self.body {
+            Some(body) => Pin::new(body).poll_frame(cx),
+            None => Poll::Ready(None),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.as_ref().is_none_or(HttpBody::is_end_stream)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body
+            .as_ref()
+            .map_or_else(SizeHint::default, HttpBody::size_hint)
+    }
+}
+
+impl Drop for Unread {
+    fn drop(&mut self) {
+        let rest = self.body.take().filter(|body| !body.is_end_stream());
+        if let Some(body) = rest
+            && let Ok(place) = self.room.clone().try_acquire_owned()
+            && let Ok(runtime) = tokio::runtime::Handle::try_current()
+        {
+            runtime.spawn(async move {
+                sleep(UNREAD_WAIT).await;
+                drop((body, place));
+            });
+        }
     }
 }
 

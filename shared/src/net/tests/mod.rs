@@ -13,9 +13,10 @@ use std::{
 use axum::{
     Extension, Router,
     body::{Body, Bytes},
-    http::{HeaderMap, Method, StatusCode},
+    http::{HeaderMap, Method, Request, StatusCode},
     routing::{get, post},
 };
+use futures_util::FutureExt as _;
 use rustls::ServerConfig;
 use rustls_pki_types::CertificateDer;
 use tokio::{
@@ -193,16 +194,50 @@ async fn a_peer_that_sends_half_a_head_is_closed() {
     }
 }
 
-#[tokio::test]
-async fn a_body_of_100_mb_is_refused_before_it_is_read() {
-    let router = Router::new().route(
+/// Takes bodies of at most a thousand bytes.
+fn taking() -> Router {
+    Router::new().route(
         "/take",
         post(|headers: HeaderMap, body: Body| async move {
             let bytes = body::read(&headers, body, 1000, Pace::default()).await?;
             Ok::<_, HttpError>(bytes.len().to_string())
         }),
-    );
-    let server = Served::start(None, router, Limits::default()).await;
+    )
+}
+
+#[tokio::test]
+async fn over_http_2_a_body_of_100_mb_is_refused_and_the_answer_is_not_overtaken_by_a_reset() {
+    let server = Served::start(None, taking(), Limits::default()).await;
+    let tcp = TcpStream::connect(server.addr).await.unwrap();
+    let (mut client, mut connection) = h2::client::handshake(tcp).await.unwrap();
+    let mut pings = connection.ping_pong().unwrap();
+    let driver = tokio::spawn(connection);
+    let request = Request::post(format!("{}/take", server.url))
+        .header("content-length", "100000000")
+        .body(())
+        .unwrap();
+    let (answer, mut rest) = client.send_request(request, false).unwrap();
+    let answer = answer.await.unwrap();
+    assert_eq!(answer.status(), 413);
+    let mut body = answer.into_body();
+    let mut text = Vec::new();
+    while let Some(piece) = body.data().await {
+        text.extend(piece.unwrap());
+    }
+    assert!(String::from_utf8(text).unwrap().contains("\"too_large\""));
+    // Whatever the server sent with the answer is here before this is answered.
+    pings.ping(h2::Ping::opaque()).await.unwrap();
+    let reset = std::future::poll_fn(|cx| rest.poll_reset(cx));
+    assert!(reset.now_or_never().is_none(), "the stream was reset");
+    // In the end it is, and nothing more of it is taken.
+    let reset = std::future::poll_fn(|cx| rest.poll_reset(cx)).await;
+    assert_eq!(reset.unwrap(), h2::Reason::NO_ERROR);
+    driver.abort();
+}
+
+#[tokio::test]
+async fn a_body_of_100_mb_is_refused_before_it_is_read() {
+    let server = Served::start(None, taking(), Limits::default()).await;
     let mut tcp = TcpStream::connect(server.addr).await.unwrap();
     tcp.write_all(
         b"POST /take HTTP/1.1\r\nHost: x\r\nContent-Length: 100000000\r\n\r\nonly the beginning",

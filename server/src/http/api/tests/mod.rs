@@ -1,5 +1,6 @@
 //! The API through the router, over a store in memory.
 
+mod abuse;
 mod access;
 mod accounts;
 mod decisions;

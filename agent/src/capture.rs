@@ -73,7 +73,11 @@ pub async fn take_in(app: &App, appends: Vec<Append>) -> Result<usize, CannotSto
     // One visit among them, and they are taken in as visits are: it must not wait for the others.
     let yields = appends.iter().all(|append| append.lane.yields());
     metrics::counter!("trenza_agent_produced_total").increment(produced);
-    let appended = match app.room.admit(bytes as u64, yields) {
+    let appended = match app
+        .room
+        .admit_or_look(bytes as u64, yields, &app.mend)
+        .await
+    {
         Ok(()) => app
             .log
             .append_all(appends)

@@ -172,6 +172,8 @@ pub fn beginning(
         at_ms,
         ends: ends.unwrap_or_default(),
         aside,
+        back: Vec::new(),
+        searching: aside,
     })
 }
 

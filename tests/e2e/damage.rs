@@ -8,7 +8,7 @@ use std::{
         fs::{MetadataExt as _, PermissionsExt as _, chown},
         process::CommandExt as _,
     },
-    path::Path,
+    path::{Path, PathBuf},
     process::{Command, Stdio},
     time::{Duration, Instant},
 };
@@ -216,6 +216,109 @@ async fn a_store_that_is_gone_is_told_by_agent_and_server() -> anyhow::Result<()
     );
     let list = String::from_utf8(server.must(["agent", "list"])?)?;
     ensure!(list.contains("began anew in epoch 2"), "{list}");
+    ensure!(server.must(["verify"]).is_err(), "verify says all is well");
     agent.stop()?;
+    server.stop()
+}
+
+/// The write-ahead logs of a store.
+fn logs(agent: &Agent) -> anyhow::Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(agent.dir.join("store"))? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|end| end == "log") {
+            found.push(path);
+        }
+    }
+    Ok(found)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_damaged_store_does_not_give_back_is_missing_and_nothing_else_is()
+-> anyhow::Result<()> {
+    type Harm = fn(&Agent) -> anyhow::Result<()>;
+    let harms: [(&str, Harm); 3] = [
+        ("a byte in the middle of the log", |agent| {
+            for log in logs(agent)? {
+                let mut bytes = fs::read(&log)?;
+                let middle = bytes.len() / 2;
+                bytes[middle] ^= 1;
+                fs::write(&log, bytes)?;
+            }
+            Ok(())
+        }),
+        ("the end of the log", |agent| {
+            for log in logs(agent)? {
+                let bytes = fs::read(&log)?;
+                fs::write(&log, &bytes[..bytes.len() * 2 / 3])?;
+            }
+            Ok(())
+        }),
+        ("every file", |agent| {
+            for entry in fs::read_dir(agent.dir.join("store"))? {
+                fs::write(entry?.path(), [0xa7; 4_096])?;
+            }
+            Ok(())
+        }),
+    ];
+    let home = tempfile::tempdir()?;
+    let mut server = Server::init(&home.path().join("server"), None)?;
+    server.start()?;
+    let mut lost_of_all = 0;
+    for (nth, (what, harm)) in (0..).zip(harms) {
+        let mut agent = server.enrol(what, &home.path().join(format!("agent-{nth}")))?;
+        server.stop()?;
+        agent.start()?;
+        let mine = 10_000 * nth;
+        for from in (mine..mine + EVENTS).step_by(BATCH as usize) {
+            post(&agent, from..from + BATCH).await?;
+        }
+        let noted = format!(":{EVENTS}");
+        until("the marker knows how far the log went", || async {
+            let marker = fs::read_to_string(agent.dir.join("epoch"))?;
+            ensure!(marker.contains(&noted), "{marker}");
+            Ok(())
+        })
+        .await?;
+        agent.kill()?;
+        harm(&agent)?;
+        server.start()?;
+        agent.start()?;
+        let url = format!("{}/v1/agents", server.up().url("http"));
+        let http = server.http()?;
+        until("the server knows what is missing", || async {
+            agent.drained().await?;
+            let numbers = |id: &String| {
+                let number = id.trim_start_matches("damage-").parse::<u64>();
+                number.is_ok_and(|number| (mine..mine + EVENTS).contains(&number))
+            };
+            let here = stored(&server)?.keys().filter(|id| numbers(id)).count() as u64;
+            let fleet = http.get(&url).await?;
+            let mut lines = fleet["agents"].as_array().context("agents")?.iter();
+            let line = lines
+                .find(|line| line["touchpoint"] == what)
+                .context("the agent")?;
+            let gaps = line["gaps"].as_array().context("gaps")?;
+            ensure!(
+                gaps.iter().all(|gap| gap["on_device"] == false)
+                    && line["missing"] == EVENTS - here
+                    && line["head_seq"] == EVENTS
+                    && line["acked_seq"] == here,
+                "{here} of {EVENTS} are here; {line}"
+            );
+            Ok(())
+        })
+        .await?;
+        let fleet = http.get(&url).await?;
+        let lost: u64 = fleet["sums"]["missing"].as_u64().context("missing")?;
+        ensure!(
+            server.must(["verify"]).is_ok() == (lost == 0),
+            "{what}: {lost} lost"
+        );
+        lost_of_all = lost;
+        agent.stop()?;
+    }
+    // Of the last store nothing was left.
+    ensure!(lost_of_all >= EVENTS, "{lost_of_all} lost");
     server.stop()
 }

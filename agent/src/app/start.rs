@@ -142,9 +142,7 @@ pub(super) fn note_beginning(app: &App, marker: &Marker) -> Result<(), StoreErro
     let Some(began) = beginning(&used, None, (epoch, true), app.clock.wall_ms()) else {
         return Ok(());
     };
-    let mut batch = Batch::new();
-    BEGAN.put(&mut batch, &(), &BeganRow(began))?;
-    app.store.commit(batch, Durable::Yes)
+    app.salvage.note_began(&*app.store, |_| Some(began))
 }
 
 /// After the store was emptied under the running log: it goes on in a new epoch.

@@ -23,12 +23,19 @@ use tokio::{
     task::spawn_blocking,
     time::{sleep, timeout},
 };
-use trenza_shared::store::{
-    Batch, Direction, Durable, StoreError,
-    rocks::{Kept, Kind, kept},
+use trenza_shared::{
+    store::{
+        Batch, Direction, Durable, Store, StoreError,
+        rocks::{Kept, Kind, kept},
+    },
+    wire::sync::Began,
 };
 
-use crate::{link::LinkCell, log::Log, tables::SALVAGED};
+use crate::{
+    link::LinkCell,
+    log::Log,
+    tables::{BEGAN, BeganRow, SALVAGED},
+};
 
 pub use report::{Report, reports};
 
@@ -62,12 +69,39 @@ pub struct Salvage {
     /// Told when a folder was put aside.
     pub wake: Notify,
     progress: Mutex<Progress>,
+    /// One change of what is told of the last beginning at a time.
+    beginning: Mutex<()>,
 }
 
 impl Salvage {
     /// How it stands.
     pub fn progress(&self) -> Progress {
         *self.progress.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Changes what is told of the last beginning; none leaves it as it is.
+    ///
+    /// # Errors
+    /// The store.
+    pub fn note_began(
+        &self,
+        store: &dyn Store,
+        change: impl FnOnce(Option<Began>) -> Option<Began>,
+    ) -> Result<(), StoreError> {
+        let _one = self
+            .beginning
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let before = BEGAN.get(store, &())?.map(|row| row.0);
+        let Some(after) = change(before.clone()) else {
+            return Ok(());
+        };
+        if before.as_ref() == Some(&after) {
+            return Ok(());
+        }
+        let mut batch = Batch::new();
+        BEGAN.put(&mut batch, &(), &BeganRow(after))?;
+        store.commit(batch, Durable::Yes)
     }
 
     fn set(&self, progress: Progress) {
@@ -185,6 +219,12 @@ impl Salvager {
                 Err(error @ SalvageError::Files(_)) => trouble = Some(error),
                 done => done?,
             }
+        }
+        if trouble.is_none() && self.waiting()?.is_empty() {
+            self.salvage.note_began(&**self.log.store(), |began| {
+                let searching = false;
+                began.map(|began| Began { searching, ..began })
+            })?;
         }
         self.tidy(now_ms)?;
         trouble.map_or(Ok(()), Err)

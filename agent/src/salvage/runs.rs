@@ -35,6 +35,11 @@ impl Runs {
         last - first + 1 - known
     }
 
+    /// The runs, ascending: first and last of each.
+    pub fn iter(&self) -> impl Iterator<Item = (Seq, Seq)> {
+        self.0.iter().map(|(from, to)| (*from, *to))
+    }
+
     /// How many of the numbers from 1 to `last` are in it.
     pub fn count_to(&self, last: Seq) -> u64 {
         let runs = self.0.range(..=last);

@@ -1,6 +1,7 @@
 //! One folder that was put aside: every frame in it is in the log in the end, or was archived by the server.
 
 use std::{
+    cmp::Reverse,
     collections::{BTreeMap, BTreeSet},
     io,
     path::PathBuf,
@@ -19,7 +20,7 @@ use trenza_shared::{
     wire::{
         entry::Entry,
         frame::{FRAME_BYTES_MAX, FRAME_EVENTS_MAX, Frame, chain_over},
-        sync::LaneHave,
+        sync::{BACK_MAX, Began, LaneHave, LaneRun},
     },
 };
 
@@ -86,6 +87,8 @@ pub(super) fn folder(
         given_out_found,
         ..work.report
     };
+    // Before the report: without that this folder is read once more.
+    on.note_found(work.seen)?;
     if kept.kind == Kind::Before && report.appended == 0 && report.unreadable == 0 {
         return Ok(report::remove(&kept.path)?);
     }
@@ -117,6 +120,35 @@ fn given_out(on: &Salvager, seen: &Seen) -> Result<(u64, u64), SalvageError> {
         found += runs.map_or(0, |runs| runs.count_to(end.seq));
     }
     Ok((given, found))
+}
+
+/// What was found of the lives before the last beginning, with what is known of them already: the longest runs.
+fn back(began: &Began, seen: &Seen) -> Vec<LaneRun> {
+    let mut all = Seen::new();
+    for run in &began.back {
+        let runs = all.entry((run.epoch, run.lane)).or_default();
+        runs.add(run.first, run.last);
+    }
+    for ((epoch, lane), found) in seen.iter().filter(|((epoch, _), _)| *epoch < began.epoch) {
+        let runs = all.entry((*epoch, *lane)).or_default();
+        for (first, last) in found.iter() {
+            runs.add(first, last);
+        }
+    }
+    let mut back: Vec<LaneRun> = Vec::new();
+    for ((epoch, lane), runs) in all {
+        back.extend(runs.iter().map(|(first, last)| LaneRun {
+            epoch,
+            lane,
+            first,
+            last,
+        }));
+    }
+    if back.len() > BACK_MAX {
+        back.sort_by_key(|run| Reverse(run.last - run.first));
+        back.truncate(BACK_MAX);
+    }
+    back
 }
 
 /// Up to where the server has archived the very history that lies in these files; nothing without its word.
@@ -155,6 +187,16 @@ fn agrees(have: &LaneHave, frame: &Frame, entries: &[Entry]) -> bool {
 }
 
 impl Salvager {
+    /// Makes known what was found, for the server's count of what is missing.
+    fn note_found(&self, seen: &Seen) -> Result<(), SalvageError> {
+        let noted = self.salvage.note_began(&**self.log.store(), |began| {
+            let mut began = began?;
+            began.back = back(&began, seen);
+            Some(began)
+        });
+        Ok(noted?)
+    }
+
     fn go_on(&self) -> Result<(), SalvageError> {
         if self.stopping.load(Ordering::Acquire) {
             return Err(SalvageError::Stopped);

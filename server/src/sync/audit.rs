@@ -12,9 +12,11 @@ use trenza_shared::{
 };
 
 use super::{
+    began,
     dropped::{self, Range},
     fleet::Gap,
-    place, segments,
+    gaps::{self, Said},
+    segments,
 };
 use crate::tables::{CONTACTS, DROPPED, Hop, LOG, LaneRow, MARKS, MarkRow};
 
@@ -72,10 +74,16 @@ pub fn audit(view: &dyn View, only: Option<AgentId>) -> Result<Audit, StoreError
         let (key, row) = row?;
         rows.insert(key, row);
     }
-    // Of a lane of which nothing came, too, an agent may have given something up.
+    // Of a lane of which nothing came, too, an agent may have given something up, or have lost it.
     for row in DROPPED.rows(view) {
         let ((agent, epoch, lane, ..), _) = row?;
         rows.entry((agent, epoch, lane)).or_default();
+    }
+    for row in CONTACTS.rows(view) {
+        let (agent, contact) = row?;
+        for (epoch, lane) in began::lanes(&contact.hello) {
+            rows.entry((agent, epoch, lane)).or_default();
+        }
     }
     let mut lanes = Vec::new();
     for (key, row) in rows {
@@ -165,24 +173,17 @@ fn lane(
     }
     found.from = segments.first().map_or(0, |one| one.first);
     found.to = segments.last().map_or(0, |one| one.last);
-    let said = CONTACTS.get(view, &agent)?;
-    let mut heads = said.iter().flat_map(|contact| &contact.hello.lanes);
-    let head = heads.find(|head| (head.epoch, head.lane) == (epoch, lane));
-    let last = head.map_or(0, |head| head.seq).max(found.to);
-    let have = place::have(epoch, lane, &segments, 0);
-    let said = dropped::of_agent(view, &agent)?;
-    let said = said.get(&(epoch, lane)).map_or(&[][..], Vec::as_slice);
-    let last = last.max(said.iter().map(|one| one.last).max().unwrap_or(0));
-    let (given_up, missing) = dropped::part(&segments, &have.missing(1, last), said);
-    found.dropped = given_up;
-    let gaps = missing.into_iter().map(|run| Gap {
-        epoch,
-        lane,
-        from: *run.start(),
-        to: *run.end(),
-        on_device: head.is_some_and(|head| head.oldest <= *run.start()),
-    });
-    found.gaps = gaps.collect();
+    let contact = CONTACTS.get(view, &agent)?;
+    let hello = contact.as_ref().map(|contact| &contact.hello);
+    let mut heads = hello.into_iter().flat_map(|hello| &hello.lanes);
+    let given_up = dropped::of_agent(view, &agent)?;
+    let said = Said {
+        head: heads.find(|head| (head.epoch, head.lane) == (epoch, lane)),
+        given_up: given_up.get(&(epoch, lane)).map_or(&[], Vec::as_slice),
+        began: hello.and_then(|hello| hello.began.as_ref()),
+    };
+    let lacking = gaps::lacking((epoch, lane), &segments, said);
+    (found.dropped, found.gaps) = (lacking.dropped, lacking.gaps);
     found.count = segments.iter().map(|one| one.last - one.first + 1).sum();
     Ok(found)
 }

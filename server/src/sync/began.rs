@@ -1,12 +1,12 @@
 //! Agents that began anew: their store was gone, went back in time, or was damaged. A pure read.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, ops::RangeInclusive};
 
 use serde::Serialize;
 use trenza_shared::{
     clock::format_ms,
     id::{Epoch, Lane, Seq},
-    wire::sync::{Began, Hello, LANES_MAX},
+    wire::sync::{BACK_MAX, Began, Hello, LANES_MAX},
 };
 
 use crate::tables::{ContactRow, LaneRow};
@@ -72,10 +72,26 @@ pub fn anew(contact: &ContactRow, stored: &BTreeMap<(Epoch, Lane), LaneRow>) -> 
     })
 }
 
-/// Where the lanes ended that are not on the device any more, and of which nothing comes back under other numbers.
-pub fn ends(hello: &Hello) -> BTreeMap<(Epoch, Lane), Seq> {
-    let gone = hello.began.iter().filter(|began: &&Began| !began.aside);
-    let ends = gone.flat_map(|began| began.ends.iter().take(LANES_MAX));
-    ends.map(|end| ((end.epoch, end.lane), end.seq.min(SEQ_MAX)))
-        .collect()
+/// The lanes that are not on the device any more, as far as it knows.
+pub fn lanes(hello: &Hello) -> impl Iterator<Item = (Epoch, Lane)> {
+    let ends = hello.began.iter().flat_map(|began| &began.ends);
+    ends.take(LANES_MAX).map(|end| (end.epoch, end.lane))
+}
+
+/// Where one of them ended; 0 for others.
+pub fn end(began: &Began, lane: (Epoch, Lane)) -> Seq {
+    let mut ends = began.ends.iter().take(LANES_MAX);
+    let end = ends.find(|end| (end.epoch, end.lane) == lane);
+    end.map_or(0, |end| end.seq.min(SEQ_MAX))
+}
+
+/// What of it was found where its store stands aside, ascending.
+pub fn back(began: &Began, lane: (Epoch, Lane)) -> Vec<RangeInclusive<Seq>> {
+    let back = began.back.iter().take(BACK_MAX);
+    let mut runs: Vec<_> = back
+        .filter(|run| (run.epoch, run.lane) == lane)
+        .map(|run| run.first..=run.last)
+        .collect();
+    runs.sort_by_key(|run| *run.start());
+    runs
 }

@@ -17,7 +17,8 @@ use crate::{
     sync::{
         began::{self, BeganAnew},
         dropped::{self, Range, Ranges},
-        place, segments,
+        gaps::{self, Said},
+        segments,
     },
     tables::{AgentRow, AgentState, CONTACTS, ContactRow, LaneRow},
 };
@@ -75,7 +76,7 @@ pub struct AgentStatus {
     pub lag_ms: Option<i64>,
     /// The epoch in which it writes.
     pub epoch: Option<Epoch>,
-    /// Sequence numbers given out, over all lanes.
+    /// Sequence numbers given out, over all lanes; those that come under other numbers count once.
     pub head_seq: u64,
     /// Of them, stored here.
     pub acked_seq: u64,
@@ -226,59 +227,40 @@ fn status(
         .flat_map(|hello| &hello.lanes)
         .map(|head| ((head.epoch, head.lane), head))
         .collect();
-    let ends = hello.map(began::ends).unwrap_or_default();
     let mut lanes = Vec::new();
-    let (mut gaps, mut dropped_ranges) = (Vec::new(), Vec::new());
+    let (mut missing, mut dropped_ranges) = (Vec::<Gap>::new(), Vec::<Range>::new());
     let keys: std::collections::BTreeSet<(Epoch, Lane)> = said
         .keys()
         .chain(stored.keys())
         .chain(given_up.keys())
-        .chain(ends.keys())
         .copied()
+        .chain(hello.into_iter().flat_map(began::lanes))
         .collect();
+    let mut again = 0;
     for (epoch, lane) in keys {
-        let head = said.get(&(epoch, lane));
+        let head = said.get(&(epoch, lane)).copied();
         let row = stored.get(&(epoch, lane));
         let segments = row.map_or(&[][..], |row| &row.segments);
-        let have = place::have(epoch, lane, segments, 0);
-        // Frames come after the hello that announced them, so what is stored may be ahead of what was said.
-        let head_seq = head.map_or(0, |head| head.seq).max(have.last());
-        let given_up = given_up.get(&(epoch, lane)).map_or(&[][..], Vec::as_slice);
-        let upto = given_up.iter().map(|one| one.last).max().unwrap_or(0);
-        let head_seq = head_seq.max(upto);
-        let ended = ends.get(&(epoch, lane)).copied().unwrap_or(0);
-        let head_seq = head_seq.max(ended);
-        let on_it = head.map_or(0, |head| head.seq.max(have.last()));
-        let (ranges, missing) = dropped::part(segments, &have.missing(1, head_seq), given_up);
-        dropped_ranges.extend(ranges);
-        for gap in missing {
-            // What was given out after its end is not on the device any more.
-            let (first, last) = (*gap.start(), *gap.end());
-            for (from, to) in [(first, last.min(on_it)), (first.max(on_it + 1), last)] {
-                if from <= to {
-                    let oldest = head.map(|head| head.oldest);
-                    let on_device = to <= on_it && oldest.is_some_and(|oldest| oldest <= from);
-                    gaps.push(Gap {
-                        epoch,
-                        lane,
-                        from,
-                        to,
-                        on_device,
-                    });
-                }
-            }
-        }
+        let said = Said {
+            head,
+            given_up: given_up.get(&(epoch, lane)).map_or(&[], Vec::as_slice),
+            began: hello.and_then(|hello| hello.began.as_ref()),
+        };
+        let lacking = gaps::lacking((epoch, lane), segments, said);
+        dropped_ranges.extend(lacking.dropped);
+        missing.extend(lacking.gaps);
+        again += if lane.has_events() { lacking.again } else { 0 };
         lanes.push(LaneStatus {
             epoch,
             lane,
-            head_seq,
+            head_seq: lacking.head,
             acked_seq: row.map_or(0, LaneRow::count),
             oldest_on_device: head.map(|head| head.oldest),
         });
     }
     // What is told of the clock is no event; that none of it is missing matters all the same.
     let of_events = || lanes.iter().filter(|lane| lane.lane.has_events());
-    let not_here = gaps
+    let not_here = missing
         .iter()
         .filter(|gap| gap.lane.has_events())
         .map(|gap| gap.to - gap.from + 1)
@@ -295,10 +277,10 @@ fn status(
         last_contact_at: contact.map(|contact| format_ms(contact.at_ms)),
         lag_ms: contact.map(|contact| now_ms.saturating_sub(contact.at_ms).max(0)),
         epoch: hello.map(|hello| hello.epoch),
-        head_seq: of_events().map(|lane| lane.head_seq).sum(),
+        head_seq: of_events().map(|lane| lane.head_seq).sum::<u64>() - again,
         acked_seq: of_events().map(|lane| lane.acked_seq).sum(),
-        missing: gaps.iter().map(|gap| gap.to - gap.from + 1).sum(),
-        gaps,
+        missing: missing.iter().map(|gap| gap.to - gap.from + 1).sum(),
+        gaps: missing,
         lanes,
         dropped: dropped_ranges.iter().map(|one| one.to - one.from + 1).sum(),
         dropped_ranges: {

@@ -10,6 +10,7 @@ pub mod copies; // two programs under one id: which of them keeps it
 pub mod doors; // where requests wait
 pub mod dropped; // what agents gave up, against what is stored
 pub mod fleet; // what every agent said last, against what is stored
+pub mod gaps; // what is missing of a lane: pure
 pub mod log; // the log as received
 pub mod place; // where a frame lies in its lane: pure
 pub mod refusals; // what was refused at the door

@@ -236,8 +236,9 @@ fn gaps(t: Lang, agent: &AgentStatus) -> Vec<(String, bool)> {
         let lane = lanes.find(|lane| lane.epoch == gap.epoch && lane.lane == gap.lane);
         let oldest = lane.and_then(|lane| lane.oldest_on_device);
         // One that begins after what is on the device was given out before it began anew.
-        let oldest = oldest.filter(|oldest| gap.on_device || *oldest > gap.from);
-        let oldest = oldest.map_or(gap.to + 1, |oldest| oldest.clamp(gap.from, gap.to + 1));
+        let oldest = oldest.filter(|oldest| *oldest > gap.from);
+        let lost = oldest.map_or(gap.to + 1, |oldest| oldest.clamp(gap.from, gap.to + 1));
+        let oldest = if gap.on_device { gap.from } else { lost };
         for (from, to, on_device) in [(gap.from, oldest - 1, false), (oldest, gap.to, true)] {
             if from <= to {
                 let part = Gap {

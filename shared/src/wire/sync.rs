@@ -113,6 +113,22 @@ pub struct LaneEnd {
     pub seq: Seq,
 }
 
+/// A run of numbers of a lane.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct LaneRun {
+    /// Life of the log.
+    pub epoch: Epoch,
+    /// Which of its logs.
+    pub lane: Lane,
+    /// The first number.
+    pub first: Seq,
+    /// The last.
+    pub last: Seq,
+}
+
+/// Most runs of [`Began::back`].
+pub const BACK_MAX: usize = 256;
+
 /// What an agent went on without: its store was gone, or went back in time. What it had not sent by then is lost, or on its old disk.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Began {
@@ -124,6 +140,13 @@ pub struct Began {
     pub ends: Vec<LaneEnd>,
     /// The store was damaged and stands aside on the device: what can be read of it is appended again.
     pub aside: bool,
+    /// What of those lanes was read there: it is stored by the server, or comes under other numbers. The longest runs, at most
+    /// [`BACK_MAX`].
+    #[serde(default)]
+    pub back: Vec<LaneRun>,
+    /// What stands aside is not read to its end yet.
+    #[serde(default)]
+    pub searching: bool,
 }
 
 /// How an agent was enrolled, as it tells a server that has forgotten it.

@@ -3,10 +3,11 @@
 use trenza_shared::{
     id::{AgentId, BootId, ChainHash, Lane},
     store::{Batch, Durable},
-    wire::sync::{Began, Hello, LaneEnd, LaneHead},
+    wire::sync::{Began, Hello, LaneEnd, LaneHead, LaneRun},
 };
 
 use super::{Browser, Role, Server};
+use crate::sync::audit::{self, Audit};
 use crate::tables::{AgentRow, AgentState, CONTACTS, ContactRow, CopyOfRow, LANES, LaneRow};
 
 /// A tablet that captured up to 852 and of which 840 are here; its clock is three hours ahead, and a copy of it exists.
@@ -137,6 +138,8 @@ async fn an_agent_whose_store_was_gone_says_so_and_what_it_had_given_out_is_miss
             seq: 1_000,
         }],
         aside: false,
+        back: Vec::new(),
+        searching: false,
     });
     put(&contact);
     let page = browser.get("/en/fleet").await.text;
@@ -149,14 +152,40 @@ async fn an_agent_whose_store_was_gone_says_so_and_what_it_had_given_out_is_miss
     let list = serde_json::to_value(crate::admin::fleet::list(&server.app).unwrap()).unwrap();
     let line = list["agents"][0]["began_anew"].as_str().unwrap();
     assert!(line.starts_with("began anew in epoch 3"), "{line}");
-    // What stands aside comes back under other numbers.
-    contact.hello.began.as_mut().unwrap().aside = true;
+    let audit = || audit::audit(&*server.app.store, Some(agent)).unwrap();
+    assert!(
+        !audit().ok,
+        "what is lost is no proof that nothing is missing"
+    );
+    // What stands aside is read: what it gives comes under other numbers, the rest is lost.
+    let began = contact.hello.began.as_mut().unwrap();
+    (began.aside, began.searching) = (true, true);
     put(&contact);
     let page = browser.get("/en/fleet").await.text;
     assert!(
-        page.contains("Its store was damaged") && !page.contains("no. 841"),
+        page.contains("Its store was damaged") && !page.contains("they were lost"),
         "{page}"
     );
+    let gaps = |found: &Audit| {
+        let gaps = found.lanes.iter().flat_map(|lane| &lane.gaps);
+        let of_life = gaps.filter(|gap| gap.epoch == 2);
+        of_life
+            .map(|gap| (gap.from, gap.to, gap.on_device))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(gaps(&audit()), [(841, 1_000, true)]);
+    let began = contact.hello.began.as_mut().unwrap();
+    began.searching = false;
+    began.back = vec![LaneRun {
+        epoch: 2,
+        lane: Lane::Visits,
+        first: 700,
+        last: 950,
+    }];
+    put(&contact);
+    let page = browser.get("/en/fleet").await.text;
+    assert!(page.contains("no. 951–1000"), "{page}");
+    assert_eq!(gaps(&audit()), [(951, 1_000, false)]);
     drop(browser);
     server.close().await;
 }

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use flate2::read::MultiGzDecoder;
 
 use super::REQUEST_BYTES_MAX;
-use crate::net::error::HttpError;
+use crate::{event::EVENT_BYTES_MAX, net::error::HttpError};
 
 /// First bytes of every gzip member (RFC 1952, section 2.3.1).
 const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
@@ -110,8 +110,9 @@ pub fn not_utf8(at: usize) -> HttpError {
 /// The answer to a body over the limit.
 pub fn too_large() -> HttpError {
     let message = format!("a request holds at most {REQUEST_BYTES_MAX} bytes, also when inflated");
-    HttpError::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", message)
-        .hint("send the batch in smaller parts")
+    HttpError::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", message).hint(format!(
+        "send a batch in smaller parts; one event has at most {EVENT_BYTES_MAX} bytes"
+    ))
 }
 
 fn inflated(bytes: &[u8]) -> Result<Vec<u8>, HttpError> {

@@ -151,7 +151,9 @@ async fn a_request_may_have_four_mebibytes_and_five_percent_inflated_or_not() {
         if fits {
             answer.is_success()
         } else {
-            assert_eq!(answer.error(), (413, "too_large".into()))
+            assert_eq!(answer.error(), (413, "too_large".into()));
+            let hint = answer.json()["hint"].as_str().unwrap().to_owned();
+            assert!(hint.contains(&EVENT_BYTES_MAX.to_string()), "{hint}");
         }
     }
 }

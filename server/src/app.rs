@@ -186,10 +186,7 @@ impl App {
         stopped: watch::Receiver<bool>,
     ) -> anyhow::Result<(Self, impl Future<Output = ()> + Send)> {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let ca = Ca::from_pem(
-            &certs::read(&config, |tls| &tls.ca_cert)?,
-            &certs::read(&config, |tls| &tls.ca_key)?,
-        )?;
+        let ca = certs::authority(&config)?;
         let generation = generation(&*store, &*clock)?;
         let homes = Arc::new(Homes::open(store)?);
         let store: Arc<dyn Store> = homes.clone();
@@ -295,7 +292,7 @@ impl App {
 }
 
 /// An address that a client on this machine can use: the unspecified address is nobody's.
-fn reachable(addr: std::net::SocketAddr) -> std::net::SocketAddr {
+pub fn reachable(addr: std::net::SocketAddr) -> std::net::SocketAddr {
     let ip = match addr.ip() {
         ip if !ip.is_unspecified() => ip,
         IpAddr::V4(_) => IpAddr::from([127, 0, 0, 1]),
@@ -355,7 +352,7 @@ impl Running {
     /// Opens the ports, prints the ready line, serves until `shutdown`, drains.
     ///
     /// # Errors
-    /// A port is taken, or a certificate cannot be read.
+    /// A port is taken, or no certificate can be made.
     pub async fn serve(
         self,
         shutdown: impl Future<Output = ()> + Send + 'static,

@@ -122,7 +122,7 @@ fn start(todo: Todo) -> anyhow::Result<ExitCode> {
         }
         Todo::Doctor { asked } => {
             let config = Config::load(&asked.settings.config)?;
-            let checks = doctor::examine(&config, SystemClock.wall_ms());
+            let checks = runtime.block_on(doctor::examine(&config, SystemClock.wall_ms()));
             let well = say::checks(&checks, asked.json)?;
             ExitCode::from(u8::from(!well))
         }

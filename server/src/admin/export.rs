@@ -4,20 +4,21 @@ use std::io::{self, Write};
 
 use axum::{
     body::{Body, Bytes},
-    http::header,
+    http::{StatusCode, header},
     response::{IntoResponse as _, Response},
 };
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 use trenza_shared::{
     net::error::HttpError,
-    store::{View, snapshot},
+    store::{Space, StoreError, View, snapshot},
 };
 
 use crate::{
     app::App,
     customer::export::{self, ExportError},
     evidence::replay::{self, Difference},
+    tables::{DERIVED, second_home},
 };
 
 /// Size of one piece of an answer. Unit: bytes.
@@ -153,6 +154,27 @@ pub struct Verified {
     pub difference: Option<Difference>,
 }
 
+/// What is told of a store that failed: a damaged derived table can be mended by whoever asked.
+fn failed(error: StoreError) -> HttpError {
+    let StoreError::Corrupt { space, .. } = &error else {
+        return HttpError::internal(error);
+    };
+    let is_named = |table: Space| table.0 == space.as_str();
+    let derived = |table: &Space| is_named(*table) || second_home(*table).is_some_and(is_named);
+    if !DERIVED.iter().any(derived) {
+        return HttpError::internal(error);
+    }
+    HttpError::new(
+        StatusCode::INTERNAL_SERVER_ERROR,
+        "damaged_table",
+        format!("the derived table {space} is damaged"),
+    )
+    .hint(
+        "run `trenza-server replay`, which builds it anew from the log; nothing of the log is lost",
+    )
+    .log(error)
+}
+
 /// Builds the derived tables anew in a store beside the real one, and compares.
 pub async fn verify(app: &App) -> Result<Verified, HttpError> {
     caught_up(app).await?;
@@ -164,11 +186,33 @@ pub async fn verify(app: &App) -> Result<Verified, HttpError> {
     let verified = tokio::task::spawn_blocking(move || replay::verify(&*store, &applier, &dir))
         .await
         .map_err(HttpError::internal)?;
-    let verified = verified.map_err(HttpError::internal)?;
+    let verified = verified.map_err(failed)?;
     Ok(Verified {
         equal: verified.difference.is_none(),
         records: verified.records,
         rows: verified.rows,
         difference: verified.difference,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_damaged_derived_table_is_named_with_what_mends_it_and_others_are_told_as_ever() {
+        let told = |space: &str| {
+            failed(StoreError::Corrupt {
+                space: space.into(),
+                detail: "block checksum mismatch".into(),
+            })
+        };
+        for table in ["timeline", "timeline_2"] {
+            let error = told(table);
+            assert!(error.message.contains(table) && error.hint.contains("trenza-server replay"));
+            assert!(error.log.is_some_and(|cause| cause.contains("checksum")));
+        }
+        assert_eq!(told("log").code, "internal");
+        assert_eq!(failed(StoreError::Closed).code, "internal");
+    }
 }

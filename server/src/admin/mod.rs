@@ -6,7 +6,7 @@
 pub mod access; // sources, tokens, users
 pub mod backup; // everything in a folder, and back
 pub mod check; // what values must be
-pub mod doctor; // what runs out
+pub mod doctor; // what runs out, is full or broken
 pub mod export; // long answers, piece by piece
 pub mod fleet; // agents
 pub mod import; // files of events and rows

@@ -129,7 +129,7 @@ pub enum Todo {
         #[arg(long, value_name = "AGENT_ID")]
         agent: Option<AgentId>,
     },
-    /// Say how long the certificates last and what to do; changes nothing; ends with 1 when there is something to do
+    /// Look at certificates, disk and store, whether the server runs or not, and say what to do; changes nothing; ends with 1 when there is something to do
     Doctor {
         #[command(flatten)]
         asked: Asked,

@@ -25,7 +25,7 @@ use axum::{
 use trenza_shared::{
     capture::{self, snippet::Snippet},
     metrics::{Metrics, ops_router},
-    net::error::with_error_form,
+    net::error::{HttpError, with_error_form},
     probe::WriteProbe,
 };
 
@@ -38,6 +38,9 @@ use crate::{
 
 /// The built snippet.
 const SNIPPET: &[u8] = include_bytes!("../../../js-snippet/dist/t.js");
+
+/// Seconds after which readiness may be asked for again.
+const READY_AGAIN_S: u32 = 5;
 
 /// Capture, API and pages: the `https` and `http` listeners.
 pub fn routes(app: App, protocol: &'static str) -> Router {
@@ -96,10 +99,19 @@ pub fn ops_routes(app: App) -> Router {
 
 /// The local socket of the commands.
 pub fn admin_routes(app: App) -> Router {
+    let (asked, probe) = (app.clone(), WriteProbe::default());
+    let ready = move || {
+        let (app, probe) = (asked.clone(), probe.clone());
+        async move {
+            let ready = crate::disk::is_ready(&app, &probe).await;
+            ready.map_err(|why| HttpError::unavailable("not_ready", why, READY_AGAIN_S))
+        }
+    };
     with_error_form(
         Router::new()
             .route("/admin", post(admin::serve))
             .route("/admin/ping", get(|| async { "trenza" }))
+            .route("/admin/ready", get(ready))
             .with_state(app),
     )
 }

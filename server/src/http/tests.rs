@@ -62,7 +62,14 @@ impl Site {
         let server = Server::start().await;
         let app = &server.app;
         let cell = CertCell::default();
-        keep_made(&cell, &app.ca, &names_of(app), app.clock.wall_ms()).unwrap();
+        keep_made(
+            "agents",
+            &cell,
+            &app.ca,
+            &names_of(app),
+            app.clock.wall_ms(),
+        )
+        .unwrap();
         let tls = app::agents_tls(app, cell).unwrap();
         let listener = Listener::bind(([127, 0, 0, 1], 0).into(), Some(tls), Limits::default())
             .await

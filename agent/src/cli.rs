@@ -45,7 +45,12 @@ const ASK_MAX: Duration = Duration::from_secs(3);
 
 /// Takes in visits at a touchpoint, keeps them, and sends them when there is a network.
 #[derive(Parser)]
-#[command(name = "trenza-agent", version, about)]
+#[command(
+    name = "trenza-agent",
+    version,
+    about,
+    after_help = "Exit codes: 0 done, 1 failed (doctor: something is BAD), 2 wrong usage"
+)]
 enum Cli {
     /// Make this device's key, get its certificate, write DIR/agent.toml. Never overwrites
     Enrol {
@@ -67,7 +72,7 @@ enum Cli {
     },
     /// Run until SIGTERM, then drain
     Run(At),
-    /// How it stands: what waits, since when, whether the server answers
+    /// How it stands: what waits, since when, whether the server answers; ends with 0 also where it does not run
     Status {
         #[command(flatten)]
         at: At,
@@ -75,7 +80,7 @@ enum Cli {
         #[arg(long)]
         json: bool,
     },
-    /// Check disk, clock, certificate and server; change nothing
+    /// Check disk, store, clock, certificates, server and neighbours; change nothing; ends with 1 when something is BAD, else with 0
     Doctor {
         #[command(flatten)]
         at: At,
@@ -269,16 +274,20 @@ fn print_status(status: &Status, json: bool) -> anyhow::Result<ExitCode> {
             format!(" ({})", status.problem)
         };
         print(&format!(
-            "agent     {}, epoch {}\ntaken in  {}\nsent      {}\nwaiting   {}, the oldest for {} s\nserver    {}{problem}\ndisk      {} MiB free",
+            "agent     {}, epoch {}\ntaken in  {}\nsent      {}\nwaiting   {}, the oldest for {} s\nserver    {}{problem}\ndisk      {} MiB free, and a reserve of {} MiB",
             status.agent,
             status.epoch,
             status.head_seq,
             status.acked_seq,
             status.waiting,
             status.oldest_waiting_ms / 1000,
-            status.server,
-            status.disk_free_bytes / (1024 * 1024),
+            status.server_word(),
+            status.disk_free_bytes >> 20,
+            status.reserve_bytes >> 20,
         ))?;
+        if !status.https_problem.is_empty() {
+            print(&format!("https     {}", status.https_problem))?;
+        }
         if !status.settings_problem.is_empty() {
             print(&format!("settings  {}", status.settings_problem))?;
         }
@@ -353,11 +362,9 @@ async fn doctor_command(config: &Config, dir: &Path, json: bool) -> anyhow::Resu
                 .to_string(),
         )?;
     } else {
-        for Check { name, ok, message } in &checks {
-            print(&format!(
-                "{} {name:<12} {message}",
-                if *ok { "ok " } else { "BAD" }
-            ))?;
+        for check in &checks {
+            let Check { name, message, .. } = check;
+            print(&format!("{:<4} {name:<12} {message}", check.word()))?;
         }
     }
     Ok(if checks.iter().all(|check| check.ok) {

@@ -1,6 +1,7 @@
 //! Checks what a person would look at first when an agent does not send. Changes nothing.
 
 mod clock; // the clock, and the certificate that is judged by it
+mod https; // the certificate for tablets
 
 use std::{path::Path, sync::Arc, time::Duration};
 
@@ -28,18 +29,19 @@ use crate::{
 
 /// Ranges of dropped events written out.
 const DROPPED_SHOWN_MAX: usize = 5;
-/// Below this a disk is short. Unit: bytes.
-const DISK_FREE_BYTES_MIN: u64 = 256 * 1024 * 1024;
 /// Longest wait for the server.
 const REACH_MAX: Duration = Duration::from_secs(10);
 
 /// One thing that was looked at.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Check {
-    /// agent, settings, disk, store, room, dropped, clock, certificate, server or neighbour.
+    /// agent, settings, disk, store, room, dropped, clock, certificate, server, https or neighbour.
     pub name: &'static str,
     /// Nothing to do.
     pub ok: bool,
+    /// Neither well nor wrong: only worth knowing.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub note: bool,
     /// What was found, and what to do.
     pub message: String,
 }
@@ -49,7 +51,17 @@ impl Check {
         Self {
             name,
             ok,
+            note: false,
             message: message.into(),
+        }
+    }
+
+    /// What a person reads before its name.
+    pub fn word(&self) -> &'static str {
+        match (self.ok, self.note) {
+            (_, true) => "note",
+            (true, _) => "ok",
+            (false, _) => "BAD",
         }
     }
 }
@@ -85,9 +97,15 @@ impl Asked {
                 format!("runs and refuses every new visit: {}", status.room_problem),
             ),
             Self::Silent(why) => (false, format!("{why}; restart it if that stays")),
-            Self::Stopped(_) => (true, "does not run now".into()),
+            Self::Stopped(_) => (
+                true,
+                "does not run now: visits are taken in once it is started".into(),
+            ),
         };
-        Check::new("agent", ok, message)
+        Check {
+            note: matches!(self, Self::Stopped(_)),
+            ..Check::new("agent", ok, message)
+        }
     }
 }
 
@@ -99,7 +117,7 @@ pub async fn examine(
     agent: &Asked,
 ) -> Vec<Check> {
     let status = agent.status();
-    let folder = dir.join(&config.store.dir);
+    let (folder, wall_ms) = (dir.join(&config.store.dir), clock.wall_ms());
     let offset_ms = status.and_then(|status| status.clock_offset_ms);
     let server_ms = offset_ms.map(|offset| clock.wall_ms() + offset);
     let facts = Facts {
@@ -111,7 +129,7 @@ pub async fn examine(
     let mut checks = vec![
         agent.check(),
         settings(config, status),
-        disk(dir),
+        disk(&room.0, &room.1, Reserve::in_folder(dir).bytes()),
         store(
             &folder,
             status,
@@ -129,6 +147,15 @@ pub async fn examine(
         clock::certificate(dir, clock.wall_ms(), server_ms),
         server(config, dir, clock.clone(), server_ms.unwrap_or(0)).await,
     ];
+    if let Some(addr) = config.listen.https() {
+        let said = match agent {
+            Asked::Runs(status) => Some(status.https_problem.as_str()),
+            Asked::Silent(_) => Some(""),
+            Asked::Stopped(_) => None,
+        };
+        let (names, now_ms) = (&config.listen.https_names, server_ms.unwrap_or(wall_ms));
+        checks.push(https::check(addr, names, dir, now_ms, said));
+    }
     if config.lan.address().is_some() {
         let time = TlsTime::new(clock, server_ms.unwrap_or(0));
         let near = status.map_or(&[][..], |status| &status.neighbours);
@@ -194,17 +221,27 @@ fn settings(config: &Config, status: Option<&Status>) -> Check {
     }
 }
 
-fn disk(dir: &Path) -> Check {
-    let free = disk_free_bytes(dir);
-    let megabytes = free / (1024 * 1024);
-    if free >= DISK_FREE_BYTES_MIN {
-        Check::new("disk", true, format!("{megabytes} MiB free"))
-    } else {
-        Check::new(
+/// The disk alone, by the rule that decides what is taken in; the quota is told with the room.
+fn disk(facts: &Facts, limits: &Limits, reserve_bytes: u64) -> Check {
+    let mib = |bytes: u64| bytes >> 20;
+    let stands = format!(
+        "{} MiB free and {} MiB in reserve, {} must be in all (store.free_bytes_min)",
+        mib(facts.free_bytes.saturating_sub(reserve_bytes)),
+        mib(reserve_bytes),
+        mib(limits.free_bytes_min),
+    );
+    let alone = Facts {
+        used_bytes: 0,
+        free_bytes: facts.free_bytes,
+        failure: None,
+    };
+    match excess(&alone, limits) {
+        None => Check::new("disk", true, stands),
+        Some(_) => Check::new(
             "disk",
             false,
-            format!("only {megabytes} MiB free; free some space, visits need it"),
-        )
+            format!("{stands}; free some space, visits need it"),
+        ),
     }
 }
 
@@ -393,9 +430,14 @@ mod tests {
                 free_bytes: free << 20,
                 failure: None,
             };
+            // The disk is judged by the same rule, the quota apart.
+            let on_disk = disk(&facts, &limits, 32 << 20);
+            assert_eq!(on_disk.ok, free >= 60, "{on_disk:?}");
             let check = room_check(&facts, &limits, 32 << 20);
+            assert!(on_disk.ok || !check.ok);
             (check.ok, check.message)
         };
+        assert!(told(10, 100).0, "no limit but that of the settings");
         let (ok, message) = told(10, 500);
         assert!(ok && message.contains("10 of 1000 MiB"), "{message}");
         assert!(
@@ -412,5 +454,13 @@ mod tests {
             let found = told(used, free);
             assert!(found.0 == ok && found.1.contains(text), "{found:?}");
         }
+    }
+
+    #[test]
+    fn an_agent_that_does_not_run_is_a_note() {
+        let check = Asked::Stopped(None).check();
+        assert_eq!((check.word(), check.ok), ("note", true));
+        assert_eq!(Check::new("disk", true, "").word(), "ok");
+        assert_eq!(Check::new("disk", false, "").word(), "BAD");
     }
 }

@@ -31,12 +31,27 @@ pub struct Link {
     pub refused: bool,
     /// It said that this agent's right was taken back.
     pub revoked: bool,
+    /// It is there, and has too much to do or cannot take anything now.
+    pub busy: bool,
     /// What went wrong last; empty when nothing did.
     pub problem: String,
+    /// Why it gave no certificate for the `https` listener; empty when it did, or was not asked.
+    pub https_problem: String,
     /// What it told.
     pub told: Arc<ServerRow>,
     /// The write keys of the organisation.
     pub keys: Arc<BTreeSet<String>>,
+}
+
+/// What is known of a server that does not take what is sent.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+pub struct Down {
+    /// It refuses this agent for good.
+    pub refused: bool,
+    /// Because this agent's right was taken back.
+    pub revoked: bool,
+    /// It is there and wants to be asked later.
+    pub busy: bool,
 }
 
 /// The link, as seen and changed by sync; others only look.
@@ -58,7 +73,9 @@ impl LinkCell {
             since_ms: now_ms,
             refused: false,
             revoked: false,
+            busy: false,
             problem: String::new(),
+            https_problem: String::new(),
             told: Arc::new(told),
             keys,
         };
@@ -95,20 +112,26 @@ impl LinkCell {
             if !link.up {
                 link.since_ms = now_ms;
             }
-            (link.up, link.refused, link.revoked) = (true, false, false);
+            (link.up, link.refused, link.revoked, link.busy) = (true, false, false, false);
             link.problem.clear();
         });
     }
 
-    /// The server did not answer, or refused; whether for good, and whether because this agent's right was taken back.
-    pub fn down(&self, now_ms: i64, (refused, revoked): (bool, bool), problem: String) {
+    /// What came of asking for the certificate of the `https` listener; empty for success.
+    pub fn https(&self, problem: String) {
+        self.state.send_modify(|link| link.https_problem = problem);
+    }
+
+    /// The server did not answer, or refused.
+    pub fn down(&self, now_ms: i64, why: Down, problem: String) {
         self.state.send_modify(|link| {
             if link.up {
                 link.since_ms = now_ms;
             }
-            (link.up, link.refused, link.problem) = (false, refused, problem);
+            (link.up, link.refused, link.busy) = (false, why.refused, why.busy);
+            link.problem = problem;
             // Only the server itself can say otherwise.
-            link.revoked |= revoked;
+            link.revoked |= why.revoked;
         });
     }
 

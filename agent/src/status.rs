@@ -22,6 +22,7 @@ use crate::{
     lan::{delivered::Brought, members::Neighbour},
     link::{self, have},
     log::{self, Drops, Heads},
+    reserve::Reserve,
     room::Room,
     salvage::{self, Aside, Progress},
     state::App,
@@ -49,8 +50,11 @@ pub struct Status {
     pub oldest_waiting_ms: u64,
     /// The server's clock less this device's; null before the first talk. Unit: ms.
     pub clock_offset_ms: Option<i64>,
-    /// Free space where the log lives. Unit: bytes.
+    /// Free space where the log lives, the reserve not counted in. Unit: bytes.
     pub disk_free_bytes: u64,
+    /// What the reserve would give back on a full disk. Unit: bytes.
+    #[serde(default)]
+    pub reserve_bytes: u64,
     /// How it stands with room for visits.
     #[serde(default)]
     pub room: Room,
@@ -76,6 +80,15 @@ pub struct Status {
     pub kept_reason: String,
     /// The server refuses this agent: it was revoked, or is not known there. Capture goes on.
     pub refused: bool,
+    /// It said that this agent was revoked.
+    #[serde(default)]
+    pub revoked: bool,
+    /// It is there, and wants to be asked later.
+    #[serde(default)]
+    pub busy: bool,
+    /// Why the `https` listener was given no certificate; empty otherwise.
+    #[serde(default)]
+    pub https_problem: String,
     /// What went wrong last between agent and server; empty when nothing did.
     pub problem: String,
     /// What comes back out of a store that was damaged.
@@ -146,6 +159,20 @@ impl BeganAnew {
 }
 
 impl Status {
+    /// How the server stands, in a word or two for people.
+    pub fn server_word(&self) -> &str {
+        match self {
+            Self {
+                refused: true,
+                revoked: true,
+                ..
+            } => "refused (revoked)",
+            Self { refused: true, .. } => "refused",
+            Self { busy: true, .. } => "busy",
+            _ => &self.server,
+        }
+    }
+
     /// Events that nobody brought to the server yet, as far as is known here.
     pub fn to_send(&self) -> u64 {
         without(self.waiting, &self.delivered)
@@ -325,8 +352,12 @@ pub fn of(app: &App) -> Result<Status, StoreError> {
         oldest_waiting_ms: age_ms(sums.oldest_ms, app.now_ms()),
         clock_offset_ms: link.told.clock_offset_ms,
         disk_free_bytes: disk_free_bytes(&app.dir),
+        reserve_bytes: Reserve::in_folder(&app.dir).bytes(),
         server: if link.up { "up" } else { "down" }.into(),
         refused: link.refused,
+        revoked: link.revoked,
+        busy: link.busy,
+        https_problem: link.https_problem,
         problem: link.problem,
         salvage: app.salvage.progress(),
         aside: aside(app.dir.join(&app.config.store.dir)),

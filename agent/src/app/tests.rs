@@ -19,7 +19,7 @@ use trenza_shared::{
 };
 
 use super::*;
-use crate::log::Append;
+use crate::{log::Append, status::Status};
 
 const NOW: i64 = 1_773_480_000_000;
 const ID: AgentId = AgentId([7; 16]);
@@ -72,7 +72,7 @@ async fn capture(ready: &Ready, client: &Client, id: &str) {
     assert_eq!(answer.status, 200);
 }
 
-async fn status(ready: &Ready, client: &Client) -> crate::status::Status {
+async fn status(ready: &Ready, client: &Client) -> Status {
     let url = format!("{}/v1/status", ready.http);
     let answer = client.get(&url, HeaderMap::new()).await.unwrap();
     serde_json::from_slice(&answer.body).unwrap()
@@ -105,6 +105,21 @@ async fn visits_are_taken_in_without_a_server_and_are_there_after_a_restart() {
     );
     assert_eq!(figures, (1, 2, 0, 2));
     assert_eq!(status.server, "down");
+    let word = |refused, revoked, busy| {
+        let status = Status {
+            refused,
+            revoked,
+            busy,
+            ..status.clone()
+        };
+        status.server_word().to_owned()
+    };
+    assert_eq!(word(false, false, false), "down");
+    assert_eq!(word(true, true, false), "refused (revoked)");
+    assert_eq!(word(true, false, false), "refused");
+    // A server that refused once and is away now.
+    assert_eq!(word(false, true, false), "down");
+    assert_eq!(word(false, false, true), "busy");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -32,6 +32,7 @@ use crate::{
     config::{Config, files},
     http,
     metrics::METRICS,
+    reserve::Reserve,
     room::{self, Room, Short},
     state::random_uuid,
     status::{Status, stopped},
@@ -86,6 +87,7 @@ impl Waiting {
             },
             room_problem: self.problem(),
             disk_free_bytes: disk_free_bytes(&self.0.dir),
+            reserve_bytes: Reserve::in_folder(&self.0.dir).bytes(),
             problem: "the server is not asked while the store is closed".into(),
             ..self.0.status.clone()
         }

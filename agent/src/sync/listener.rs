@@ -13,6 +13,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 use trenza_shared::{
+    clock::format_ms,
     net::{
         pki::{self, DeviceKey, write_secret},
         tls::CertCell,
@@ -87,6 +88,26 @@ impl ListenerCert {
         old || pki::cert_names(&leaf).is_none_or(|names| names != *self.names)
     }
 
+    /// Why callers find no certificate, or refuse the one there is; none where all is well.
+    pub fn lacks(&self, now_ms: i64) -> Option<String> {
+        let Some(leaf) = self.cell.leaf() else {
+            return Some("it has no certificate".into());
+        };
+        let good_for = pki::cert_names(&leaf).unwrap_or_default();
+        let others: Vec<_> = self.names.difference(&good_for).cloned().collect();
+        if !others.is_empty() {
+            return Some(format!(
+                "its certificate is not good for {}",
+                others.join(", ")
+            ));
+        }
+        let validity = Validity::of(&leaf)?;
+        (now_ms > validity.expires_ms).then(|| {
+            let until = format_ms(validity.expires_ms);
+            format!("its certificate ran out at {until}")
+        })
+    }
+
     /// The listener's key, which never leaves the device; made where there is none.
     fn key(&self) -> Result<DeviceKey, CredentialsError> {
         let path = self.dir.join(files::LISTENER_KEY);
@@ -110,6 +131,16 @@ fn one_spelling(name: &str) -> String {
     )
 }
 
+/// Why the server gave no certificate, with what to do.
+fn told(error: &TalkError) -> String {
+    match error {
+        TalkError::Refused { status: 403, .. } => format!(
+            "{error}; correct listen.https_names in agent.toml, or allow the name in tls.listener_names of server.toml"
+        ),
+        _ => error.to_string(),
+    }
+}
+
 #[derive(Serialize)]
 struct ListenerRequest<'a> {
     csr: &'a str,
@@ -131,9 +162,13 @@ impl Sender {
             return;
         }
         match self.ask_for_listener(&cert).await {
-            Ok(()) => tracing::info!("the https listener has a new certificate"),
+            Ok(()) => {
+                self.link.https(String::new());
+                tracing::info!("the https listener has a new certificate");
+            }
             Err(error) => {
-                tracing::warn!(error = %error, "the https listener got no certificate; trying again at the next hello")
+                tracing::warn!(error = %error, "the https listener got no certificate; trying again at the next hello");
+                self.link.https(told(&error));
             }
         }
     }

@@ -38,7 +38,7 @@ use trenza_shared::{
 
 use crate::{
     config::SyncSection,
-    link::LinkCell,
+    link::{Down, LinkCell},
     log::{Heads, Log},
     room::RoomCell,
     time::KnownTime,
@@ -206,8 +206,12 @@ impl Sender {
         if before.up || before.problem != problem {
             tracing::warn!(error = %problem, sync.failures = failures, "the server cannot be reached; capture goes on");
         }
-        let revoked = error.is_refused_as(AGENT_REVOKED);
-        self.link.down(self.now_ms(), (refused, revoked), problem);
+        let why = Down {
+            refused,
+            revoked: error.is_refused_as(AGENT_REVOKED),
+            busy: error.is_later(),
+        };
+        self.link.down(self.now_ms(), why, problem);
         metrics::counter!("trenza_agent_sync_failures_total").increment(1);
         // A device whose clock is far ahead only believes that its certificate is too old.
         let too_old = matches!(

@@ -165,6 +165,17 @@ impl TalkError {
         )
     }
 
+    /// The server is there, and wants to be asked later.
+    pub fn is_later(&self) -> bool {
+        matches!(
+            self,
+            Self::Refused {
+                status: 429 | 503,
+                ..
+            }
+        )
+    }
+
     /// Nobody answers at the server's address.
     pub fn is_nobody_there(&self) -> bool {
         matches!(

@@ -50,3 +50,15 @@ async fn a_network_that_comes_back_ends_the_wait() {
     assert!(back.await.is_ok(), "{:?}", edge.link.now());
     edge.stop().await;
 }
+
+#[test]
+fn a_server_that_wants_to_be_asked_later_is_not_away() {
+    let refused = |status| TalkError::Refused {
+        status,
+        code: String::new(),
+        message: String::new(),
+        retry_after_s: None,
+    };
+    assert!(refused(503).is_later() && refused(429).is_later());
+    assert!(!refused(403).is_later() && refused(403).refuses_agent());
+}

@@ -53,7 +53,7 @@ impl Edge {
     async fn sync(&self, world: &World) {
         let now_ms = world.fake.clock.wall_ms();
         // It counts as up again only after what was measured is in the log.
-        self.link.down(0, link::Down::default(), String::new());
+        self.link.down(0, Down::default(), String::new());
         self.wake.notify_one();
         let log = self.log.clone();
         self.until("a hello of now, and everything sent", move |link| {

@@ -279,9 +279,12 @@ mod tests {
             let stopped = async { drop(stopped.await) };
             serve_unix(&socket, routes, stopped).await
         });
-        while !config.socket().exists() {
-            tokio::task::yield_now().await;
-        }
+        let listens = async {
+            while !config.socket().exists() {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(ASK_MAX, listens).await.unwrap();
         assert_eq!(
             store(&config).await.unwrap(),
             (true, "the server runs and takes events in".into())

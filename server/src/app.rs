@@ -1,5 +1,7 @@
 //! The one state of the program, and how it starts and stops.
 
+mod close;
+
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use tokio::sync::{Semaphore, watch};
@@ -16,6 +18,8 @@ use trenza_shared::{
     store::{Batch, Durable, RocksStore, Store, StoreError, rocks::RocksOptions},
     wire::sync::RENEWABLE_MS,
 };
+
+pub(crate) use close::shut;
 
 use crate::{
     certs::{self, Certs},
@@ -114,8 +118,8 @@ pub struct Running {
     /// The state.
     pub app: App,
     follower: tokio::task::JoinHandle<()>,
-    /// Who looks after the disk, and holds the store while it does.
-    looking: Option<tokio::task::JoinHandle<()>>,
+    /// The store's files, where it is on a disk.
+    disk: Option<close::OnDisk>,
     log_thread: std::thread::JoinHandle<()>,
     stop: watch::Sender<bool>,
 }
@@ -136,8 +140,15 @@ impl App {
         };
         let rocks = Arc::new(RocksStore::open(&dir, &spaces(), options)?);
         let mut running = Self::over(config, rocks.clone(), Arc::new(SystemClock))?;
-        let looking = disk::look_after(running.app.room.clone(), rocks, running.stop.subscribe());
-        running.looking = Some(tokio::spawn(looking));
+        let looking = disk::look_after(
+            running.app.room.clone(),
+            rocks.clone(),
+            running.stop.subscribe(),
+        );
+        running.disk = Some(close::OnDisk {
+            rocks,
+            looking: tokio::spawn(looking),
+        });
         Ok(running)
     }
 
@@ -157,7 +168,7 @@ impl App {
         Ok(Running {
             app,
             follower,
-            looking: None,
+            disk: None,
             log_thread,
             stop,
         })
@@ -313,42 +324,7 @@ fn generation(store: &dyn Store, clock: &dyn Clock) -> Result<u64, StoreError> {
     Ok(generation)
 }
 
-/// Longest wait for a last look at the disk, which may hang.
-const LOOK_MAX: Duration = Duration::from_secs(5);
-
 impl Running {
-    /// Stops following the log, closes it and waits until all is written.
-    pub async fn close(self) {
-        let Self {
-            app,
-            follower,
-            looking,
-            log_thread,
-            stop,
-        } = self;
-        stop.send_replace(true);
-        if let Some(looking) = looking
-            && tokio::time::timeout(LOOK_MAX, looking).await.is_err()
-        {
-            warn!("the disk does not answer");
-        }
-        if let Err(error) = follower.await {
-            warn!(%error, "the resolver ended badly");
-        }
-        let store = app.store.clone();
-        drop(app);
-        let joined = tokio::task::spawn_blocking(move || log_thread.join());
-        if tokio::time::timeout(Duration::from_secs(5), joined)
-            .await
-            .is_err()
-        {
-            warn!("requests were still open when the log closed");
-        }
-        if let Err(error) = store.commit(Batch::new(), Durable::Yes) {
-            warn!(%error, "last sync failed; what was acknowledged is safe, derived tables will be caught up");
-        }
-    }
-
     /// Opens the ports, prints the ready line, serves until `shutdown`, drains.
     ///
     /// # Errors

@@ -18,7 +18,7 @@ use trenza_shared::{
 
 use crate::{
     admin::{backup, check::Advised, doctor, init, is_busy},
-    app::{AGENT_CONNECTIONS_MAX, App},
+    app::{AGENT_CONNECTIONS_MAX, App, shut},
     config::Config,
     waiting,
 };
@@ -176,10 +176,14 @@ async fn run(config: Config) -> anyhow::Result<()> {
         let _told = stopping.wait_for(|stop| *stop).await;
         tokio::time::sleep(STOP_MAX).await;
     };
+    let rocks = running.rocks();
     tokio::select! {
         served = running.serve(shutdown) => served,
         () = too_long => {
             tracing::warn!("stopped with work in hand; nothing acknowledged is lost");
+            if let Some(rocks) = rocks {
+                shut(rocks).await;
+            }
             Ok(())
         }
     }

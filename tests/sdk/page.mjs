@@ -47,16 +47,16 @@ const jitsu = async (client, texts) => {
   for (const call of calls(client, texts, { name: texts?.page })) await Promise.race([call().catch(() => undefined), enough()]);
 };
 
-const posthogBy = (client) => ({ url, key, texts }) => {
-  client().init(key, {
+const byPosthog = ({ url, key, texts }) => {
+  posthog.init(key, {
     api_host: url, opt_out_useragent_filter: true, autocapture: false, capture_pageview: false, capture_pageleave: false,
     person_profiles: "always", request_queue_config: { flush_interval_ms: 300 },
   });
   if (!texts) return;
-  client().identify(texts.user, { note: texts.trait });
-  client().capture("$pageview", { note: texts.page });
-  client().capture("Ordinary", { text: texts.track });
-  client().capture("Long", { text: texts.long });
+  posthog.identify(texts.user, { note: texts.trait });
+  posthog.capture("$pageview", { note: texts.page });
+  posthog.capture("Ordinary", { text: texts.track });
+  posthog.capture("Long", { text: texts.long });
 };
 
 const MODES = {
@@ -78,8 +78,7 @@ const MODES = {
   "@jitsu/js, snippet": ({ texts }) => (window.jitsuQ ??= []).push((client) => jitsu(client, texts)),
   "@snowplow/browser-tracker, post": snowplow({ postPath: "/com.example/collect" }),
   "@snowplow/browser-tracker, get": snowplow({ eventMethod: "get" }),
-  "posthog-js": posthogBy(() => posthog),
-  "posthog-js, snippet": posthogBy(() => window.posthog),
+  "posthog-js": byPosthog,
 };
 
 window.drive = (mode, how) => void MODES[mode](how);

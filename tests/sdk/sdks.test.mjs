@@ -163,7 +163,7 @@ const found = await stored();
 const customers = await exported("customers");
 const served = (path) => fetch(here.server.http + path).then((answer) => answer.text());
 const scripts = new Map();
-for (const path of ["/analytics.js/v1/any/analytics.min.js", "/p.js", "/static/array.js"]) scripts.set(path, await served(path));
+for (const path of ["/analytics.js/v1/any/analytics.min.js", "/p.js"]) scripts.set(path, await served(path));
 const took = Math.round((Date.now() - began) / 1000);
 await browser.close();
 website.close();
@@ -175,7 +175,6 @@ console.log(`${cases.length} cases of ${new Set(cases.map((one) => one.sdk)).siz
 for (const [path, file] of [
   ["/analytics.js/v1/any/analytics.min.js", "@segment/analytics-next/dist/umd/standalone.js"],
   ["/p.js", "@jitsu/js/dist/web/p.js.txt"],
-  ["/static/array.js", "posthog-js/dist/array.js"],
 ]) {
   test(`what ${path} serves is the file of the npm package`, () => {
     const own = readFileSync(join(process.env.TRENZA_SDKS, "node_modules", file), "utf8");

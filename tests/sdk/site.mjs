@@ -15,16 +15,11 @@ const segment = (key, url) => `<script>
 analytics.load("${key}");}}();
 </script>`;
 
-// PostHog's own, up to its `init`.
-const posthog = () => `<script>
-!function(t,e){var o,n,p,r;e.__SV||(window.posthog=e,e._i=[],e.init=function(i,s,a){function g(t,e){var o=e.split(".");2==o.length&&(t=t[o[0]],e=o[1]),t[e]=function(){t.push([e].concat(Array.prototype.slice.call(arguments,0)))}}(p=t.createElement("script")).type="text/javascript",p.async=!0,p.src=s.api_host.replace(".i.posthog.com","-assets.i.posthog.com")+"/static/array.js",(r=t.getElementsByTagName("script")[0]).parentNode.insertBefore(p,r);var u=e;for(void 0!==a?u=e[a]=[]:a="posthog",u.people=u.people||[],u.toString=function(t){var e="posthog";return"posthog"!==a&&(e+="."+a),t||(e+=" (stub)"),e},u.people.toString=function(){return u.toString(1)+".people (stub)"},o="init capture register register_once register_for_session unregister opt_out_capturing has_opted_out_capturing opt_in_capturing reset isFeatureEnabled getFeatureFlag getFeatureFlagPayload reloadFeatureFlags group identify setPersonProperties setPersonPropertiesForFlags resetPersonPropertiesForFlags setGroupPropertiesForFlags resetGroupPropertiesForFlags resetGroups onFeatureFlags addFeatureFlagsHandler onSessionId getSurveys getActiveMatchingSurveys renderSurvey canRenderSurvey getNextSurveyStep".split(" "),n=0;n<o.length;n++)g(u,o[n]);e._i.push([i,s,a])},e.__SV=1)}(document,window.posthog||[]);
-</script>`;
-
 // Jitsu's; without the page of its own that it would send first.
 const jitsu = (key, url) => `<script async src="${url}/p.js" data-write-key="${key}:any" data-init-only="true"></script>`;
 
 /** The lines that a page gets from the vendor, by the name before the comma of a mode. */
-const SNIPPETS = { "@segment/analytics-next": segment, "@jitsu/js": jitsu, "posthog-js": posthog };
+const SNIPPETS = { "@segment/analytics-next": segment, "@jitsu/js": jitsu };
 
 /** Serves `/` and, where the query has a `snippet`, that vendor's on it. */
 export async function site() {

@@ -11,7 +11,6 @@ use axum::{
     http::{HeaderValue, header},
     response::{IntoResponse, Response},
 };
-use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
 use super::{
@@ -19,7 +18,6 @@ use super::{
     body::Text,
     intake::Form,
     key::WRITE_KEY_BYTES_MAX,
-    snippet::Script,
     split::{Names, member_text},
     vendor::{decoded, instant, put, take_object, take_text, text_of},
 };
@@ -30,9 +28,6 @@ use crate::{
         error::HttpError,
     },
 };
-
-/// `dist/array.js` of `posthog-js` (Apache-2.0 and MIT, its licence stands beside it). It sends to the host that its page names.
-const PACKAGE: &[u8] = include_bytes!("vendored/posthog-1.449.2.js");
 
 /// `{"api_key":…,"batch":[…],"sent_at":…}`, a bare array, or one event alone.
 pub const FORM: Form = Form {
@@ -294,11 +289,6 @@ fn bad(fault: impl Into<String>) -> BadEvent {
         vendor: "PostHog",
         fault: fault.into(),
     }
-}
-
-/// `GET /static/array.js`: what the snippet for HTML loads.
-pub fn script() -> Script {
-    Script::new(Bytes::from_static(PACKAGE))
 }
 
 /// `POST /flags` and `/decide`: there are no feature flags here, and nothing else is switched on.

@@ -98,11 +98,6 @@ pub fn router<C: Collector>(collector: C, options: Options) -> Router {
         "/array/{token}/config.js",
         get(posthog::config_script),
     );
-    router = at(
-        router,
-        "/static/array.js",
-        get(snippet::show).with_state(posthog::script()),
-    );
 
     // Snowplow
     let both = post(through(SNOWPLOW_POST)).get(through(SNOWPLOW_GET));

@@ -55,6 +55,8 @@ pub(super) enum Stopped {
 struct Flight {
     what: Stretch,
     live: bool,
+    /// Its other half went out behind it, so that the two tell what the link takes.
+    leads: bool,
     sent_boot_ms: u64,
     /// What was known of the lane when it was sent.
     known: LaneHave,
@@ -68,6 +70,7 @@ impl Flight {
                 last: frame.last(),
                 ..self.what
             },
+            leads: false,
             known: self.known.clone(),
             ..*self
         }
@@ -197,14 +200,33 @@ impl Sender {
                     last: frame.last(),
                     ..push
                 };
-                sending.push((what, live));
                 let flight = Flight {
                     what,
                     live,
+                    leads: false,
                     sent_boot_ms: clock.boottime_ms(),
                     known: link::have(&told.lanes, key.0, key.1),
                 };
-                on_the_way.push(flight.go(self, frame));
+                let more = frame.last() < push.last;
+                // One that cannot be unpacked goes out as it is: the server says what is wrong with it.
+                let halves = if !live && old == 0 && more && window.wants_halves() {
+                    frame.halves().ok().flatten()
+                } else {
+                    None
+                };
+                let Some((left, right)) = halves else {
+                    sending.push((what, live));
+                    on_the_way.push(flight.go(self, frame));
+                    continue;
+                };
+                for (leads, half) in [(true, left), (false, right)] {
+                    let flight = Flight {
+                        leads,
+                        ..flight.half(&half)
+                    };
+                    sending.push((flight.what, live));
+                    on_the_way.push(flight.go(self, half));
+                }
             }
             let answered = tokio::select! {
                 biased;
@@ -267,7 +289,9 @@ impl Sender {
                 answer => answer?,
             };
             let count = flight.what.last - flight.what.first + 1;
-            if !flight.live {
+            if flight.leads {
+                window.half_answered(now_ms);
+            } else if !flight.live {
                 window.answered(flight.sent_boot_ms, now_ms, full);
             }
             match answer {

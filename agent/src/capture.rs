@@ -4,13 +4,14 @@
 
 use trenza_shared::{
     bot,
-    capture::{CannotStore, Collector, Stored, Taken, Verdict},
+    capture::{CannotStore, Collector, MANY_WAIT, Stored, Taken, Verdict},
     event::{Captured, Event, EventType, Taking},
     group_commit::GroupError,
     id::Lane,
     store::StoreError,
     wire::{
         Shape as _,
+        dropped::Reason,
         entry::{Entry, Open, What},
     },
 };
@@ -88,7 +89,11 @@ pub async fn take_in(app: &App, appends: Vec<Append>) -> Result<usize, CannotSto
                 app.mend.notify_one();
                 cannot_store(&error, app.room.now().facts.failure.as_ref())
             }),
-        Err(Refusal::Full) => Err(CannotStore::Full {
+        Err(Refusal::Full(reason)) => Err(CannotStore::Full {
+            reason: match reason {
+                Reason::Quota => "the quota of this agent's store (store.quota_bytes) is used up",
+                Reason::Disk => "the disk is full",
+            },
             retry_after_s: FULL_RETRY_S,
         }),
         Err(Refusal::KeptForVisits) => Err(CannotStore::KeptForOthers {
@@ -213,6 +218,7 @@ fn offset_min(app: &App, at_ms: i64) -> i16 {
 fn cannot_store(error: &GroupError<AppendError>, failure: Option<&StoreError>) -> CannotStore {
     match error {
         GroupError::Busy => CannotStore::Full {
+            reason: MANY_WAIT,
             retry_after_s: BUSY_RETRY_S,
         },
         GroupError::Refused(AppendError::Store(
@@ -231,6 +237,7 @@ fn cannot_store(error: &GroupError<AppendError>, failure: Option<&StoreError>) -
 pub(crate) fn refusal_of(error: &StoreError) -> CannotStore {
     match error {
         StoreError::Full { .. } => CannotStore::Full {
+            reason: error.plainly(),
             retry_after_s: FULL_RETRY_S,
         },
         error => CannotStore::Failed {

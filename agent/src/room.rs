@@ -134,8 +134,8 @@ pub fn excess(facts: &Facts, limits: &Limits) -> Option<Excess> {
 /// Why something is not taken in.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Refusal {
-    /// There is no room.
-    Full,
+    /// There is no room in this.
+    Full(Reason),
     /// It has a low priority, and what room is left is for visits.
     KeptForVisits,
 }
@@ -293,7 +293,7 @@ impl RoomCell {
     ) -> Result<(), Refusal> {
         let mut looks = self.seen.subscribe();
         let first = self.admit(bytes, yields);
-        if first != Err(Refusal::Full) || self.now().room == Room::Full {
+        if !matches!(first, Err(Refusal::Full(_))) || self.now().room == Room::Full {
             return first;
         }
         look.notify_one();
@@ -318,7 +318,13 @@ impl RoomCell {
             ..seen.facts
         };
         if seen.room == Room::Full || judge(&soon, &self.limits) == Room::Full {
-            return Err(Refusal::Full);
+            return Err(Refusal::Full(
+                if soon.used_bytes >= self.limits.quota_bytes {
+                    Reason::Quota
+                } else {
+                    Reason::Disk
+                },
+            ));
         }
         self.since.fetch_add(bytes, Ordering::Relaxed);
         Ok(())

@@ -81,8 +81,10 @@ fn what_was_admitted_counts_before_it_is_measured() {
     assert_eq!(visit(60), Ok(()), "nothing was measured yet");
     cell.measured(facts(900, 500, None));
     assert_eq!(visit(60), Ok(()));
-    assert_eq!(visit(60), Err(Refusal::Full));
+    assert_eq!(visit(60), Err(Refusal::Full(Reason::Quota)));
     assert_eq!(visit(10), Ok(()), "a smaller one still fits");
+    cell.measured(facts(0, LIMITS.free_bytes_min - 1, None));
+    assert_eq!(visit(10), Err(Refusal::Full(Reason::Disk)));
     cell.measured(facts(800, 500, None));
     assert_eq!(visit(60), Ok(()));
 }
@@ -120,7 +122,7 @@ async fn where_only_the_guess_says_full_it_is_looked_again_before_a_visit_is_ref
     let (cell, look) = (RoomCell::new(LIMITS), Notify::new());
     cell.measured(facts(800, 500, None));
     assert_eq!(cell.admit(190, false), Ok(()));
-    assert_eq!(cell.admit(20, false), Err(Refusal::Full));
+    assert_eq!(cell.admit(20, false), Err(Refusal::Full(Reason::Quota)));
     // What was appended takes less than was guessed.
     let looking = async {
         look.notified().await;
@@ -134,10 +136,10 @@ async fn where_only_the_guess_says_full_it_is_looked_again_before_a_visit_is_ref
     };
     assert_eq!(cell.admit(110, false), Ok(()));
     let (admitted, ()) = tokio::join!(cell.admit_or_look(20, false, &look), looking);
-    assert_eq!(admitted, Err(Refusal::Full));
+    assert_eq!(admitted, Err(Refusal::Full(Reason::Quota)));
     // What was measured is no guess: nobody looks, and nobody waits.
     let refused = cell.admit_or_look(20, false, &look).await;
-    assert_eq!(refused, Err(Refusal::Full));
+    assert_eq!(refused, Err(Refusal::Full(Reason::Quota)));
 }
 
 #[test]

@@ -15,17 +15,13 @@ use crate::{
     http::code_hash,
     sync::{
         audit::{self, Audit},
-        began,
-        fleet::CopyOf,
-        segments,
+        fleet::{self, AgentStatus, CopyOf},
     },
-    tables::{AgentState, CONTACTS, INVITES, InviteRow},
+    tables::{AgentState, INVITES, InviteRow},
 };
 
 /// How long an invitation works. Unit: ms.
 const INVITE_MS: i64 = 24 * 3_600_000;
-/// Most lanes of one agent that are summed: two for each life of its log.
-const LANES_MAX: usize = 10_000;
 
 /// A new invitation.
 #[derive(Debug, Serialize)]
@@ -81,7 +77,7 @@ pub async fn invite(
     })
 }
 
-/// One agent of the list.
+/// One agent of the list: what there is to know of it in a line of a terminal.
 #[derive(Debug, Serialize)]
 pub struct AgentLine {
     agent: AgentId,
@@ -92,11 +88,39 @@ pub struct AgentLine {
     state: AgentState,
     enrolled_at: String,
     last_seen_at: Option<String>,
+    given_out: u64,
     stored_seq: u64,
+    waiting: Option<u64>,
+    missing: u64,
+    dropped: u64,
     copy_of: Option<CopyOf>,
     fork: Option<String>,
     lineage: Vec<Lineage>,
     began_anew: Option<String>,
+}
+
+impl AgentLine {
+    fn of(agent: AgentStatus) -> Self {
+        Self {
+            agent: agent.id,
+            touchpoint: agent.touchpoint,
+            country: agent.country,
+            zone: agent.zone,
+            venue: agent.venue,
+            state: agent.state,
+            enrolled_at: agent.enrolled_at,
+            last_seen_at: agent.last_contact_at,
+            given_out: agent.head_seq,
+            stored_seq: agent.acked_seq,
+            waiting: agent.waiting,
+            missing: agent.missing,
+            dropped: agent.dropped,
+            copy_of: agent.copy_of,
+            fork: agent.fork,
+            lineage: agent.lineage,
+            began_anew: agent.began.map(|began| began.sentence()),
+        }
+    }
 }
 
 /// The fleet.
@@ -107,40 +131,11 @@ pub struct AgentLines {
 
 /// Every agent, by touchpoint.
 pub fn list(app: &App) -> Result<AgentLines, HttpError> {
-    let mut agents = Vec::new();
-    for (agent, row) in app.registry.agents() {
-        let contact = CONTACTS
-            .get(&*app.store, &agent)
-            .map_err(HttpError::internal)?;
-        let lanes = segments::of_agent(&*app.store, &agent)
-            .take(LANES_MAX)
-            .collect::<Result<Vec<_>, _>>()
-            .map_err(HttpError::internal)?;
-        agents.push(AgentLine {
-            agent,
-            copy_of: CopyOf::of(&row),
-            touchpoint: row.touchpoint,
-            country: row.country,
-            zone: row.zone,
-            venue: row.venue,
-            state: row.state,
-            enrolled_at: format_ms(row.enrolled_ms),
-            last_seen_at: contact.as_ref().map(|contact| format_ms(contact.at_ms)),
-            began_anew: contact.as_ref().and_then(|contact| {
-                let stored = lanes.iter().cloned();
-                let stored = stored.map(|((_, epoch, lane), row)| ((epoch, lane), row));
-                began::anew(contact, &stored.collect()).map(|began| began.sentence())
-            }),
-            stored_seq: lanes.iter().map(|(_, lane)| lane.count()).sum(),
-            lineage: contact
-                .as_ref()
-                .map_or_else(Vec::new, |contact| contact.lineage.clone()),
-            fork: contact.and_then(|contact| contact.fork),
-        });
-    }
-    agents
-        .sort_by(|one, other| (&one.touchpoint, one.agent).cmp(&(&other.touchpoint, other.agent)));
-    Ok(AgentLines { agents })
+    let fleet = fleet::read(&*app.store, &app.registry, app.clock.wall_ms())
+        .map_err(HttpError::internal)?;
+    Ok(AgentLines {
+        agents: fleet.agents.into_iter().map(AgentLine::of).collect(),
+    })
 }
 
 /// Reads every record of every agent again, or of one, and checks every link of its chain, as of one moment.

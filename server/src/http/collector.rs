@@ -8,7 +8,7 @@ use std::{
 use trenza_shared::{
     bot,
     capture::{
-        CannotStore, Collector, Stored, Taken, Verdict,
+        CannotStore, Collector, MANY_WAIT, Stored, Taken, Verdict,
         rate::{RateDecision, RateLimit, TokenBucket},
     },
     event::EVENT_BYTES_MAX,
@@ -145,9 +145,13 @@ impl Collector for ServerCollector {
                 GroupError::Closed => CannotStore::Closed {
                     retry_after_s: RETRY_AFTER_S,
                 },
-                GroupError::Busy => CannotStore::Full { retry_after_s: 1 },
+                GroupError::Busy => CannotStore::Full {
+                    reason: MANY_WAIT,
+                    retry_after_s: 1,
+                },
                 // Told once, where it is looked after.
-                GroupError::Refused(StoreError::Full { .. }) => CannotStore::Full {
+                GroupError::Refused(error @ StoreError::Full { .. }) => CannotStore::Full {
+                    reason: error.plainly(),
                     retry_after_s: RETRY_AFTER_S,
                 },
                 // Told where it is looked after: a line for each request would fill a disk.

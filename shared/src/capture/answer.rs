@@ -145,7 +145,7 @@ pub fn admitted(verdict: Verdict) -> Result<Verdict, HttpError> {
 impl From<CannotStore> for HttpError {
     fn from(error: CannotStore) -> Self {
         let (code, retry_after_s) = match error {
-            CannotStore::Full { retry_after_s } => ("full", retry_after_s),
+            CannotStore::Full { retry_after_s, .. } => ("full", retry_after_s),
             CannotStore::KeptForOthers { retry_after_s } => {
                 ("full_for_low_priority", retry_after_s)
             }

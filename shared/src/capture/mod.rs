@@ -98,12 +98,19 @@ pub struct Stored {
     pub resolved: Option<bool>,
 }
 
+/// The reason of [`CannotStore::Full`] where the disk has room, and the queue to it has none.
+pub const MANY_WAIT: &str = "as many wait to be written as may";
+
 /// Why nothing of a request was stored. The client is told to send it again.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CannotStore {
     /// No room, or too many wait already.
-    #[error("there is no room for events now; they are welcome again in {retry_after_s} s")]
+    #[error(
+        "there is no room for events now: {reason}; they are welcome again in {retry_after_s} s"
+    )]
     Full {
+        /// What is full, in words for people.
+        reason: &'static str,
         /// When to come back. Unit: seconds.
         retry_after_s: u32,
     },

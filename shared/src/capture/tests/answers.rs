@@ -92,7 +92,10 @@ async fn a_bad_event_of_a_batch_costs_itself_alone() {
 async fn a_bad_single_event_is_refused_and_kept_apart() {
     for result in [
         Ok(Stored::default()),
-        Err(CannotStore::Full { retry_after_s: 5 }),
+        Err(CannotStore::Full {
+            reason: "the disk is full",
+            retry_after_s: 5,
+        }),
     ] {
         let recorder = Recorder::storing(result);
         for (path, body, code) in [
@@ -175,7 +178,13 @@ async fn verdicts_become_the_statuses_that_clients_understand() {
 #[tokio::test]
 async fn what_cannot_be_stored_is_asked_for_again() {
     for (error, code) in [
-        (CannotStore::Full { retry_after_s: 30 }, "full"),
+        (
+            CannotStore::Full {
+                reason: "the disk is full",
+                retry_after_s: 30,
+            },
+            "full",
+        ),
         (CannotStore::Closed { retry_after_s: 30 }, "closed"),
         (
             CannotStore::Failed {

@@ -5,7 +5,7 @@ import { readFileSync } from "node:fs";
 import { createServer } from "node:http";
 import { after, before, test } from "node:test";
 
-import { browse, cable, until, world } from "./support.mjs";
+import { browse, cable, sound, until, world } from "./support.mjs";
 
 const EMAIL = "iria.castro@example.org";
 let place, browser, link, site;
@@ -73,4 +73,24 @@ test("the kiosk goes on from the website's code without a network, asks for no e
   const { events } = await place.api(`/v1/customers/${one.id}/timeline`);
   const channels = events.map((event) => event.channel);
   assert.ok(channels.includes("web") && events.some((event) => event.touchpoint === "Feria, puesto B"), JSON.stringify(channels));
+});
+
+test("a code that came in part is refused, says what to do and is not saved; a long one too", async () => {
+  const before = await status();
+  for (const [lang, broken, long] of [["es", "no ha llegado entero", "demasiado largo"], ["en", "did not come whole", "too long"]]) {
+    const kiosk = await (await browser.newContext({ viewport: { width: 800, height: 1280 } })).newPage();
+    const scan = async (code, says) => {
+      await kiosk.goto(`${place.agent.http}/${lang}/scan`);
+      await kiosk.locator("#code").focus();
+      await kiosk.keyboard.insertText(code);
+      await kiosk.keyboard.press("Enter");
+      await kiosk.locator("#code-error", { hasText: says }).waitFor();
+      assert.equal(await kiosk.inputValue("#code"), "", "free for the next try");
+    };
+    await scan("email=h2%40example.org&firstNa", broken);
+    await scan(`email=h2%40example.org&note=${"x".repeat(2_100)}&a=web-1&x=${Date.now() + 60_000}`, long);
+    await sound(kiosk);
+    await kiosk.context().close();
+  }
+  assert.equal((await status()).head_seq, before.head_seq, "nothing was stored");
 });

@@ -1,10 +1,26 @@
 //! What a visitor brings along from the website in a code: nothing that they gave there is asked again.
 //!
-//! The code is form-encoded text, as the snippet's `handover()` makes it: `a` the anonymousId, `u` the userId, `x` when it ends, and
-//! fields that the page chose. Nobody signed it: it is worth what the visitor would type here.
+//! The code is form-encoded text, as the snippet's `handover()` makes it: fields that the page chose, `a` the anonymousId, `u` the
+//! userId, and last `x`, when it ends. Nobody signed it: it is worth what the visitor would type here. A part of one is worth nothing,
+//! and is never taken for a badge: it holds what the visitor typed.
 
-/// Longest code. Unit: bytes.
+/// Longest code. Unit: bytes. Told in the snippet's README.
 pub const CODE_BYTES_MAX: usize = 2_048;
+/// Longest that a code may still hold: one that says more has no true end. Unit: ms. Told in the snippet's README.
+const LEFT_MS_MAX: i64 = 24 * 60 * 60 * 1000;
+/// Every name that is read.
+const NAMES: [&str; 10] = [
+    "a",
+    "u",
+    "x",
+    "email",
+    "phone",
+    "firstName",
+    "lastName",
+    "secondLastName",
+    "company",
+    "topic",
+];
 /// Longest id or field of it. Unit: characters.
 const FIELD_CHARS_MAX: usize = 254;
 /// Most fields that are read.
@@ -36,6 +52,12 @@ pub struct Handover {
 pub enum Read {
     /// No code of a website: a badge.
     Other,
+    /// More than any code has.
+    TooLong,
+    /// A part of a website's code, or one that was changed.
+    Broken,
+    /// One whose end is too far to be true.
+    TooFar,
     /// One that has ended.
     Ended,
     /// One that holds.
@@ -44,13 +66,17 @@ pub enum Read {
 
 /// Reads what was scanned, at an instant in ms since 1970.
 pub fn read(code: &str, now_ms: i64) -> Read {
+    let code = code.trim();
     if code.len() > CODE_BYTES_MAX {
+        return Read::TooLong;
+    }
+    if !is_of_a_website(code) {
         return Read::Other;
     }
     let mut handover = Handover::default();
     let mut phone = String::new();
     let mut end_ms = None;
-    for (name, value) in form_urlencoded::parse(code.trim().as_bytes()).take(FIELDS_MAX) {
+    for (name, value) in form_urlencoded::parse(code.as_bytes()).take(FIELDS_MAX) {
         let value: String = value
             .trim()
             .chars()
@@ -75,15 +101,26 @@ pub fn read(code: &str, now_ms: i64) -> Read {
         handover.contact = phone;
     }
     match end_ms {
-        Some(end_ms) if !handover.anonymous_id.is_empty() => {
-            if end_ms < now_ms {
-                Read::Ended
-            } else {
-                Read::Holds(Box::new(handover))
-            }
-        }
-        _ => Read::Other,
+        _ if handover.anonymous_id.is_empty() => Read::Broken,
+        None => Read::Broken,
+        Some(end_ms) if end_ms < now_ms => Read::Ended,
+        Some(end_ms) if end_ms.saturating_sub(now_ms) > LEFT_MS_MAX => Read::TooFar,
+        Some(_) => Read::Holds(Box::new(handover)),
     }
+}
+
+/// Whether a text is a website's code or a part of one: form-encoded, with a name that is read, or with the beginning of one where it
+/// was cut. An address of the web, which may hold the same after its `?`, is none.
+fn is_of_a_website(code: &str) -> bool {
+    let Some((first, _)) = code.split_once('=') else {
+        return false;
+    };
+    let plain = |c: char| c.is_ascii_alphanumeric() || "*-._+%&".contains(c);
+    first.chars().all(plain)
+        && code.split('&').any(|part| match part.split_once('=') {
+            Some((name, _)) => NAMES.contains(&name),
+            None => !part.is_empty() && NAMES.iter().any(|name| name.starts_with(part)),
+        })
 }
 
 #[cfg(test)]
@@ -108,9 +145,48 @@ mod tests {
         };
         assert_eq!(*held, wanted);
         assert_eq!(read(code, 1_001), Read::Ended);
-        for badge in ["B-100", "", "a=&x=9999", "a=1&x=soon", "https://a.org/?x=1"] {
+        let badges = [
+            "B-100",
+            "",
+            "https://a.org/?x=1&email=b",
+            "id=100",
+            "id=100&day=2",
+            "QkFER0U=",
+            "email",
+            "WIFI:S:a=1;;",
+        ];
+        for badge in badges {
             assert_eq!(read(badge, 0), Read::Other, "{badge}");
         }
+    }
+
+    #[test]
+    fn a_code_that_is_not_whole_is_told_from_a_badge() {
+        let broken = [
+            "email=h2%40example.org&firstNa",
+            "email=h2%40example.org",
+            "plan=gold&emai",
+            "mail=h2%40example.org&firstName=Ada",
+            "email=ada%40example.org&a=3f2c-1",
+            "a=3f2c-1&x=abc",
+            "a=3f2c-1&x=",
+            "a=&x=9999",
+            "x=9999",
+            "a=3f2c-1",
+        ];
+        for code in broken {
+            assert_eq!(read(code, 0), Read::Broken, "{code}");
+        }
+    }
+
+    #[test]
+    fn an_end_too_far_and_a_code_too_long_are_not_believed() {
+        let code = |x: i64| format!("a=3f2c-1&x={x}");
+        assert!(matches!(read(&code(LEFT_MS_MAX + 5), 5), Read::Holds(_)));
+        assert_eq!(read(&code(LEFT_MS_MAX + 6), 5), Read::TooFar);
+        assert_eq!(read(&code(i64::MAX), i64::MIN), Read::TooFar);
+        let long = format!("a={}", "1".repeat(CODE_BYTES_MAX));
+        assert_eq!(read(&long, 0), Read::TooLong);
     }
 
     proptest! {
@@ -119,13 +195,27 @@ mod tests {
             read(&code, now);
             let made = form_urlencoded::Serializer::new(String::new())
                 .append_pair("a", "v-1")
-                .append_pair("x", &i64::MAX.to_string())
+                .append_pair("x", &now.saturating_add(LEFT_MS_MAX).to_string())
                 .append_pair("firstName", &code)
                 .finish();
             if made.len() <= CODE_BYTES_MAX {
                 let held = matches!(read(&made, now), Read::Holds(held) if held.anonymous_id == "v-1");
                 prop_assert!(held);
             }
+        }
+
+        /// However little of it comes: what a visitor gave the website is never a badge, and never holds.
+        #[test]
+        fn no_part_of_a_code_is_a_badge(first in "[^\\p{C}]{0,30}", end in 1_000_000_000_000..9_000_000_000_000_i64, cut in any::<prop::sample::Index>()) {
+            let made = form_urlencoded::Serializer::new(String::new())
+                .append_pair("email", &format!("{first}@example.org"))
+                .append_pair("firstName", &first)
+                .append_pair("a", "3f2c-1")
+                .append_pair("x", &end.to_string())
+                .finish();
+            let part = &made[.."email=".len() + cut.index(made.len() - "email=".len())];
+            let read = read(part, end);
+            prop_assert!(matches!(read, Read::Broken | Read::Ended), "{} {:?}", part, read);
         }
     }
 }

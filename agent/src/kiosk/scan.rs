@@ -65,22 +65,20 @@ pub async fn save(State(app): State<App>, lang: Lang, Form(sent): Form<Sent>) ->
             StatusCode::FORBIDDEN,
         );
     }
-    match handover::read(&sent.code, app.now_ms()) {
-        Read::Other => {}
-        Read::Ended => {
-            let (status, visit) = (StatusCode::UNPROCESSABLE_ENTITY, (sent.visit, sent.token));
-            return ask(
-                &app,
-                lang,
-                String::new(),
-                w.code_ended.into(),
-                visit,
-                status,
-            );
-        }
+    let refused = match handover::read(&sent.code, app.now_ms()) {
+        Read::Other => None,
+        Read::TooLong => Some(w.code_too_long),
+        Read::Broken => Some(w.code_broken),
+        Read::TooFar => Some(w.code_too_far),
+        Read::Ended => Some(w.code_ended),
         Read::Holds(handover) => {
             return quick::resumed(&app, lang, *handover, (sent.visit, sent.token));
         }
+    };
+    if let Some(why) = refused {
+        // Not shown again: it may hold what the visitor typed, and the field is free for the next try.
+        let (status, visit) = (StatusCode::UNPROCESSABLE_ENTITY, (sent.visit, sent.token));
+        return ask(&app, lang, String::new(), why.into(), visit, status);
     }
     let place = Place {
         country: &app.config.agent.country,
@@ -125,7 +123,8 @@ fn ask(
             frame: Frame::new(app, lang, "scan").wiped(),
             code,
             error,
-            longest: CODE_BYTES_MAX,
+            // One more than may be: what a browser cut would otherwise pass for a code that came in part.
+            longest: CODE_BYTES_MAX + 1,
             visit,
             token,
         },

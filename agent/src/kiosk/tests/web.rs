@@ -58,3 +58,50 @@ async fn a_code_of_the_website_carries_on_and_asks_for_nothing_twice() {
         "{page}"
     );
 }
+
+#[tokio::test]
+async fn what_is_no_whole_code_is_refused_with_what_to_do_and_never_saved() {
+    let stand = stand();
+    let late = NOW + 365 * 86_400_000;
+    let long = "1".repeat(2_048);
+    let refused = [
+        (
+            "email=h2@example.org&firstNa".to_owned(),
+            "no ha llegado entero",
+            "did not come whole",
+        ),
+        (
+            "email=h2@example.org&a=web-7".to_owned(),
+            "muestre otra vez",
+            "show it again",
+        ),
+        (
+            "email=h2@example.org&a=web-7&x=abc".to_owned(),
+            "muestre otra vez",
+            "show it again",
+        ),
+        (
+            format!("email=h2@example.org&a=web-7&x={late}"),
+            "más de un día",
+            "over a day",
+        ),
+        (
+            format!("email=h2@example.org&a={long}"),
+            "2.048 caracteres",
+            "2,048 characters",
+        ),
+    ];
+    for (code, es, en) in refused {
+        let code: String = form_urlencoded::byte_serialize(code.as_bytes()).collect();
+        for (lang, says) in [("es", es), ("en", en)] {
+            let (response, page) = stand
+                .fill(&format!("/{lang}/scan"), &format!("code={code}"))
+                .await;
+            assert_eq!(response.status(), 422, "{code}");
+            assert!(page.contains(says), "{says}: {page}");
+            assert!(!page.contains("h2@example.org"), "{page}");
+        }
+    }
+    assert!(stand.events().is_empty());
+    assert!(stand.get("/es/scan").await.1.contains("maxlength=\"2049\""));
+}

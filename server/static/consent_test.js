@@ -28,8 +28,8 @@ async function clean() {
   });
 }
 
-/** Plays one case and gives what its frame says. */
-function play(name, run) {
+/** Plays one case and gives what its frame says; when it is over before that, the frame goes. */
+function play(name, run, over) {
   return new Promise((done, fail) => {
     const frame = document.createElement("iframe");
     frame.hidden = true;
@@ -46,12 +46,13 @@ function play(name, run) {
       if (origin === location.origin && source === frame.contentWindow && data.run === run && data.case === name) end(() => done(data.kept));
     };
     addEventListener("message", hear);
+    over.addEventListener("abort", () => end(fail));
     document.body.append(frame);
   });
 }
 
-async function live(query) {
-  const answer = await fetch(`/v1/live?${new URLSearchParams({ source: button.dataset.source, ...query })}`);
+async function live(query, signal) {
+  const answer = await fetch(`/v1/live?${new URLSearchParams({ source: button.dataset.source, ...query })}`, { signal });
   if (!answer.ok) throw new Error(answer.status);
   return answer.json();
 }
@@ -66,6 +67,16 @@ async function stored(run, name, after, wanted) {
     more = page.rows.length > 0 && found.size <= wanted;
   }
   return [...found.values()];
+}
+
+/** Fails, with the reason, as soon as the server refuses a request of this page. */
+async function refused(after, signal) {
+  for (let next = after; !signal.aborted; ) {
+    const page = await live({ after: next, wait_s: WAIT_S, limit: 200 }, signal);
+    const one = page.rows.find(({ state, origin }) => state === "refused" && origin === location.origin);
+    if (one) throw new Error(document.querySelector(`[data-refusals] [data-code="${one.code}"]`)?.textContent ?? one.code);
+    next = page.next;
+  }
 }
 
 /** JSON with sorted members, to compare. */
@@ -84,7 +95,8 @@ async function one(row, run) {
   await clean();
   const { case: name, keeps, events, categories } = row.dataset;
   const { next } = await live({ limit: 1 });
-  const kept = await play(name, run);
+  const over = new AbortController();
+  const kept = await Promise.race([play(name, run, over.signal), refused(next, over.signal)]).finally(() => over.abort());
   const found = await stored(run, name, next, Number(events));
   const parts = [
     ...kept.cookie.map((one) => `${table.dataset.cookie} ${one}`),
@@ -107,7 +119,7 @@ async function all() {
     const good = !table.querySelector("[data-good=false]");
     say(good ? status.dataset.good : status.dataset.bad, good);
   } catch (error) {
-    say(`${status.dataset.failed} (${error.message})`, false);
+    say(`${status.dataset.failed} ${error.message}`, false);
   }
   await clean();
   button.disabled = false;

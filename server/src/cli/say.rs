@@ -4,7 +4,10 @@ use std::io::{self, Write as _};
 
 use serde_json::{Value, json};
 
-use crate::admin::{doctor::Check, init};
+use crate::{
+    admin::{doctor::Check, init},
+    config::Config,
+};
 
 /// An answer: one line of JSON, or a text for people.
 ///
@@ -54,7 +57,7 @@ pub fn made(made: &init::Made, json: bool) -> anyhow::Result<()> {
         api_token,
         write_key,
     } = made;
-    let config = config.display();
+    let (config, here) = (config.display(), Config::default().listen.http);
     writeln!(
         out,
         "A new server is in {config}. The secrets below are shown once:\n"
@@ -70,7 +73,11 @@ pub fn made(made: &init::Made, json: bool) -> anyhow::Result<()> {
     )?;
     writeln!(
         out,
-        "  <script async src=\"https://HOST:8443/t.js\" data-write-key=\"{write_key}\"></script>"
+        "  <script async src=\"http://{here}/t.js\" data-write-key=\"{write_key}\"></script>"
+    )?;
+    writeln!(
+        out,
+        "  That line is for trying on this machine. A website needs https and a certificate that browsers trust: put yours in the\n  place of web.pem and web.key.pem, and its address into public.url of server.toml. Until then https is signed by ca.pem\n  beside it (curl --cacert), which browsers refuse."
     )?;
     Ok(())
 }

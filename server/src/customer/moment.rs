@@ -67,7 +67,7 @@ impl Moment {
     }
 
     /// The event with its circumstances, as the API shows it: the Segment body and beside it `at`, `time`, `channel`, `touchpoint`,
-    /// `agent`, `source`, `sources`, `bot`, `captured_at`, `received_at`, `eventId`.
+    /// `agent`, `source`, `sources`, `bot`, `id_conflict`, `captured_at`, `received_at`, `eventId`.
     pub fn to_json(&self, registry: &Registry, masked: bool) -> Value {
         let mut shown = if masked {
             body_masked(&self.event.body)
@@ -90,6 +90,7 @@ impl Moment {
                 })),
             },
             "bot": self.bot(),
+            "id_conflict": self.id_conflict,
             "channel": self.channel(),
             "touchpoint": self.touchpoint(registry),
             "agent": self.agent(),

@@ -8,8 +8,8 @@ use trenza_shared::{
 };
 
 use crate::{
-    evidence::{Clocks, Opened, Stored, Timing},
-    tables::{EventRow, TIMELINE},
+    evidence::{Clocks, Opened, Stored, Timing, message_key},
+    tables::{EventRow, MESSAGES, TIMELINE},
 };
 
 /// Most events of one page.
@@ -28,6 +28,8 @@ pub struct Moment {
     pub received_ms: i64,
     /// How its time is known.
     pub timing: Timing,
+    /// Another event came with the same messageId; both are kept.
+    pub id_conflict: bool,
 }
 
 /// At most `limit` events after `after`, oldest first, and the cursor of the next page.
@@ -125,7 +127,9 @@ impl Moments {
             received_ms,
         } = self.opened.event(view, id)?;
         let timing = self.clocks.timing(view, &event, &row)?;
+        let message = MESSAGES.get(view, &message_key(&event.message_id))?;
         Ok(Moment {
+            id_conflict: message.is_some_and(|message| message.events.len() > 1),
             event,
             row,
             received_ms,

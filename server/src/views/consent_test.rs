@@ -2,6 +2,8 @@
 //!
 //! Each case is a frame with a page of ours that loads the built snippet against this very server, as a website does.
 
+mod own; // how its events come in, whatever origins the source has
+
 use askama::Template;
 use axum::{
     extract::State,
@@ -17,6 +19,8 @@ use super::{
     source::TEST_VISITOR,
     text::Lang,
 };
+pub use own::take;
+
 use crate::{
     app::App,
     http::snippet,
@@ -105,7 +109,19 @@ struct TestPage {
     sources: Vec<(String, String, bool)>,
     key: Option<String>,
     cases: [Case; 5],
+    /// What the reader is told of a request that was refused, by its stable name.
+    refusals: Vec<(&'static str, &'static str)>,
 }
+
+/// Why a source that is in use may refuse the test's requests.
+const REFUSALS: [&str; 6] = [
+    "origin_refused",
+    "key_revoked",
+    "too_many",
+    "full",
+    "full_for_low_priority",
+    "closed",
+];
 
 #[derive(Template)]
 #[template(path = "consent_frame.html")]
@@ -117,6 +133,7 @@ struct FramePage {
     consent: &'static str,
     visitor: &'static str,
     key: String,
+    host: String,
     run: String,
 }
 
@@ -155,6 +172,10 @@ pub async fn page(
             .map(|(is, key, name)| (key, name, is))
             .collect(),
         cases: cases(visitor.frame.t),
+        refusals: REFUSALS
+            .into_iter()
+            .filter_map(|code| Some((code, visitor.frame.t.refusal(code)?)))
+            .collect(),
         key: chosen,
         frame: visitor.frame,
     })?;
@@ -200,6 +221,10 @@ pub async fn frame(
             "pending"
         },
         visitor: TEST_VISITOR,
+        host: format!(
+            "/consent-test/{}",
+            own::pass(&app.applier.id_key, &key, app.clock.wall_ms())
+        ),
         key,
         run: play.run,
     })?;

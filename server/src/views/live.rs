@@ -1,6 +1,7 @@
 //! What arrives, for the developer of a website: each event with what became of it.
 
 mod curl; // a row as a command
+mod filter; // which rows
 
 use askama::Template;
 use axum::{
@@ -8,7 +9,6 @@ use axum::{
     http::{HeaderValue, header},
     response::{Html, IntoResponse, Response},
 };
-use serde::Deserialize;
 use serde_json::{Map, Value};
 use trenza_shared::{
     clock::format_ms,
@@ -18,17 +18,20 @@ use trenza_shared::{
     wire::entry::What,
 };
 
+pub use filter::Filter;
+
 use super::{
     assets,
     fact::cut,
-    page::{Frame, Visitor, encoded, respond},
+    page::{Frame, Visitor, respond},
+    reached::Reached,
     text::Lang,
     time::Times,
 };
 use crate::{
     app::App,
     customer::{
-        live::{Seen, Verdict},
+        live::{ROWS_MAX, Seen, Verdict},
         moment::body_masked,
     },
     http::api::live::{Asked, Found, consent, look, source_name},
@@ -40,8 +43,6 @@ use crate::{
 const TEXT_CHARS_MAX: usize = 120;
 /// Longest body that is shown and offered as a command: a page of hundreds of them must stay small. Unit: bytes.
 const BODY_BYTES_MAX: usize = 16 * 1024;
-/// Longest filter. Unit: characters.
-const FILTER_CHARS_MAX: usize = 200;
 
 /// A remark under an event.
 pub struct Note {
@@ -70,6 +71,8 @@ pub struct Row {
     pub curl: Option<String>,
     pub verdict: &'static str,
     pub warn: bool,
+    /// Something went wrong with it: more than that a program sent it.
+    pub wrong: bool,
     pub customer: Option<String>,
 }
 
@@ -82,49 +85,6 @@ pub struct List {
     pub passed: Option<String>,
     pub masked: bool,
     pub filtered: bool,
-}
-
-/// What the page's filter says.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-pub struct Filter {
-    source: String,
-    show: String,
-    q: String,
-    after: String,
-    wait_s: u64,
-}
-
-impl Filter {
-    /// Everything of one source, by its name or key.
-    pub fn of(source: String) -> Self {
-        Self {
-            source,
-            ..Self::default()
-        }
-    }
-
-    fn query(&self) -> String {
-        format!(
-            "?source={}&show={}&q={}",
-            encoded(&self.source),
-            encoded(&self.show),
-            encoded(&self.q)
-        )
-    }
-
-    fn is_set(&self) -> bool {
-        self.show == "problems" || !self.q.trim().is_empty()
-    }
-
-    /// Whether a row is wanted. What it says of a row holds until something goes wrong with it.
-    fn wants(&self, row: &Row, message_id: Option<&str>) -> bool {
-        let q: String = self.q.trim().chars().take(FILTER_CHARS_MAX).collect();
-        let q = q.to_lowercase();
-        let has = |text: &str| text.to_lowercase().contains(&q);
-        let named = q.is_empty() || has(&row.name) || has(row.kind) || message_id.is_some_and(has);
-        named && (self.show != "problems" || row.warn || row.notes.iter().any(|note| note.warn))
-    }
 }
 
 #[derive(Template)]
@@ -149,10 +109,11 @@ struct Rows {
 pub async fn page(
     State(app): State<App>,
     visitor: Visitor,
+    reached: Reached,
     Query(mut filter): Query<Filter>,
 ) -> Result<Response, HttpError> {
     (filter.after, filter.wait_s) = (String::new(), 0);
-    let list = list(&app, &visitor.frame, &filter, "/live").await?;
+    let list = list(&app, &visitor.frame, &reached, &filter, "/live").await?;
     let mut names: Vec<String> = app
         .registry
         .sources()
@@ -178,9 +139,10 @@ pub async fn page(
 pub async fn rows(
     State(app): State<App>,
     visitor: Visitor,
+    reached: Reached,
     Query(filter): Query<Filter>,
 ) -> Result<Response, HttpError> {
-    let list = list(&app, &visitor.frame, &filter, "/live").await?;
+    let list = list(&app, &visitor.frame, &reached, &filter, "/live").await?;
     let t = visitor.frame.t;
     let html = Rows { t, list }.render().map_err(HttpError::internal)?;
     let headers = [
@@ -204,6 +166,7 @@ pub async fn rows(
 pub async fn list(
     app: &App,
     frame: &Frame,
+    reached: &Reached,
     filter: &Filter,
     here: &str,
 ) -> Result<List, HttpError> {
@@ -211,7 +174,7 @@ pub async fn list(
         source: filter.source.clone(),
         after: filter.after.clone(),
         wait_s: filter.wait_s,
-        limit: None,
+        limit: filter.is_set().then_some(ROWS_MAX),
     };
     let Found {
         page,
@@ -220,6 +183,7 @@ pub async fn list(
     } = look(app, &asked).await?;
     let reader = Reader {
         app,
+        reached,
         t: frame.t,
         times: frame.times(app),
         masked: frame.masked(),
@@ -258,6 +222,7 @@ pub async fn list(
 /// Who reads, and how.
 struct Reader<'a> {
     app: &'a App,
+    reached: &'a Reached,
     t: Lang,
     times: Times,
     masked: bool,
@@ -293,8 +258,9 @@ impl Reader<'_> {
                 (t.live_duplicate(), true, seed.as_ref())
             }
             Verdict::Rejected { code, reason } => {
-                let why = t.refusal(code).unwrap_or_default();
-                notes.push(note(false, "", why, reason));
+                let why = t.refusal(code);
+                let more = self.unless_said(why, reason);
+                notes.push(note(false, "", why.unwrap_or_default(), more));
                 (t.live_rejected(), true, None)
             }
         };
@@ -304,7 +270,8 @@ impl Reader<'_> {
         if let Some(bot) = seen.bot {
             notes.push(note(true, t.bot(), t.bot_why(bot), ""));
         }
-        if seen.open.unverified && seen.hop != Hop::Own {
+        let unverified = seen.open.unverified && seen.hop != Hop::Own;
+        if unverified {
             notes.push(note(true, t.live_unverified(), "", ""));
         }
         let shown = self.body(seen);
@@ -340,10 +307,10 @@ impl Reader<'_> {
             body: pretty
                 .filter(|text| text.len() <= 2 * BODY_BYTES_MAX)
                 .unwrap_or_default(),
-            curl: text
-                .and_then(|text| curl::command(&app.public_url(), &seen.open.key, kind, &text)),
+            curl: text.and_then(|text| curl::command(self.reached, &seen.open.key, kind, &text)),
             verdict,
             warn,
+            wrong: warn || seen.conflict || unverified,
             customer: seed.map(|seed| app.applier.customer(seed).to_string()),
         }
     }
@@ -351,13 +318,14 @@ impl Reader<'_> {
     fn refused(&self, refused: &Refusal) -> Row {
         let t = self.t;
         let limited = refused.code == "too_many";
-        let why = t.refusal(refused.code).map_or_else(
+        let said = t.refusal(refused.code);
+        let why = said.map_or_else(
             || format!("{} {}", refused.message, refused.hint),
             str::to_owned,
         );
         let detail = match (&refused.origin, refused.code) {
             (Some(origin), "origin_refused") => origin.clone(),
-            _ => refused.message.clone(),
+            _ => self.unless_said(said, &refused.message).to_owned(),
         };
         Row {
             id: format!("r{}", refused.id),
@@ -385,7 +353,16 @@ impl Reader<'_> {
                 t.live_refused()
             },
             warn: true,
+            wrong: true,
             customer: None,
+        }
+    }
+
+    /// An English sentence, for who reads English or is told nothing else.
+    fn unless_said<'t>(&self, said: Option<&str>, sentence: &'t str) -> &'t str {
+        match (self.t, said) {
+            (Lang::Es, Some(_)) => "",
+            _ => sentence,
         }
     }
 

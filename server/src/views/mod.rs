@@ -15,6 +15,7 @@ mod graph; // the picture of a record
 mod later; // pairs put off
 mod live; // what arrives
 pub(crate) mod page; // what every page has
+mod reached; // the address for lines that a developer copies
 mod record;
 mod review; // whom to ask about
 mod rules; // of identity
@@ -52,7 +53,8 @@ const FORM_BYTES_MAX: usize = 64 * 1024;
 pub fn routes() -> Router<App> {
     let mut router = Router::new()
         .route("/", get(session::root))
-        .route("/assets/{name}", get(assets::serve));
+        .route("/assets/{name}", get(assets::serve))
+        .route("/consent-test/{pass}/v1/batch", post(consent_test::take));
     for lang in text::Lang::ALL {
         let at = |path: &str| format!("/{}{path}", lang.code());
         router = router

@@ -143,6 +143,8 @@ pub struct Line {
     pub timing: Option<String>,
     /// A program did it, and why that is thought.
     pub bot: Option<&'static str>,
+    /// Another event came with its messageId.
+    pub id_conflict: bool,
     /// When it arrived, if that was much later.
     pub late: Option<String>,
     /// Whether it came from the person.
@@ -451,6 +453,7 @@ fn line(t: Lang, times: &Times, registry: &Registry, moment: &Moment, masked: bo
         at: times.shown(moment.row.at_ms),
         timing: times.known(&moment.timing),
         bot: moment.bot().map(|bot| t.bot_why(bot)),
+        id_conflict: moment.id_conflict,
         late: late.then(|| times.full(moment.received_ms)),
         inbound: inbound(moment),
     }

@@ -270,7 +270,7 @@ pub async fn sign_out(
 }
 
 /// Whether the browser came over TLS, to us or to the proxy before us.
-fn secure(peer: Option<&Peer>, headers: &HeaderMap) -> bool {
+pub(super) fn secure(peer: Option<&Peer>, headers: &HeaderMap) -> bool {
     peer.is_some_and(|peer| peer.tls)
         || headers
             .get("x-forwarded-proto")
@@ -296,7 +296,7 @@ fn set_cookie(
 
 /// Browsers say from which site a form was sent; one of another site is refused. `Sec-Fetch-Site` (W3C Fetch Metadata) knows
 /// best; of browsers without it `Origin` must be the host that was asked, or the server's public address behind a proxy.
-fn from_our_page(app: &App, headers: &HeaderMap) -> Result<(), HttpError> {
+pub(super) fn from_our_page(app: &App, headers: &HeaderMap) -> Result<(), HttpError> {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     let ours = match (text("sec-fetch-site"), text("origin")) {
         (Some(site), _) => matches!(site, "same-origin" | "none"),

@@ -16,6 +16,7 @@ use super::{
     assets,
     live::{self, Filter},
     page::{Frame, Visitor, encoded, respond, see_other},
+    reached::Reached,
     session::{Nothing, Posted},
     steps::paste_line,
 };
@@ -44,6 +45,7 @@ struct SourcePage {
     namespace: String,
     revoked: bool,
     line: String,
+    note: Option<&'static str>,
     line_fixed: String,
     policy: String,
     proxy: String,
@@ -61,14 +63,15 @@ fn found(app: &App, key: &str) -> Result<SourceRow, HttpError> {
 pub async fn page(
     State(app): State<App>,
     visitor: Visitor,
+    reached: Reached,
     Path(key): Path<String>,
 ) -> Result<Response, HttpError> {
     visitor.caller.at_least(Role::Admin)?;
     let row = found(&app, &key)?;
     let frame = visitor.frame;
     let path = format!("/sources/{}", encoded(&key));
-    let list = live::list(&app, &frame, &Filter::of(key.clone()), &path).await?;
-    let (url, script) = (app.public_url(), snippet());
+    let list = live::list(&app, &frame, &reached, &Filter::of(key.clone()), &path).await?;
+    let (url, script) = (&reached.url, snippet());
     let mut refused: Vec<String> = Vec::new();
     for one in app.refusals.after(Some(&key), 0).0.into_iter().rev() {
         let origin = one.origin.filter(|_| one.code == "origin_refused");
@@ -88,7 +91,8 @@ pub async fn page(
     );
     respond(&SourcePage {
         script: assets::live(),
-        line: paste_line(&app, &key),
+        line: paste_line(&reached, &key),
+        note: reached.note(frame.t),
         line_fixed,
         policy: format!("script-src {url}; connect-src {url}"),
         proxy: format!(

@@ -8,6 +8,7 @@ use trenza_shared::net::error::HttpError;
 use super::{
     fleet::{coded, named},
     page::{Frame, Visitor, respond},
+    reached::Reached,
     session::Posted,
     steps::paste_line,
 };
@@ -31,7 +32,7 @@ struct Listed {
 struct SourcesPage {
     frame: Frame,
     sources: Vec<Listed>,
-    made: Option<String>,
+    made: Option<(String, Option<&'static str>)>,
 }
 
 /// `GET /LANG/sources`
@@ -70,6 +71,7 @@ pub struct Sent {
 /// `POST /LANG/sources`
 pub async fn create(
     State(app): State<App>,
+    reached: Reached,
     Posted(visitor, sent): Posted<Sent>,
 ) -> Result<Response, HttpError> {
     visitor.caller.at_least(Role::Admin)?;
@@ -83,10 +85,10 @@ pub async fn create(
     let made = admin::access::source_create(&app, new)
         .await
         .map_err(|error| coded(error, "bad_origin"))?;
-    let line = paste_line(&app, &made.write_key);
+    let line = paste_line(&reached, &made.write_key);
     respond(&SourcesPage {
         sources: listed(&app),
+        made: Some((line, reached.note(visitor.frame.t))),
         frame: visitor.frame,
-        made: Some(line),
     })
 }

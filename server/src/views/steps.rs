@@ -7,7 +7,10 @@ use trenza_shared::{
     store::{Direction, StoreError, View},
 };
 
-use super::page::{Frame, Visitor, respond};
+use super::{
+    page::{Frame, Visitor, respond},
+    reached::Reached,
+};
 use crate::{
     app::App,
     http::api::read,
@@ -32,20 +35,25 @@ struct StepsPage {
     frame: Frame,
     done: Done,
     line: Option<String>,
+    note: Option<&'static str>,
     policy: String,
     import: String,
 }
 
 /// `GET /LANG/first-steps`
-pub async fn page(State(app): State<App>, visitor: Visitor) -> Result<Response, HttpError> {
+pub async fn page(
+    State(app): State<App>,
+    visitor: Visitor,
+    reached: Reached,
+) -> Result<Response, HttpError> {
     let frame = visitor.frame;
     let done = read(&app, |app, view| done(app, view)).await?;
     let line = frame
         .admin()
         .then(|| website(&app))
         .flatten()
-        .map(|key| paste_line(&app, &key));
-    let url = app.public_url();
+        .map(|key| paste_line(&reached, &key));
+    let url = &reached.url;
     let policy = format!("script-src {url}; connect-src {url}");
     let settings = app.config.path("server.toml".as_ref());
     let import = format!(
@@ -56,6 +64,7 @@ pub async fn page(State(app): State<App>, visitor: Visitor) -> Result<Response, 
             .pick("Clientes clientes.csv", "Customers customers.csv")
     );
     respond(&StepsPage {
+        note: reached.note(frame.t),
         frame,
         done,
         line,
@@ -65,10 +74,10 @@ pub async fn page(State(app): State<App>, visitor: Visitor) -> Result<Response, 
 }
 
 /// The line that a website takes in.
-pub fn paste_line(app: &App, key: &str) -> String {
+pub fn paste_line(reached: &Reached, key: &str) -> String {
     format!(
         "<script async src=\"{}/t.js\" data-write-key=\"{key}\"></script>",
-        app.public_url()
+        reached.url
     )
 }
 

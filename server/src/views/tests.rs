@@ -1,6 +1,8 @@
 //! The pages through the router, over a store in memory.
 
 mod accounts; // organisations and households
+mod consent_test; // of a source that takes events from some pages alone
+mod developer; // what they copy and are told
 mod fleet; // that nothing is missing, and what is
 mod flow; // decisions, invitations, sources
 mod html; // what every page must be

@@ -11,7 +11,7 @@ use crate::testing::source;
 
 const EVIL: &str = "<script>alert(1)</script>";
 
-async fn arrived() -> Server {
+pub(super) async fn arrived() -> Server {
     let server = Server::start().await;
     let page = json!({"type": "track", "event": "Renta fija", "userId": "ada-lovelace", "messageId": "web-1", "properties": {"note": "it's"}});
     server.capture(WEB, std::slice::from_ref(&page)).await;

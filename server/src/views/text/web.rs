@@ -22,11 +22,12 @@ super::phrases! {
     live_paused: "En pausa. Nada se pierde: al seguir aparece lo que llegó.", "Paused. Nothing is lost: what came appears when you resume.";
     live_broken: "No llega nada del servidor. Se vuelve a intentar.", "The server does not answer. Trying again.";
     live_none: "Esperando el primer evento…", "Waiting for the first event…";
-    live_none_why: "Si ya debería haber llegado alguno, mire estas tres causas:", "If one should be here already, look at these three causes:";
+    live_none_why: "Si ya debería haber llegado alguno, mire estas causas:", "If one should be here already, look at these causes:";
     live_cause_consent: "El visitante no ha elegido: sin trenza.consent(\"granted\") no se guarda ni se envía nada. La consola del navegador lo dice.", "The visitor has not chosen: without trenza.consent(\"granted\") nothing is stored or sent. The browser's console says so.";
     live_cause_blocked: "El script no carga: falta en la política de contenido (CSP) de su web, o lo para un bloqueador. Mire la pestaña Red: /t.js debe responder 200.", "The script does not load: it is missing from your site's content policy (CSP), or a blocker stops it. See the Network tab: /t.js must answer 200.";
+    live_cause_cert: "El navegador no acepta el certificado: la consola dice ERR_CERT_AUTHORITY_INVALID. El de fábrica lo firma el propio servidor. Ponga uno público, o pruebe en este equipo por http.", "The browser does not accept the certificate: the console says ERR_CERT_AUTHORITY_INVALID. The one that comes with the server is signed by itself. Put a public one there, or try on this machine over http.";
     live_cause_key: "La clave o el origen no son los de esta fuente. Elija arriba «Todas»: lo que llega con una clave desconocida se ve allí.", "The key or the origin is not this source's. Choose \"All\" above: what comes with an unknown key is shown there.";
-    live_nothing_fits: "Nada de lo último cumple el filtro.", "Nothing of the last fits the filter.";
+    live_nothing_fits: "Nada de lo último cumple el filtro. Se miran los 200 últimos eventos, no más atrás.", "Nothing of the last fits the filter. It looks at the last 200 events and no further back.";
     live_copy: "Copiar", "Copy";
     live_copied: "Copiado", "Copied";
     live_as_curl: "Como curl", "As curl";
@@ -60,6 +61,9 @@ super::phrases! {
     source_allow: "Permitir este origen", "Allow this origin";
     source_test: "Enviar evento de prueba", "Send a test event";
     source_line: "La línea que se pega en la web", "The line to paste into the website";
+    source_more: "CSP, SRI y bajo su propio nombre", "CSP, SRI, and under your own name";
+    reached_here: "Esta dirección http vale solo en este equipo, para probar. Una web de verdad necesita https: ponga un certificado público en web.pem y web.key.pem, y su dirección en public.url de server.toml; la línea cambia sola.", "This http address works on this machine alone, for trying. A real website needs https: put a public certificate into web.pem and web.key.pem, and its address into public.url of server.toml; the line changes by itself.";
+    reached_untrusted: "El certificado de esta dirección lo firma el propio servidor y los navegadores lo rechazan (ERR_CERT_AUTHORITY_INVALID): ponga uno público en web.pem y web.key.pem, y su dirección en public.url de server.toml. Para probar sin él, abra esta página por http en el equipo del servidor; curl lo acepta con --cacert y el ca.pem de la carpeta del servidor.", "The certificate of this address is signed by the server itself and browsers refuse it (ERR_CERT_AUTHORITY_INVALID): put a public one into web.pem and web.key.pem, and its address into public.url of server.toml. To try without one, open this page over http on the server's machine; curl takes it with --cacert and the ca.pem of the server's folder.";
     source_csp: "Política de contenido (CSP)", "Content policy (CSP)";
     source_csp_text: "Si su web tiene una, añada esto a la suya. El script no necesita inline ni eval.", "If your site has one, add this to it. The script needs neither inline code nor eval.";
     source_sri: "La misma, fija e íntegra (SRI)", "The same, fixed and whole (SRI)";
@@ -78,7 +82,7 @@ super::phrases! {
     consent_running: "En marcha: unos segundos.", "Running: a few seconds.";
     consent_good: "Todo es como debe.", "Everything is as it must be.";
     consent_bad: "Algo no es como debe. Mire las filas marcadas.", "Something is not as it must be. See the marked rows.";
-    consent_failed: "La prueba no terminó. ¿Acepta la fuente el origen de esta página?", "The test did not finish. Does the source accept this page's origin?";
+    consent_failed: "La prueba no terminó.", "The test did not finish.";
     consent_choice: "Qué elige", "The choice";
     consent_in_browser: "En el navegador", "In the browser";
     consent_on_server: "En el servidor", "On the server";

@@ -38,7 +38,7 @@ use crate::{
         log::{Arrival, Log, Placed},
         refusals::Refusals,
     },
-    tables::{META, MetaRow, point_lookups, spaces},
+    tables::{META, MetaRow, plain, point_lookups, spaces},
 };
 
 /// What an agent may have on the way at a time: 70,000 events a second over a round trip of 700 ms. Unit: bytes.
@@ -136,6 +136,7 @@ impl App {
             write_buffer_bytes: config.store.write_buffer_mib << 20,
             write_buffers_bytes_max: config.store.write_buffer_mib << 22,
             point_lookups: point_lookups(),
+            plain: plain(),
             ..RocksOptions::default()
         };
         let rocks = Arc::new(RocksStore::open(&dir, &spaces(), options)?);

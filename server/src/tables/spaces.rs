@@ -85,10 +85,28 @@ const POINT_LOOKUPS: [Space; 9] = [
     MATCHED.space(),
 ];
 
-/// Those tables, in both homes.
+/// Tables of nothing but hashes: to compress them costs time and saves nothing.
+const HASHES: [Space; 5] = [
+    HOLDERS.space(),
+    COMPONENT_OF.space(),
+    MATCH_KEYS.space(),
+    MATCH_HOLDERS.space(),
+    IDS.space(),
+];
+
+/// The tables that are asked by exact key, in both homes.
 pub fn point_lookups() -> Vec<Space> {
-    let second = POINT_LOOKUPS.into_iter().filter_map(second_home);
-    POINT_LOOKUPS.into_iter().chain(second).collect()
+    in_both_homes(&POINT_LOOKUPS)
+}
+
+/// The tables that are not compressed, in both homes.
+pub fn plain() -> Vec<Space> {
+    in_both_homes(&HASHES)
+}
+
+fn in_both_homes(spaces: &[Space]) -> Vec<Space> {
+    let second = spaces.iter().copied().filter_map(second_home);
+    spaces.iter().copied().chain(second).collect()
 }
 
 /// What a backup holds: the derived tables once, as they are shown.

@@ -12,16 +12,16 @@ pub const KEYS_MAX: usize = 48;
 /// The keys of a record, sorted, each once: the first eight bytes of BLAKE3 of their parts.
 #[must_use]
 pub fn keys(one: &Subject) -> Vec<u64> {
-    with(one, &one.phones)
+    with(one, true)
 }
 
-/// The same without its numbers, where whoever has one in common was judged by it already.
+/// The same without its numbers and addresses, where whoever has one in common was judged by it already.
 #[must_use]
 pub fn keys_beside(one: &Subject) -> Vec<u64> {
-    with(one, &[])
+    with(one, false)
 }
 
-fn with(one: &Subject, phones: &[String]) -> Vec<u64> {
+fn with(one: &Subject, contacts: bool) -> Vec<u64> {
     let mut out = Keys::default();
     let given = one.given_sound();
     let given = given.as_deref();
@@ -31,11 +31,15 @@ fn with(one: &Subject, phones: &[String]) -> Vec<u64> {
     for value in &one.documents {
         out.key(b"document", &[value.as_bytes()]);
     }
-    for value in phones {
-        out.key(b"phone", &[value.as_bytes()]);
+    if contacts {
+        for value in &one.phones {
+            out.key(b"phone", &[value.as_bytes()]);
+        }
     }
     for value in &one.emails {
-        out.key(b"email", &[value.as_bytes()]);
+        if contacts {
+            out.key(b"email", &[value.as_bytes()]);
+        }
         if let Some(local) = value.split('@').next() {
             out.key(b"local part", &[local.as_bytes()]);
         }
@@ -65,9 +69,6 @@ fn with(one: &Subject, phones: &[String]) -> Vec<u64> {
         pair.sort_unstable();
         let [a, b] = pair.map(str::as_bytes);
         out.key(b"names", &[a, b]);
-        if let Some(code) = &one.postal_code {
-            out.key(b"names, code", &[a, b, code.as_bytes()]);
-        }
         if let Some(city) = &one.city {
             out.key(b"names, city", &[a, b, city.as_bytes()]);
         }

@@ -13,6 +13,7 @@ mod compare;
 mod group;
 mod keys;
 mod model;
+mod place;
 mod shipped;
 mod sketch;
 mod subject;

@@ -2,10 +2,16 @@
 //!
 //! Owns what of a record tells most pairs apart without reading the other one. Stored: its bytes never change their meaning.
 
-use super::Subject;
+use super::{
+    Subject,
+    place::{PLACE_BYTES, Whereabouts},
+};
 
 /// Bytes of a stored sketch.
-pub const SKETCH_BYTES: usize = 21;
+pub const SKETCH_BYTES: usize = WORDS * 4 + PLACE_BYTES + 2;
+
+/// Words of four bytes that stand before the place.
+const WORDS: usize = 5;
 
 /// What most pairs are told apart by.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -24,6 +30,10 @@ pub struct Sketch {
     pub(super) gender: Gender,
     /// Whether a document is known.
     pub(super) document: bool,
+    /// Whether the given names, or the surnames, are initials alone.
+    pub(super) initials: bool,
+    /// Where it is.
+    pub(super) place: Whereabouts,
 }
 
 /// What is known of values of which a record may have several.
@@ -71,6 +81,10 @@ impl Sketch {
                 Some(_) => Gender::Another,
             },
             document: !one.documents.is_empty(),
+            initials: [&one.given, &one.surnames].into_iter().any(|names| {
+                !names.is_empty() && names.iter().all(|name| name.chars().count() == 1)
+            }),
+            place: Whereabouts::of(one),
         }
     }
 
@@ -98,8 +112,10 @@ impl Sketch {
             value(self.email),
             value(self.phone),
         ];
-        let mut out = [flags; SKETCH_BYTES];
         let bytes = words.into_iter().flat_map(u32::to_be_bytes);
+        let rest = [flags, u8::from(self.initials)];
+        let bytes = bytes.chain(self.place.to_bytes()).chain(rest);
+        let mut out = [0; SKETCH_BYTES];
         for (to, byte) in out.iter_mut().zip(bytes) {
             *to = byte;
         }
@@ -113,7 +129,9 @@ impl Sketch {
             let of = bytes.iter().skip(nth * 4).take(4);
             of.fold(0, |all, byte| all << 8 | u32::from(*byte))
         };
-        let flags = bytes[SKETCH_BYTES - 1];
+        let flags = bytes[SKETCH_BYTES - 2];
+        let mut place = [0; PLACE_BYTES];
+        place.copy_from_slice(&bytes[WORDS * 4..SKETCH_BYTES - 2]);
         let contact = |kind: u8, nth| match kind & 3 {
             0 => Contact::None,
             1 => Contact::One(word(nth)),
@@ -132,6 +150,8 @@ impl Sketch {
                 _ => Gender::Another,
             },
             document: flags >> 6 & 1 == 1,
+            initials: bytes[SKETCH_BYTES - 1] == 1,
+            place: Whereabouts::from_bytes(&place),
         }
     }
 

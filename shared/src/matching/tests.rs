@@ -72,9 +72,11 @@ fn a_name_alone_never_links() {
 }
 
 fn subjects() -> impl Strategy<Value = Vec<Subject>> {
-    let pick = |of: &'static [&'static str]| prop::sample::select(of);
+    fn pick<T: Copy + std::fmt::Debug>(of: &'static [T]) -> prop::sample::Select<T> {
+        prop::sample::select(of)
+    }
     let one = (
-        pick(&["", "Ana", "Anita", "Luis", "Lluis", "José María"]),
+        pick(&["", "Ana", "Anita", "A.", "Luis", "Lluis", "José María"]),
         pick(&["", "García López", "Garcia", "Gracia López", "Ruiz", "Ana"]),
         pick(&["", "1980-05-12", "1980-12-05", "1980-05-13", "1950-01-02"]),
         pick(&[
@@ -83,8 +85,18 @@ fn subjects() -> impl Strategy<Value = Vec<Subject>> {
             "C/ Mayor 5 2B",
             "Mayor 6",
             "Gran Vía 1",
+            "Gran Via",
+            "Avenida del Puerto 5",
         ]),
-        pick(&["", "Soria", "Sria", "Madrid"]),
+        pick(&[
+            ("", ""),
+            ("Soria", ""),
+            ("Sria", "42001"),
+            ("Soria", "42001"),
+            ("Madrid", "42001"),
+            ("Madrid", "28002"),
+            ("", "28002"),
+        ]),
         pick(&["", "+34600000001", "+34600000002", "+34600000011"]),
         pick(&[
             "",
@@ -96,10 +108,10 @@ fn subjects() -> impl Strategy<Value = Vec<Subject>> {
         pick(&["", "female", "male", "none", "either"]),
     )
         .prop_map(
-            |(given, last, birthday, street, city, phone, email, gender)| {
+            |(given, last, birthday, street, (city, code), phone, email, gender)| {
                 let mut one = subject(
                     &json!({"firstName": given, "lastName": last, "birthday": birthday,
-                "address": {"street": street, "city": city}, "gender": gender}),
+                "address": {"street": street, "city": city, "postalCode": code}, "gender": gender}),
                 );
                 if !phone.is_empty() {
                     Subject::add(&mut one.phones, phone);

@@ -11,6 +11,11 @@ use super::{
 };
 use crate::person::same_letters;
 
+/// Most signs of one place that two records share.
+const PLACE_SIGNS: usize = 5;
+/// The level of given names of which one is the other's initial.
+const INITIAL: usize = 3;
+
 /// More levels than any field has.
 const LEVELS: usize = 8;
 
@@ -30,6 +35,12 @@ pub struct Weigher<'a> {
     levels: [[Odds; LEVELS]; FIELDS.len()],
     /// By field: the most that a level but the first may say.
     most: [Odds; FIELDS.len()],
+    /// The same of given names of which none is an initial.
+    most_given: Odds,
+    /// By how many signs of one place are shared at most: the most that places may say.
+    most_place: [Odds; PLACE_SIGNS + 1],
+    /// The most that places may say of which nothing is known but the state.
+    most_state: Odds,
 }
 
 /// One record for which others are sought.
@@ -37,7 +48,7 @@ pub struct Weigher<'a> {
 pub struct Sought {
     sketch: Sketch,
     digits: Option<[u8; 8]>,
-    /// The most that it says when another has its given names, and its surnames.
+    /// What it says when another has its given names, and its surnames.
     same: [Odds; 2],
 }
 
@@ -59,12 +70,27 @@ impl<'a> Weigher<'a> {
             }
         }
         let [own, family, strangers] = model.shares;
+        let most_of = |field: Field, of: &mut dyn Iterator<Item = usize>| {
+            of.map(|level| levels[field as usize][level])
+                .reduce(greater)
+                .unwrap_or_default()
+        };
+        let place = Field::Place;
         Self {
             model,
             prior,
             shares: [own - prior - strangers, own - family],
-            levels,
             most,
+            most_given: most_of(
+                Field::Given,
+                &mut (2..Field::Given.levels()).filter(|level| *level != INITIAL),
+            ),
+            // So many signs or fewer.
+            most_place: std::array::from_fn(|signs| {
+                most_of(place, &mut (PLACE_SIGNS.saturating_sub(signs).max(1)..=5))
+            }),
+            most_state: greater([0, 0], most_of(place, &mut (6..place.levels()))),
+            levels,
         }
     }
 
@@ -115,12 +141,8 @@ impl<'a> Weigher<'a> {
     pub fn seek(&self, one: &Subject) -> Sought {
         let sketch = Sketch::of(one);
         let unborn = [0; FIELDS.len()];
-        let same = [Field::Given, Field::Surname].map(|field| {
-            greater(
-                self.most[field as usize],
-                self.same_name(field, one, one, &unborn),
-            )
-        });
+        let same =
+            [Field::Given, Field::Surname].map(|field| self.same_name(field, one, one, &unborn));
         Sought {
             digits: sketch.digits(),
             sketch,
@@ -138,24 +160,39 @@ impl<'a> Weigher<'a> {
         let born = birth(sought.digits, other.digits());
         let mut odds = self.shares;
         add(&mut odds, level(Field::Birth, born));
-        add(&mut odds, self.place_most());
+        add(
+            &mut odds,
+            match one.place.signs_shared_most(&other.place) {
+                Some(signs) => self.most_place[signs.min(PLACE_SIGNS)],
+                None => self.most_state,
+            },
+        );
+        let given = match one.initials || other.initials {
+            true => self.most[Field::Given as usize],
+            false => self.most_given,
+        };
         let names = [
-            (Field::Given, one.given, other.given),
-            (Field::Surname, one.surnames, other.surnames),
+            (Field::Given, one.given, other.given, given),
+            (
+                Field::Surname,
+                one.surnames,
+                other.surnames,
+                self.most[Field::Surname as usize],
+            ),
         ];
         let crossed = one.given == other.surnames || one.surnames == other.given;
-        for ((field, own, straight), same) in names.into_iter().zip(sought.same) {
+        for ((field, own, straight, most), same) in names.into_iter().zip(sought.same) {
             if own == 0 || straight == 0 {
                 continue;
             }
             if own != straight && !crossed {
-                add(&mut odds, self.most[field as usize]);
+                add(&mut odds, most);
                 if field == Field::Given && born == 1 {
                     odds[1] -= TWINS_OF_LIKE_NAMES;
                 }
                 continue;
             }
-            add(&mut odds, same);
+            add(&mut odds, greater(most, same));
             if field == Field::Given && born == 1 {
                 odds[1] -= TWINS_OF_ONE_NAME;
             }

@@ -4,7 +4,7 @@
 
 use trenza_shared::{
     bot,
-    capture::{CannotStore, Collector, MANY_WAIT, Stored, Taken, Verdict},
+    capture::{CannotStore, Collector, MANY_WAIT, Stored, Taken, Verdict, origin_refused},
     event::{Captured, Event, EventType, Taking},
     group_commit::GroupError,
     id::Lane,
@@ -37,12 +37,13 @@ const REASON_CHARS_MAX: usize = 500;
 pub struct Draft(pub String);
 
 impl Collector for App {
-    fn judge(&self, key: &str, _origin: Option<&str>) -> Verdict {
-        if key == self.config.capture.write_key || self.link.now().keys.contains(key) {
-            Verdict::Known
-        } else {
-            Verdict::Unverified
+    fn judge(&self, key: &str, origin: Option<&str>) -> Verdict {
+        let link = self.link.now();
+        if key != self.config.capture.write_key && !link.keys.contains(key) {
+            return Verdict::Unverified;
         }
+        let allowed = link.told.origins.get(key).map_or(&[][..], Vec::as_slice);
+        origin_refused(allowed, origin).unwrap_or(Verdict::Known)
     }
 
     async fn store(&self, taken: Taken) -> Result<Stored, CannotStore> {

@@ -148,6 +148,7 @@ impl LinkCell {
             generation: welcome.generation,
             lanes: welcome.lanes,
             write_keys: welcome.write_keys,
+            origins: welcome.origins,
             program: welcome.program,
             clock_offset_ms,
             server_ms: welcome.sent_ms,

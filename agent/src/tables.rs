@@ -9,7 +9,7 @@ use trenza_shared::{
         carried::Signed,
         dropped::Reason,
         frame::Frame,
-        sync::{Began, LaneHave, Lineage},
+        sync::{Began, LaneHave, Lineage, Origins},
     },
 };
 
@@ -87,6 +87,9 @@ pub struct ServerRow {
     pub lanes: Vec<LaneHave>,
     /// Write keys of the organisation.
     pub write_keys: Vec<String>,
+    /// Which pages may use some of them.
+    #[serde(default)]
+    pub origins: Origins,
     /// Version of its program; empty where it did not tell.
     #[serde(default)]
     pub program: String,

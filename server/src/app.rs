@@ -2,7 +2,7 @@
 
 mod close;
 
-use std::{net::IpAddr, sync::Arc, time::Duration};
+use std::{io, net::IpAddr, path::Path, sync::Arc, time::Duration};
 
 use tokio::sync::{Semaphore, watch};
 use tracing::{info, warn};
@@ -22,6 +22,7 @@ use trenza_shared::{
 pub(crate) use close::shut;
 
 use crate::{
+    admin::check::Advised,
     certs::{self, Certs},
     config::Config,
     customer::simulate::Simulator,
@@ -29,6 +30,7 @@ use crate::{
     evidence::{self, Applier, Resolver, publish::Publisher},
     homes::Homes,
     http,
+    reached::{Marker, Reached},
     registry::Registry,
     rules::{self, InForce},
     sync::{
@@ -131,6 +133,7 @@ impl App {
     /// The store is in use or cannot be opened, or the certificates cannot be read.
     pub fn open(config: Config) -> anyhow::Result<Running> {
         let dir = config.path(&config.store.dir);
+        check_there(&dir)?;
         let options = RocksOptions {
             cache_bytes: config.store.cache_mib << 20,
             write_buffer_bytes: config.store.write_buffer_mib << 20,
@@ -141,6 +144,13 @@ impl App {
         };
         let rocks = Arc::new(RocksStore::open(&dir, &spaces(), options)?);
         let mut running = Self::over(config, rocks.clone(), Arc::new(SystemClock))?;
+        let (app, marker) = (&running.app, Arc::new(Marker::of(&dir)));
+        let (generation, last) = (app.generation, app.log.last());
+        let record = *last.borrow();
+        marker.compare(&*app.store, Reached { generation, record }, &*app.clock)?;
+        let noting = marker
+            .clone()
+            .follow(generation, last, running.stop.subscribe());
         let looking = disk::look_after(
             running.app.room.clone(),
             rocks.clone(),
@@ -149,6 +159,8 @@ impl App {
         running.disk = Some(close::OnDisk {
             rocks,
             looking: tokio::spawn(looking),
+            marker,
+            noting: tokio::spawn(noting),
         });
         Ok(running)
     }
@@ -311,6 +323,29 @@ pub fn reachable(addr: std::net::SocketAddr) -> std::net::SocketAddr {
         IpAddr::V6(_) => IpAddr::from([0, 0, 0, 0, 0, 0, 0, 1]),
     };
     std::net::SocketAddr::new(ip, addr.port())
+}
+
+/// `init` and `restore` make the store: where there is none, its disk is not there, or its folder is another one. An empty server in
+/// its place would take events in that nobody finds again.
+fn check_there(dir: &Path) -> anyhow::Result<()> {
+    let mut files = match std::fs::read_dir(dir) {
+        Ok(files) => files,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(gone(dir)),
+        // What is wrong with it the store itself says.
+        Err(_) => return Ok(()),
+    };
+    if files.next().is_none() {
+        return Err(gone(dir));
+    }
+    Ok(())
+}
+
+fn gone(dir: &Path) -> anyhow::Error {
+    Advised::new(
+        format!("there is no store in {}", dir.display()),
+        "mount its disk, correct store.dir, or put a backup back with `trenza-server restore`; a new server begins with `trenza-server init`",
+    )
+    .into()
 }
 
 /// The store's generation; a new store begins one.

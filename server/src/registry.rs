@@ -10,7 +10,7 @@ use trenza_shared::{
     id::AgentId,
     skew::Corrected,
     store::{Batch, Durable, Store, StoreError, View},
-    wire::sync::REVOKED_MAX,
+    wire::sync::{Origins, REVOKED_MAX},
 };
 
 use crate::tables::{AGENTS, AgentRow, AgentState, OriginRow, SOURCES, SourceRow};
@@ -122,6 +122,16 @@ impl Registry {
             .iter()
             .filter(|(_, row)| !row.revoked)
             .map(|(key, _)| key.clone())
+            .collect()
+    }
+
+    /// Of the keys in force that only some pages may use, which pages.
+    pub fn origins(&self) -> Origins {
+        self.read()
+            .sources
+            .iter()
+            .filter(|(_, row)| !row.revoked && !row.origins.is_empty())
+            .map(|(key, row)| (key.clone(), row.origins.clone()))
             .collect()
     }
 

@@ -23,7 +23,7 @@ use trenza_shared::{
     wire::{
         dropped::Reason,
         entry::Open,
-        sync::{Hello, Lineage},
+        sync::{Began, Hello, Lineage},
     },
 };
 
@@ -126,6 +126,9 @@ pub struct ContactRow {
     /// Lanes that it left because of one, and where they go on: at most [`LANES_MAX`](trenza_shared::wire::sync::LANES_MAX).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub lineage: Vec<Lineage>,
+    /// What it had gone on without before the beginning that it tells of, joined.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub earlier: Option<Began>,
 }
 impl Row for ContactRow {}
 
@@ -252,6 +255,16 @@ pub struct MetaRow {
 }
 impl Row for MetaRow {}
 
+/// Records of the log that were acknowledged and were gone when the store was opened.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct LostRow {
+    /// The last of them.
+    pub to: u64,
+    /// When that was noticed. Unit: ms since 1970.
+    pub noticed_ms: i64,
+}
+impl Row for LostRow {}
+
 /// The log as received: number from 1 -> record.
 pub const LOG: Table<u64, RecordRow> = Table::new(Space("log"));
 /// (agent, epoch, lane) -> what is stored.
@@ -290,6 +303,8 @@ pub const FEED: Table<u64, FeedRow> = Table::new(Space("feed"));
 pub const PUT_OFF: Table<(String, [u8; 16]), PutOffRow> = Table::new(Space("put_off"));
 /// One row.
 pub const META: Table<(), MetaRow> = Table::new(Space("meta"));
+/// (generation of the store, first record) -> a run of records that is lost.
+pub const LOST: Table<(u64, u64), LostRow> = Table::new(Space("lost"));
 /// One row: the last record of the log whose changes are in the feed.
 pub const FED: Table<(), u64> = Table::new(Space("fed"));
 /// Records after that one that are told too.

@@ -11,7 +11,7 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use serde_json::{Value, json};
 use trenza_tests::{
     http::{Http, json_headers},
-    process::{Agent, Server},
+    process::{Agent, Server, until},
 };
 
 fn keyed(key: &str) -> HeaderMap {
@@ -210,4 +210,58 @@ async fn hostile_clients_get_clear_errors_and_others_are_served() -> anyhow::Res
     }
     agent.stop()?;
     server.stop()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pages_that_may_not_use_a_key_may_not_on_an_agent_either() -> anyhow::Result<()> {
+    let home = tempfile::tempdir()?;
+    let mut server = Server::init(&home.path().join("server"), None)?;
+    server.start()?;
+    let mut agent: Agent = server.enrol("Tienda", &home.path().join("agent"))?;
+    agent.start()?;
+    let made = server.must([
+        "source",
+        "create",
+        "--name",
+        "Shop",
+        "--origin",
+        "https://shop.example",
+        "--json",
+    ])?;
+    let made: Value = serde_json::from_slice(&made)?;
+    let key = made["write_key"]
+        .as_str()
+        .context("a write key")?
+        .to_owned();
+    let http = Http::new(None)?;
+    let from = async |agent: &Agent, origin: Option<&'static str>| {
+        let mut headers = keyed(&key);
+        headers.extend(origin.map(|origin| (header::ORIGIN, HeaderValue::from_static(origin))));
+        let url = format!("{}/v1/track", agent.up().url("http"));
+        let body = br#"{"userId":"u","event":"e"}"#.to_vec();
+        let (status, answer) = http.send(Method::POST, &url, headers, body).await?;
+        let code = serde_json::from_slice::<Value>(&answer)?["code"].clone();
+        anyhow::Ok((
+            status.as_u16(),
+            code.as_str().unwrap_or_default().to_owned(),
+        ))
+    };
+    until("the agent knows the source", || async {
+        let found = from(&agent, Some("https://evil.example")).await?;
+        ensure!(found == (403, "origin_refused".into()), "{found:?}");
+        Ok(())
+    })
+    .await?;
+    for origin in [Some("https://shop.example"), None] {
+        let found = from(&agent, origin).await?;
+        ensure!(found.0 == 200, "{origin:?}: {found:?}");
+    }
+    // It remembers without the server.
+    agent.drained().await?;
+    server.stop()?;
+    agent.stop()?;
+    agent.start()?;
+    let found = from(&agent, Some("https://evil.example")).await?;
+    ensure!(found.0 == 403, "{found:?}");
+    agent.stop()
 }

@@ -22,6 +22,7 @@ mod power_store; // the same of a plain store
 mod quota; // the quota of a store, the server's floor of free space
 mod reconcile; // the figures of both programs
 mod rules; // other rules of identity
-mod salvage; // cuts while a damaged store is salvaged
+mod salvage;
+mod server_log; // a damaged log of the server
 mod sync; // restored servers, live visits before a backlog
 mod tablets; // the agent's own TLS listener

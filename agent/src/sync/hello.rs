@@ -6,7 +6,7 @@ use trenza_shared::{
     id::Nonce,
     store::StoreError,
     wire::{
-        pulse::{Digest, Heard, Pulse, digest},
+        pulse::{Digest, Heard, Pulse, Told, digest},
         sync::{CERTIFICATE_EXPIRED, CopyWord, Hello, Introduction, LANES_MAX, LaneHead, Welcome},
     },
 };
@@ -22,7 +22,7 @@ const HELLO_TURNS_MAX: usize = 8;
 
 /// What a hello says of this side.
 fn spoken(hello: &Hello) -> Digest {
-    digest(hello, 0, &[], &[], &[])
+    digest(hello, None)
 }
 
 impl Sender {
@@ -112,10 +112,13 @@ impl Sender {
         let pulse = Pulse {
             digest: digest(
                 hello,
-                told.generation,
-                &told.lanes,
-                &told.write_keys,
-                &told.revoked,
+                Some(Told {
+                    generation: told.generation,
+                    lanes: &told.lanes,
+                    write_keys: &told.write_keys,
+                    origins: &told.origins,
+                    revoked: &told.revoked,
+                }),
             ),
             boottime_ms: hello.boottime_ms,
             wall_ms: hello.wall_ms,
@@ -132,6 +135,7 @@ impl Sender {
                 sent_ms,
                 lanes: told.lanes.clone(),
                 write_keys: told.write_keys.clone(),
+                origins: told.origins.clone(),
                 copy: None,
                 introduce: false,
                 program: told.program.clone(),

@@ -37,7 +37,7 @@ use trenza_shared::{
         entry::{Entry, Open, What},
         frame::Frame,
         sync::{
-            Ack, CERTIFICATE_EXPIRED, Hello, Introduction, Kept, LaneHave, Lineage, Mark,
+            Ack, CERTIFICATE_EXPIRED, Hello, Introduction, Kept, LaneHave, Lineage, Mark, Origins,
             RENEWABLE_MS, SEGMENTS_MAX, Segment, Welcome,
         },
     },

@@ -137,7 +137,7 @@ fn read(config: &Config) -> (bool, String) {
     let dir = config.path(&config.store.dir);
     if !dir.exists() {
         let message = format!(
-            "there is none in {}: `run` would begin an empty one; mount its disk, correct store.dir, or put a backup back with `trenza-server restore`",
+            "there is none in {}; mount its disk, correct store.dir, or put a backup back with `trenza-server restore`",
             dir.display()
         );
         return (false, message);
@@ -310,5 +310,13 @@ mod tests {
         std::fs::remove_dir_all(dir.join("store")).unwrap();
         let (ok, said) = store(&config).await.unwrap();
         assert!(!ok && said.contains("trenza-server restore"), "{said}");
+        // Nor does it start empty.
+        for folder in [false, true] {
+            if folder {
+                std::fs::create_dir(dir.join("store")).unwrap();
+            }
+            let error = crate::app::App::open(config.clone()).err().unwrap();
+            assert!(error.to_string().contains("no store"), "{error}");
+        }
     }
 }

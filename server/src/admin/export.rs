@@ -8,7 +8,7 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 use serde::{Deserialize, Serialize};
-use tokio::sync::mpsc;
+use tokio::sync::{Mutex, mpsc};
 use trenza_shared::{
     net::error::HttpError,
     store::{Space, StoreError, View, snapshot},
@@ -175,18 +175,30 @@ fn failed(error: StoreError) -> HttpError {
     .log(error)
 }
 
-/// Builds the derived tables anew in a store beside the real one, and compares.
+/// Folder beside the store where tables are built to be compared; of one that was killed the next one removes it.
+const COMPARED: &str = ".verify";
+
+/// One comparison at a time: each needs as much room as all derived tables.
+static COMPARING: Mutex<()> = Mutex::const_new(());
+
+/// Builds the derived tables anew in a store beside the real one, and compares. Others who ask meanwhile wait.
 pub async fn verify(app: &App) -> Result<Verified, HttpError> {
+    let one = COMPARING.lock().await;
     caught_up(app).await?;
     let (store, applier) = (app.store.clone(), app.applier.clone());
     let dir = app
         .config
         .path(&app.config.store.dir)
-        .with_file_name(format!(".verify-{}", std::process::id()));
-    let verified = tokio::task::spawn_blocking(move || replay::verify(&*store, &applier, &dir))
+        .with_file_name(COMPARED);
+    // The one who asked may be gone before it is done.
+    let verified = tokio::task::spawn_blocking(move || {
+        let _one = one;
+        replay::verify(&*store, &applier, &dir)
+    });
+    let verified = verified
         .await
-        .map_err(HttpError::internal)?;
-    let verified = verified.map_err(failed)?;
+        .map_err(HttpError::internal)?
+        .map_err(failed)?;
     Ok(Verified {
         equal: verified.difference.is_none(),
         records: verified.records,

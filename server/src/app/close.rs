@@ -6,6 +6,7 @@ use tracing::warn;
 use trenza_shared::store::{Batch, Durable, RocksStore};
 
 use super::Running;
+use crate::reached::{Marker, Reached};
 
 /// Longest wait for a last look at the disk, which may hang.
 const LOOK_MAX: Duration = Duration::from_secs(5);
@@ -18,6 +19,9 @@ pub(super) struct OnDisk {
     pub(super) rocks: Arc<RocksStore>,
     /// Who looks after the disk, and holds the store while it does.
     pub(super) looking: tokio::task::JoinHandle<()>,
+    /// How far the log went, and who notes it.
+    pub(super) marker: Arc<Marker>,
+    pub(super) noting: tokio::task::JoinHandle<()>,
 }
 
 /// Closes the store. A reader that a request left behind stops at its next read: one that went on while the process ends would
@@ -49,15 +53,18 @@ impl Running {
             stop,
         } = self;
         stop.send_replace(true);
-        if let Some(OnDisk { looking, .. }) = disk
-            && tokio::time::timeout(LOOK_MAX, looking).await.is_err()
-        {
-            warn!("the disk does not answer");
+        let mut marker = None;
+        if let Some(on_disk) = disk {
+            let both = async { tokio::join!(on_disk.looking, on_disk.noting) };
+            if tokio::time::timeout(LOOK_MAX, both).await.is_err() {
+                warn!("the disk does not answer");
+            }
+            marker = Some(on_disk.marker);
         }
         if let Err(error) = follower.await {
             warn!(%error, "the resolver ended badly");
         }
-        let store = app.store.clone();
+        let (store, last, generation) = (app.store.clone(), app.log.last(), app.generation);
         drop(app);
         let joined = tokio::task::spawn_blocking(move || log_thread.join());
         if tokio::time::timeout(LOG_MAX, joined).await.is_err() {
@@ -67,6 +74,10 @@ impl Running {
             warn!(%error, "last sync failed; what was acknowledged is safe, derived tables will be caught up");
         }
         drop(store);
+        if let Some(marker) = marker {
+            let record = *last.borrow();
+            marker.end(Reached { generation, record });
+        }
         if let Some(rocks) = rocks {
             shut(rocks).await;
         }

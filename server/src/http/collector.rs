@@ -8,7 +8,7 @@ use std::{
 use trenza_shared::{
     bot,
     capture::{
-        CannotStore, Collector, MANY_WAIT, Stored, Taken, Verdict,
+        CannotStore, Collector, MANY_WAIT, Stored, Taken, Verdict, origin_refused,
         rate::{RateDecision, RateLimit, TokenBucket},
     },
     event::EVENT_BYTES_MAX,
@@ -107,16 +107,8 @@ impl Collector for ServerCollector {
         if source.revoked {
             return Verdict::Revoked;
         }
-        if let Some(origin) = origin
-            && !source.origins.is_empty()
-            && !source
-                .origins
-                .iter()
-                .any(|allowed| allowed.eq_ignore_ascii_case(origin))
-        {
-            return Verdict::OriginRefused {
-                origin: origin.to_owned(),
-            };
+        if let Some(refused) = origin_refused(&source.origins, origin) {
+            return refused;
         }
         let per_s = self.app.config.capture.requests_per_s_max;
         match self.app.rates.limited(key, per_s, self.now_ms()) {

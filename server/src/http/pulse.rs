@@ -6,7 +6,7 @@ use trenza_shared::{
     net::{error::HttpError, serve::Peer},
     store::{Batch, Durable, StoreError},
     wire::{
-        pulse::{Heard, Pulse, digest},
+        pulse::{Heard, Pulse, Told, digest},
         sync::Hello,
     },
 };
@@ -57,11 +57,17 @@ fn same(app: &App, agent: &AgentId, pulse: &Pulse, at_ms: i64) -> Result<bool, S
         return Ok(false);
     }
     let (told, fork) = lanes(app, &contact.hello)?;
-    let (keys, revoked) = (app.registry.write_keys(), app.registry.revoked_near(agent));
-    if fork.is_some()
-        || told.iter().any(|have| !have.marks.is_empty())
-        || digest(&contact.hello, app.generation, &told, &keys, &revoked) != pulse.digest
-    {
+    if fork.is_some() || told.iter().any(|have| !have.marks.is_empty()) {
+        return Ok(false);
+    }
+    let told = Told {
+        generation: app.generation,
+        lanes: &told,
+        write_keys: &app.registry.write_keys(),
+        origins: &app.registry.origins(),
+        revoked: &app.registry.revoked_near(agent),
+    };
+    if digest(&contact.hello, Some(told)) != pulse.digest {
         return Ok(false);
     }
     let contact = ContactRow {

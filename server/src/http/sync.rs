@@ -32,6 +32,7 @@ use crate::{
     app::{App, random},
     sync::{
         admission::Weight,
+        began,
         chain::{self, LaneKey},
         copies,
         doors::Pass,
@@ -186,6 +187,7 @@ pub async fn hello(
         sent_ms: app.clock.wall_ms(),
         lanes,
         write_keys: app.registry.write_keys(),
+        origins: app.registry.origins(),
         copy,
         introduce,
         program: env!("CARGO_PKG_VERSION").into(),
@@ -264,11 +266,14 @@ fn note_contact(
     let known = CONTACTS
         .get(&*app.store, agent)
         .map_err(HttpError::internal)?;
-    let (fork_before, lineage_before) =
-        known.map_or((None, Vec::new()), |row| (row.fork, row.lineage));
+    let (before, fork_before, lineage_before) = known.map_or((None, None, Vec::new()), |row| {
+        let before = began::before(row.earlier, row.hello.began, hello.began.as_ref());
+        (before, row.fork, row.lineage)
+    });
     let contact = ContactRow {
         at_ms,
         lineage: lineage(lineage_before, &hello.lineage),
+        earlier: before,
         hello,
         fork: fork.or(fork_before),
     };

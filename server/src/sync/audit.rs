@@ -2,10 +2,11 @@
 //!
 //! Owns the comparison of what is stored with itself; believes nothing but the entries' bytes. A pure read.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use trenza_shared::{
+    clock::format_ms,
     id::{AgentId, Epoch, Lane, Seq},
     store::{Direction, StoreError, View},
     wire::{entry::CHAIN_START, frame::chain_over, sync::Segment},
@@ -18,7 +19,9 @@ use super::{
     gaps::{self, Said},
     segments,
 };
-use crate::tables::{CONTACTS, DROPPED, Hop, LOG, LaneRow, MARKS, MarkRow};
+use crate::tables::{
+    AGENTS, AgentState, CONTACTS, DROPPED, Hop, LOG, LOST, LaneRow, MARKS, META, MarkRow,
+};
 
 /// Most damages told of one lane; the rest is counted.
 const DAMAGES_MAX: usize = 20;
@@ -26,12 +29,32 @@ const DAMAGES_MAX: usize = 20;
 /// What was found.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Audit {
-    /// Nothing is damaged, and nothing is lost.
+    /// Nothing is damaged, nothing is lost, and nobody is left who could say otherwise.
     pub ok: bool,
     /// Events of agents that are stored, each link checked; what agents say of their clocks is counted in its lane alone.
     pub events: u64,
     /// Every lane, by agent, epoch and lane.
     pub lanes: Vec<LaneAudit>,
+    /// Agents in force that were not heard since this store began, or was restored: what they hold is not known.
+    #[serde(default)]
+    pub unheard: Vec<AgentId>,
+    /// Agents that still read a store of theirs that was damaged: what of the gaps is lost is not known yet.
+    #[serde(default)]
+    pub searching: Vec<AgentId>,
+    /// Records of the log that were acknowledged and are gone since the store was damaged: those of agents came, or come, again.
+    #[serde(default)]
+    pub lost: Vec<LostRecords>,
+}
+
+/// A run of the log's records that is gone.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LostRecords {
+    /// The first.
+    pub from: u64,
+    /// The last.
+    pub to: u64,
+    /// When that was noticed. RFC 3339.
+    pub noticed_at: String,
 }
 
 /// What was found of one lane.
@@ -79,36 +102,78 @@ pub fn audit(view: &dyn View, only: Option<AgentId>) -> Result<Audit, StoreError
         let ((agent, epoch, lane, ..), _) = row?;
         rows.entry((agent, epoch, lane)).or_default();
     }
+    let mut heard = BTreeMap::new();
     for row in CONTACTS.rows(view) {
         let (agent, contact) = row?;
-        for (epoch, lane) in began::lanes(&contact.hello) {
+        heard.insert(agent, contact.at_ms);
+        for (epoch, lane) in began::lanes(&contact) {
             rows.entry((agent, epoch, lane)).or_default();
         }
     }
-    let mut lanes = Vec::new();
+    let asked = |agent: &AgentId| only.is_none_or(|only| only == *agent);
+    let unheard = unheard(view, &heard, &asked)?;
+    let (mut lanes, mut searching) = (Vec::new(), BTreeSet::new());
     for (key, row) in rows {
-        if only.is_none_or(|only| only == key.0) {
-            lanes.push(lane(view, key, &row)?);
+        if asked(&key.0) {
+            let (found, unsure) = lane(view, key, &row)?;
+            lanes.push(found);
+            searching.extend(unsure.then_some(key.0));
         }
     }
+    let lost = LOST.rows(view).map(|row| {
+        let ((_, from), row) = row?;
+        Ok::<_, StoreError>(LostRecords {
+            from,
+            to: row.to,
+            noticed_at: format_ms(row.noticed_ms),
+        })
+    });
+    // They are of no agent more than of another.
+    let lost: Vec<_> = lost.filter(|_| only.is_none()).collect::<Result<_, _>>()?;
+    let whole = lanes
+        .iter()
+        .all(|lane| lane.damage.is_empty() && lane.gaps.iter().all(|gap| gap.on_device));
     Ok(Audit {
-        ok: lanes
-            .iter()
-            .all(|lane| lane.damage.is_empty() && lane.gaps.iter().all(|gap| gap.on_device)),
+        ok: whole && lost.is_empty() && unheard.is_empty() && searching.is_empty(),
         events: lanes
             .iter()
             .filter(|lane| lane.lane != Lane::Clock)
             .map(|lane| lane.count)
             .sum(),
         lanes,
+        unheard,
+        searching: searching.into_iter().collect(),
+        lost,
     })
 }
 
+/// Agents in force from before this life of the store that said nothing in it. `heard` is when who said something last.
+fn unheard(
+    view: &dyn View,
+    heard: &BTreeMap<AgentId, i64>,
+    asked: &dyn Fn(&AgentId) -> bool,
+) -> Result<Vec<AgentId>, StoreError> {
+    let generation = META.get(view, &())?.map_or(0, |meta| meta.generation);
+    // A generation is the wall clock at its beginning.
+    let began_ms = i64::try_from(generation).unwrap_or(i64::MAX);
+    let mut unheard = Vec::new();
+    for row in AGENTS.rows(view) {
+        let (agent, row) = row?;
+        let before = |at_ms: i64| at_ms < began_ms;
+        let silent = heard.get(&agent).is_none_or(|at_ms| before(*at_ms));
+        if asked(&agent) && row.state == AgentState::Active && before(row.enrolled_ms) && silent {
+            unheard.push(agent);
+        }
+    }
+    Ok(unheard)
+}
+
+/// What was found, and whether it is not known yet what of its gaps is lost.
 fn lane(
     view: &dyn View,
     (agent, epoch, lane): (AgentId, Epoch, Lane),
     row: &LaneRow,
-) -> Result<LaneAudit, StoreError> {
+) -> Result<(LaneAudit, bool), StoreError> {
     let mut found = LaneAudit {
         agent,
         epoch,
@@ -181,11 +246,14 @@ fn lane(
         head: heads.find(|head| (head.epoch, head.lane) == (epoch, lane)),
         given_up: given_up.get(&(epoch, lane)).map_or(&[], Vec::as_slice),
         began: hello.and_then(|hello| hello.began.as_ref()),
+        earlier: contact
+            .as_ref()
+            .and_then(|contact| contact.earlier.as_ref()),
     };
     let lacking = gaps::lacking((epoch, lane), &segments, said);
     (found.dropped, found.gaps) = (lacking.dropped, lacking.gaps);
     found.count = segments.iter().map(|one| one.last - one.first + 1).sum();
-    Ok(found)
+    Ok((found, lacking.unsure))
 }
 
 impl LaneAudit {

@@ -6,7 +6,7 @@ use serde::Serialize;
 use trenza_shared::{
     clock::format_ms,
     id::{Epoch, Lane, Seq},
-    wire::sync::{BACK_MAX, Began, Hello, LANES_MAX},
+    wire::sync::{BACK_MAX, Began, LANES_MAX},
 };
 
 use crate::tables::{ContactRow, LaneRow};
@@ -72,10 +72,36 @@ pub fn anew(contact: &ContactRow, stored: &BTreeMap<(Epoch, Lane), LaneRow>) -> 
     })
 }
 
-/// The lanes that are not on the device any more, as far as it knows.
-pub fn lanes(hello: &Hello) -> impl Iterator<Item = (Epoch, Lane)> {
-    let ends = hello.began.iter().flat_map(|began| &began.ends);
-    ends.take(LANES_MAX).map(|end| (end.epoch, end.lane))
+/// What an agent had gone on without before the beginning that it tells of now: the last one that it had told of joins the earlier
+/// ones, once it tells of another or of none. Its own word is lost with each store.
+pub fn before(earlier: Option<Began>, last: Option<Began>, now: Option<&Began>) -> Option<Began> {
+    let Some(last) = last.filter(|last| now.is_none_or(|now| now.epoch != last.epoch)) else {
+        return earlier;
+    };
+    let mut joined = Began {
+        searching: false,
+        ..last
+    };
+    for one in earlier.iter().flat_map(|earlier| &earlier.ends) {
+        let mut known = joined.ends.iter_mut();
+        match known.find(|end| (end.epoch, end.lane) == (one.epoch, one.lane)) {
+            Some(known) => known.seq = known.seq.max(one.seq),
+            None => joined.ends.push(*one),
+        }
+    }
+    joined.ends.truncate(LANES_MAX);
+    joined
+        .back
+        .extend(earlier.into_iter().flat_map(|earlier| earlier.back));
+    joined.back.truncate(BACK_MAX);
+    Some(joined)
+}
+
+/// The lanes that are not on the device any more, as far as is known.
+pub fn lanes(contact: &ContactRow) -> impl Iterator<Item = (Epoch, Lane)> {
+    let began = contact.hello.began.iter().chain(&contact.earlier);
+    let ends = began.flat_map(|began| began.ends.iter().take(LANES_MAX));
+    ends.map(|end| (end.epoch, end.lane))
 }
 
 /// Where one of them ended; 0 for others.
@@ -94,4 +120,62 @@ pub fn back(began: &Began, lane: (Epoch, Lane)) -> Vec<RangeInclusive<Seq>> {
         .collect();
     runs.sort_by_key(|run| *run.start());
     runs
+}
+
+#[cfg(test)]
+mod tests {
+    use trenza_shared::wire::sync::{LaneEnd, LaneRun};
+
+    use super::*;
+
+    fn began(epoch: Epoch, ends: &[(Epoch, Seq)], back: &[(Epoch, Seq)]) -> Began {
+        Began {
+            epoch,
+            at_ms: 0,
+            ends: ends
+                .iter()
+                .map(|(epoch, seq)| LaneEnd {
+                    epoch: *epoch,
+                    lane: Lane::Visits,
+                    seq: *seq,
+                })
+                .collect(),
+            aside: true,
+            back: back
+                .iter()
+                .map(|(epoch, seq)| LaneRun {
+                    epoch: *epoch,
+                    lane: Lane::Visits,
+                    first: 1,
+                    last: *seq,
+                })
+                .collect(),
+            searching: true,
+        }
+    }
+
+    #[test]
+    fn an_agent_that_began_anew_twice_is_asked_for_what_it_lost_both_times() {
+        let first = began(2, &[(1, 100)], &[(1, 40)]);
+        // It says the same again and again, and finds more.
+        assert_eq!(before(None, Some(first.clone()), Some(&first)), None);
+        let second = began(3, &[(2, 7)], &[]);
+        let joined = before(None, Some(first.clone()), Some(&second)).unwrap();
+        assert_eq!(
+            (end(&joined, (1, Lane::Visits)), joined.searching),
+            (100, false)
+        );
+        assert_eq!(back(&joined, (1, Lane::Visits)), [1..=40]);
+        assert_eq!(
+            before(Some(joined.clone()), Some(second.clone()), Some(&second)),
+            Some(joined.clone())
+        );
+        // A third time, and then it tells of none any more.
+        let third = began(4, &[(1, 90), (3, 5)], &[]);
+        let joined = before(Some(joined), Some(second), Some(&third)).unwrap();
+        let joined = before(Some(joined), Some(third), None).unwrap();
+        let ends = [1, 2, 3].map(|epoch| end(&joined, (epoch, Lane::Visits)));
+        assert_eq!(ends, [100, 7, 5]);
+        assert_eq!(back(&joined, (1, Lane::Visits)), [1..=40]);
+    }
 }

@@ -234,7 +234,7 @@ fn status(
         .chain(stored.keys())
         .chain(given_up.keys())
         .copied()
-        .chain(hello.into_iter().flat_map(began::lanes))
+        .chain(contact.into_iter().flat_map(began::lanes))
         .collect();
     let mut again = 0;
     for (epoch, lane) in keys {
@@ -245,6 +245,7 @@ fn status(
             head,
             given_up: given_up.get(&(epoch, lane)).map_or(&[], Vec::as_slice),
             began: hello.and_then(|hello| hello.began.as_ref()),
+            earlier: contact.and_then(|contact| contact.earlier.as_ref()),
         };
         let lacking = gaps::lacking((epoch, lane), segments, said);
         dropped_ranges.extend(lacking.dropped);

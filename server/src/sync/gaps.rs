@@ -26,6 +26,8 @@ pub struct Said<'a> {
     pub given_up: &'a [Dropped],
     /// How it began anew the last time.
     pub began: Option<&'a Began>,
+    /// And the times before that, joined.
+    pub earlier: Option<&'a Began>,
 }
 
 /// What of a lane is not stored.
@@ -39,26 +41,32 @@ pub struct Lacking {
     pub again: u64,
     /// The rest.
     pub gaps: Vec<Gap>,
+    /// Whether it is not known yet what of them is lost: the agent still reads a store that was damaged.
+    pub unsure: bool,
 }
 
 /// What of a lane, of which so much is stored, is not.
 pub fn lacking((epoch, lane): (Epoch, Lane), segments: &[Segment], said: Said<'_>) -> Lacking {
     let have = place::have(epoch, lane, segments, 0);
     let upto = said.given_up.iter().map(|one| one.last).max().unwrap_or(0);
-    let ended = said
-        .began
-        .map_or(0, |began| began::end(began, (epoch, lane)));
+    let all = || [said.began, said.earlier].into_iter().flatten();
+    let ends = all().map(|began| began::end(began, (epoch, lane)));
+    let ended = ends.max().unwrap_or(0);
     // Frames come after the hello that announced them, so what is stored may be ahead of what was said.
     let on_it = said.head.map_or(0, |head| head.seq.max(have.last()));
     let head = on_it.max(have.last()).max(upto).max(ended);
-    let (dropped, missing) = dropped::part(segments, &have.missing(1, head), said.given_up);
-    let back: Vec<_> = said
-        .began
-        .map(|began| began::back(began, (epoch, lane)))
-        .unwrap_or_default();
-    let (again, missing) = ranges::part(&missing, &back);
+    let (dropped, mut missing) = dropped::part(segments, &have.missing(1, head), said.given_up);
+    let mut again = 0;
+    for began in all() {
+        let (found, still) = ranges::part(&missing, &began::back(began, (epoch, lane)));
+        again += found
+            .iter()
+            .map(|run| run.end() - run.start() + 1)
+            .sum::<u64>();
+        missing = still;
+    }
     let searching = said.began.is_some_and(|began| began.searching);
-    let mut gaps = Vec::new();
+    let (mut gaps, mut unsure) = (Vec::new(), false);
     for gap in missing {
         let (first, last) = (*gap.start(), *gap.end());
         // What was given out after its end is not in the lane any more; it may stand aside.
@@ -67,6 +75,7 @@ pub fn lacking((epoch, lane): (Epoch, Lane), segments: &[Segment], said: Said<'_
             (first.max(on_it + 1), last, false),
         ] {
             if from <= to {
+                unsure |= !there && searching;
                 let held = there && said.head.is_some_and(|head| head.oldest <= from);
                 gaps.push(Gap {
                     epoch,
@@ -81,8 +90,9 @@ pub fn lacking((epoch, lane): (Epoch, Lane), segments: &[Segment], said: Said<'_
     Lacking {
         head,
         dropped,
-        again: again.iter().map(|run| run.end() - run.start() + 1).sum(),
+        again,
         gaps,
+        unsure,
     }
 }
 
@@ -156,6 +166,7 @@ mod tests {
             let found = lacking(LANE, &segments, said);
             assert_eq!((found.head, found.again), (100, again), "{back:?}");
             assert_eq!(gaps(&found), missing, "{back:?}");
+            assert_eq!(found.unsure, searching, "{back:?}");
         }
     }
 
@@ -171,10 +182,23 @@ mod tests {
         let began = began(30, &[], false);
         let said = Said {
             head: Some(&head),
-            given_up: &[],
             began: Some(&began),
+            ..Said::default()
         };
         let found = lacking(LANE, &[stored(1, 10)], said);
         assert_eq!(gaps(&found), [(11, 20, true), (21, 30, false)]);
+    }
+
+    #[test]
+    fn what_was_lost_before_the_last_beginning_stays_lost() {
+        let (last, earlier) = (began(5, &[], false), began(100, &[(61, 80)], true));
+        let said = Said {
+            began: Some(&last),
+            earlier: Some(&earlier),
+            ..Said::default()
+        };
+        let found = lacking(LANE, &[stored(1, 60)], said);
+        assert_eq!((found.head, found.again), (100, 20));
+        assert_eq!(gaps(&found), [(81, 100, false)]);
     }
 }

@@ -346,7 +346,7 @@ phrases! {
     revoke_title: "¿Revocar este agente?", "Revoke this agent?";
     revoke_lead: "Deja de poder enviar en el acto, y su clave de escritura también. Lo que aún no envió se queda, cifrado, en el dispositivo. No se puede deshacer: para volver hace falta una invitación nueva.", "It can no longer send, at once, and neither can its write key. What it has not sent stays, encrypted, on the device. This cannot be undone: to come back it needs a new invitation.";
     copies: "Su disco se restauró o se copió", "Its disk was restored or copied";
-    copies_help: "No se pierde nada: lo de ambas copias queda guardado una sola vez. Si las dos siguen en marcha, una se hará un agente propio. Si nadie debía copiarlo, revóquelo.", "Nothing is lost: what both copies hold is stored once. If both run, one becomes an agent of its own. If nobody should have copied it, revoke it.";
+    copies_help: "Lo que guardan ambas copias queda una sola vez; lo que no se envió desde un disco que ya no se usa se queda en él. Si las dos siguen en marcha, una se hará un agente propio. Si nadie debía copiarlo, revóquelo.", "What both copies hold is stored once; what was not sent from a disk that is no longer in use stays on it. If both run, one becomes an agent of its own. If nobody should have copied it, revoke it.";
     disk_free: "Espacio libre", "Free space";
     on_device: "siguen en el dispositivo y llegarán", "they are still on the device and will arrive";
     stuck_on_device: "siguen en el dispositivo, que ya no puede enviarlas", "they are still on the device, which can no longer send them";

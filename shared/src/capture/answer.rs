@@ -110,6 +110,16 @@ pub fn no_key() -> HttpError {
         .hint("send Authorization: Basic base64(WRITE_KEY + \":\"), X-Write-Key, or \"writeKey\" in the body or query")
 }
 
+/// 401: a token of the API in the place of a write key. Nothing of it is kept, for a write key is shown to whoever reads events.
+pub fn token_as_key() -> HttpError {
+    HttpError::new(
+        StatusCode::UNAUTHORIZED,
+        "token_as_write_key",
+        "that is a token of the API, which is secret; nothing was stored",
+    )
+    .hint("send the write key of a source (wk_…), and make another token where a page or a log may have shown this one")
+}
+
 /// Passes a verdict that lets the request in.
 ///
 /// # Errors

@@ -11,6 +11,12 @@ use base64::{
 /// Longest write key. Unit: bytes.
 pub const WRITE_KEY_BYTES_MAX: usize = 256;
 
+/// How the API's tokens begin.
+const TOKEN_PREFIX: &str = "tk_";
+
+/// A token has more hexadecimal digits than this, also one that was cut when it was copied.
+const TOKEN_DIGITS_MIN: usize = 16;
+
 /// Clients disagree about padding.
 pub(super) const BASE64: GeneralPurpose = GeneralPurpose::new(
     &alphabet::STANDARD,
@@ -90,6 +96,18 @@ impl KeyHints {
     }
 }
 
+/// Whether somebody took an API token for a write key: a token is secret, a write key stands in every page.
+pub(super) fn is_token(key: &str) -> bool {
+    key.strip_prefix(TOKEN_PREFIX).is_some_and(|rest| {
+        rest.len() >= TOKEN_DIGITS_MIN && rest.bytes().all(|byte| byte.is_ascii_hexdigit())
+    })
+}
+
+/// The key as others may see it.
+pub(super) fn shown(key: &str) -> &str {
+    if is_token(key) { TOKEN_PREFIX } else { key }
+}
+
 /// The key without the secret or password that may follow a colon; `None` when it can be no key.
 fn cleaned(text: &str) -> Option<String> {
     let key = text.split(':').next().unwrap_or_default().trim();
@@ -113,6 +131,22 @@ mod tests {
             })
             .collect();
         KeyHints::read(&headers, query)
+    }
+
+    #[test]
+    fn a_token_of_the_api_is_known_by_its_form_and_is_not_shown() {
+        let token = format!("tk_{}", "1a".repeat(24));
+        assert!(is_token(&token) && is_token(&token[..20]));
+        assert_eq!(shown(&token), "tk_");
+        for key in [
+            "wk_7565192372e4023dc02bd093",
+            "tk_web",
+            "tk_till-of-the-shop-1",
+            "",
+        ] {
+            assert!(!is_token(key));
+            assert_eq!(shown(key), key);
+        }
     }
 
     #[test]

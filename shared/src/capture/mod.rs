@@ -61,6 +61,16 @@ pub enum Verdict {
     },
 }
 
+/// The verdict on a request from a page that is none of those that may send with its key; none where it may, where any page may, and
+/// where no page sent it.
+pub fn origin_refused(allowed: &[String], origin: Option<&str>) -> Option<Verdict> {
+    let origin = origin.filter(|_| !allowed.is_empty())?;
+    let may = allowed.iter().any(|one| one.eq_ignore_ascii_case(origin));
+    (!may).then(|| Verdict::OriginRefused {
+        origin: origin.to_owned(),
+    })
+}
+
 /// One request, taken in: what is to be stored.
 #[derive(Debug, Clone)]
 pub struct Taken {

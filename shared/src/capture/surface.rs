@@ -17,7 +17,7 @@ use super::{
     answer::{self, Reply},
     body,
     intake::{self, BATCH, Content, Form},
-    key::KeyHints,
+    key::{self, KeyHints},
 };
 use crate::{
     bot,
@@ -130,7 +130,8 @@ impl<C: Collector> Surface<C> {
                     if let Some(key) = hints.with_body(None, None) {
                         let origin = origin(&parts.headers);
                         let error = body::too_large();
-                        self.collector.refused(&key, origin.as_deref(), &error);
+                        self.collector
+                            .refused(key::shown(&key), origin.as_deref(), &error);
                     }
                 }
                 let error = answer::cut_off(error);
@@ -150,11 +151,17 @@ impl<C: Collector> Surface<C> {
         let pairs = pairs(&parts.uri);
         let asked = Asked::read(&pairs);
         let origin = origin(&parts.headers);
-        let refused =
-            |key: &str, error: &HttpError| self.collector.refused(key, origin.as_deref(), error);
+        let refused = |key: &str, error: &HttpError| {
+            self.collector
+                .refused(key::shown(key), origin.as_deref(), error);
+        };
         let judge = |key: &str| {
-            answer::admitted(self.collector.judge(key, origin.as_deref()))
-                .inspect_err(|error| refused(key, error))
+            let verdict = if key::is_token(key) {
+                Err(answer::token_as_key())
+            } else {
+                answer::admitted(self.collector.judge(key, origin.as_deref()))
+            };
+            verdict.inspect_err(|error| refused(key, error))
         };
         let hints = KeyHints::read(&parts.headers, asked.write_key);
 

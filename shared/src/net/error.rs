@@ -199,7 +199,7 @@ async fn as_marked(mut response: Response) -> Response {
 pub async fn unknown_route(uri: Uri) -> HttpError {
     let path: String = uri.path().chars().take(200).collect();
     HttpError::not_found(format!("there is nothing at {path}"))
-        .hint("check the path; GET /openapi.json lists the API")
+        .hint("check the path; the server's GET /openapi.json lists the API")
 }
 
 /// Answers 405 in the one form; the router adds `Allow`.

@@ -35,7 +35,17 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Query<T> {
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, HttpError> {
         let axum::extract::Query(value) = axum::extract::Query::from_request_parts(parts, state)
             .await
-            .map_err(|error| HttpError::bad_request("bad_query", error.body_text()))?;
+            .map_err(|error| {
+                let said = error.body_text();
+                let what = said
+                    .rsplit_once("query string: ")
+                    .map_or(&*said, |(_, what)| what);
+                HttpError::bad_request(
+                    "bad_query",
+                    format!("the query is not what this call takes: {what}"),
+                )
+                .hint("the server's GET /openapi.json describes the parameters of every call")
+            })?;
         Ok(Self(value))
     }
 }

@@ -17,7 +17,7 @@ pub enum StoreError {
     },
     /// Bytes that are not what was written, or that this version cannot read.
     #[error(
-        "store: table {space} is damaged: {detail}; restore a backup or rebuild it with replay"
+        "store: table {space} is damaged: {detail}; a backup brings a server's store back (a derived table alone: `trenza-server replay`), an agent mends its own"
     )]
     Corrupt {
         /// Name of the table, or of the whole store's folder.

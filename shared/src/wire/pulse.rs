@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Shape,
-    sync::{Hello, LaneHave},
+    sync::{Hello, LaneHave, Origins},
 };
 use crate::id::AgentId;
 
@@ -62,15 +62,23 @@ impl Shape for Heard {
     const WHAT: &'static str = "answer to a pulse";
 }
 
-/// What a pulse has to say for `hello` to be repeated by it, with what the server told. Of `told` only the lanes of the hello
-/// count, in its order.
-pub fn digest(
-    hello: &Hello,
-    generation: u64,
-    told: &[LaneHave],
-    write_keys: &[String],
-    revoked: &[AgentId],
-) -> Digest {
+/// What the server told, as in a welcome.
+#[derive(Clone, Copy, Debug)]
+pub struct Told<'a> {
+    /// Changes on every restore of the server.
+    pub generation: u64,
+    /// What it has. Only the lanes of the hello count, in its order.
+    pub lanes: &'a [LaneHave],
+    /// Write keys of the organisation.
+    pub write_keys: &'a [String],
+    /// Which pages may use some of them.
+    pub origins: &'a Origins,
+    /// Agents of the venue whose right was taken back.
+    pub revoked: &'a [AgentId],
+}
+
+/// What a pulse has to say for `hello` to be repeated by it, with what the server told; before its first welcome, nothing.
+pub fn digest(hello: &Hello, told: Option<Told<'_>>) -> Digest {
     let said = Hello {
         boottime_ms: 0,
         wall_ms: 0,
@@ -82,9 +90,19 @@ pub fn digest(
     };
     let mut hasher = blake3::Hasher::new();
     hasher.update(&said.to_bytes());
-    hasher.update(&generation.to_be_bytes());
+    if let Some(told) = told {
+        add(&mut hasher, hello, &told);
+    }
+    let mut digest = [0; 16];
+    digest.copy_from_slice(&hasher.finalize().as_bytes()[..16]);
+    Digest(digest)
+}
+
+fn add(hasher: &mut blake3::Hasher, hello: &Hello, told: &Told<'_>) {
+    hasher.update(&told.generation.to_be_bytes());
     for head in &hello.lanes {
         let known = told
+            .lanes
             .iter()
             .find(|have| have.epoch == head.epoch && have.lane == head.lane);
         let have = LaneHave {
@@ -95,16 +113,24 @@ pub fn digest(
         };
         hasher.update(&super::sync::Ack::Stored(have).to_bytes());
     }
-    for key in write_keys {
-        hasher.update(&(key.len() as u64).to_be_bytes());
-        hasher.update(key.as_bytes());
+    for key in told.write_keys {
+        add_text(hasher, key);
     }
-    for agent in revoked {
+    for agent in told.revoked {
         hasher.update(agent.as_bytes());
     }
-    let mut digest = [0; 16];
-    digest.copy_from_slice(&hasher.finalize().as_bytes()[..16]);
-    Digest(digest)
+    for (key, origins) in told.origins {
+        add_text(hasher, key);
+        hasher.update(&(origins.len() as u64).to_be_bytes());
+        for origin in origins {
+            add_text(hasher, origin);
+        }
+    }
+}
+
+fn add_text(hasher: &mut blake3::Hasher, text: &str) {
+    hasher.update(&(text.len() as u64).to_be_bytes());
+    hasher.update(text.as_bytes());
 }
 
 #[cfg(test)]
@@ -151,8 +177,16 @@ mod tests {
 
     #[test]
     fn clocks_and_free_space_are_nothing_new_and_all_else_is() {
-        let keys = ["a".to_owned(), "b".to_owned()];
-        let same = digest(&hello(), 1, &have(9), &keys, &[]);
+        let (keys, none) = (["a".to_owned(), "b".to_owned()], Origins::new());
+        let nine = have(9);
+        let told = Told {
+            generation: 1,
+            lanes: &nine,
+            write_keys: &keys,
+            origins: &none,
+            revoked: &[],
+        };
+        let same = digest(&hello(), Some(told));
         let later = Hello {
             boottime_ms: 40,
             wall_ms: 50,
@@ -160,32 +194,61 @@ mod tests {
             disk_free_bytes: 70,
             ..hello()
         };
-        assert_eq!(digest(&later, 1, &have(9), &keys, &[]), same);
+        assert_eq!(digest(&later, Some(told)), same);
         // Lanes that the hello does not name are not asked for.
         let mut more = have(9);
         more.insert(0, LaneHave::nothing(7, Lane::Urgent));
-        assert_eq!(digest(&hello(), 1, &more, &keys, &[]), same);
+        let with_more = Told {
+            lanes: &more,
+            ..told
+        };
+        assert_eq!(digest(&hello(), Some(with_more)), same);
         let mut further = hello();
         further.lanes[0].seq = 10;
+        let second = Hello {
+            epoch: 2,
+            ..hello()
+        };
+        let (eight, joined) = (have(8), ["ab".to_owned()]);
+        let of = |page: &str| Origins::from([("a".to_owned(), vec![page.to_owned()])]);
+        let (one, other) = (of("https://one.example"), of("https://other.example"));
+        let change = |told| digest(&hello(), Some(told));
         let others = [
-            digest(&further, 1, &have(9), &keys, &[]),
-            digest(
-                &Hello {
-                    epoch: 2,
-                    ..hello()
-                },
-                1,
-                &have(9),
-                &keys,
-                &[],
-            ),
-            digest(&hello(), 2, &have(9), &keys, &[]),
-            digest(&hello(), 1, &have(8), &keys, &[]),
-            digest(&hello(), 1, &[], &keys, &[]),
-            digest(&hello(), 1, &have(9), &keys[..1], &[]),
-            digest(&hello(), 1, &have(9), &["ab".to_owned()], &[]),
-            digest(&hello(), 1, &have(9), &keys, &[AgentId([1; 16])]),
+            digest(&further, Some(told)),
+            digest(&second, Some(told)),
+            digest(&hello(), None),
+            change(Told {
+                generation: 2,
+                ..told
+            }),
+            change(Told {
+                lanes: &eight,
+                ..told
+            }),
+            change(Told { lanes: &[], ..told }),
+            change(Told {
+                write_keys: &keys[..1],
+                ..told
+            }),
+            change(Told {
+                write_keys: &joined,
+                ..told
+            }),
+            change(Told {
+                revoked: &[AgentId([1; 16])],
+                ..told
+            }),
+            change(Told {
+                origins: &one,
+                ..told
+            }),
+            change(Told {
+                origins: &other,
+                ..told
+            }),
         ];
+        let different: std::collections::BTreeSet<_> = others.iter().map(|one| one.0).collect();
+        assert_eq!(different.len(), others.len());
         assert!(others.iter().all(|other| *other != same));
     }
 

@@ -1,6 +1,6 @@
 //! What agent and server say to each other beside frames.
 
-use std::ops::RangeInclusive;
+use std::{collections::BTreeMap, ops::RangeInclusive};
 
 use serde::{Deserialize, Serialize};
 
@@ -280,6 +280,9 @@ impl LaneHave {
     }
 }
 
+/// Origins of the pages that may send with a write key; a key that any page may send with is not named.
+pub type Origins = BTreeMap<String, Vec<String>>;
+
 /// The server's answer to a hello, version 1.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Welcome {
@@ -293,6 +296,9 @@ pub struct Welcome {
     pub lanes: Vec<LaneHave>,
     /// Write keys of the organisation, so that the agent can tell a known one.
     pub write_keys: Vec<String>,
+    /// Of those that only some pages may use, which pages.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub origins: Origins,
     /// Said when two copies of this agent seem to run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub copy: Option<CopyWord>,
@@ -407,6 +413,7 @@ mod tests {
         bytes.extend(rmp_serde::to_vec_named(&before).unwrap());
         let welcome = Welcome::from_bytes(&bytes).unwrap();
         assert_eq!((welcome.copy, welcome.introduce), (None, false));
+        assert!(welcome.origins.is_empty());
     }
 
     #[test]
@@ -422,6 +429,7 @@ mod tests {
                 sent_ms: 3,
                 lanes: vec![],
                 write_keys: vec![],
+                origins: Origins::from([("wk".into(), vec!["https://shop.example".into()])]),
                 copy: word,
                 introduce: false,
                 program: "0.1.0".into(),

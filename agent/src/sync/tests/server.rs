@@ -187,6 +187,7 @@ pub async fn hello(
         sent_ms: fake.clock.wall_ms(),
         lanes,
         write_keys: vec!["wk_web".into()],
+        origins: Origins::new(),
         copy: None,
         introduce: false,
         program: fake.program.lock().unwrap().clone(),

@@ -1,12 +1,30 @@
-use trenza_shared::clock::TestClock;
+use trenza_shared::{clock::TestClock, id::AgentId};
 
 use super::*;
-use crate::admin::{
-    Command, Link, import,
-    tests::{body, made},
+use crate::{
+    admin::{
+        Command, Link, import,
+        tests::{body, made},
+    },
+    sync::audit::Audit,
+    tables::{AgentRow, AgentState},
 };
 
 const LATER: i64 = 1_900_000_000_000;
+
+fn tablet() -> (AgentId, AgentRow) {
+    let row = AgentRow {
+        touchpoint: "Stand B".into(),
+        country: "ES".into(),
+        zone: "Europe/Madrid".into(),
+        venue: String::new(),
+        write_key: "wk_stand".into(),
+        enrolled_ms: LATER - 1,
+        state: AgentState::Active,
+        copy_of: None,
+    };
+    (AgentId([7; 16]), row)
+}
 
 async fn exports(config: Config) -> Vec<String> {
     let link = Link::open(config).await.unwrap();
@@ -27,6 +45,17 @@ async fn a_backup_restores_to_the_same_server_of_a_new_generation() {
     import::run(&link, "CRM", &events, None, false)
         .await
         .unwrap();
+    let Link::Own(own) = &link else {
+        panic!("nothing else runs")
+    };
+    let (agent, row) = tablet();
+    let registry = &own.running.app.registry;
+    registry.put_agent(&agent, &row, Batch::new()).unwrap();
+    let whole = async |link: &Link| {
+        let audit: Audit = link.ask(&Command::Audit { agent: None }).await.unwrap();
+        (audit.ok, audit.unheard)
+    };
+    assert_eq!(whole(&link).await, (true, vec![]), "it never had anything");
     let to = dir.path().join("backup");
     let command = Command::Backup {
         to: to.clone(),
@@ -51,6 +80,8 @@ async fn a_backup_restores_to_the_same_server_of_a_new_generation() {
     };
     let running = &own.running;
     assert_eq!(running.app.generation, u64::try_from(LATER).unwrap());
+    // What it captured since the backup it alone knows.
+    assert_eq!(whole(&link).await, (false, vec![agent]));
     // Not while it is in use.
     assert!(
         format!(

@@ -9,7 +9,7 @@ use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
     net::{TcpListener, TcpStream},
 };
-use trenza_shared::wire::pulse::{Digest, Heard, Pulse, digest};
+use trenza_shared::wire::pulse::{Digest, Heard, Pulse, Told, digest};
 
 use super::*;
 
@@ -51,13 +51,14 @@ impl Device {
     async fn greets(&self, hello: &Hello) -> Digest {
         let answer = self.say(hello).await.unwrap();
         let welcome = Welcome::from_bytes(&answer.body).unwrap();
-        digest(
-            hello,
-            welcome.generation,
-            &welcome.lanes,
-            &welcome.write_keys,
-            &welcome.revoked,
-        )
+        let told = Told {
+            generation: welcome.generation,
+            lanes: &welcome.lanes,
+            write_keys: &welcome.write_keys,
+            origins: &welcome.origins,
+            revoked: &welcome.revoked,
+        };
+        digest(hello, Some(told))
     }
 
     async fn pulse(&self, digest: Digest) -> Heard {

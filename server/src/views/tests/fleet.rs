@@ -50,6 +50,7 @@ fn tablet(server: &Server, oldest: u64, state: AgentState) -> AgentId {
         began: None,
     };
     let contact = ContactRow {
+        earlier: None,
         at_ms: now_ms - 180_000,
         hello,
         fork: Some("epoch 2".into()),

@@ -176,6 +176,30 @@ async fn verdicts_become_the_statuses_that_clients_understand() {
 }
 
 #[tokio::test]
+async fn a_token_of_the_api_is_no_write_key_and_is_kept_nowhere() {
+    let token = format!("tk_{}", "1a".repeat(24));
+    let in_body = format!(r#"{{"writeKey":"{token}","userId":"u","event":"e"}}"#);
+    let recorder = Recorder::default();
+    for (headers, body) in [
+        (vec![("x-write-key", token.as_str())], EVENT),
+        (vec![("x-write-key", token.as_str())], "{"),
+        (vec![], in_body.as_str()),
+    ] {
+        let answer = recorder
+            .ask(request(
+                Method::POST,
+                "/v1/track",
+                &headers,
+                body.to_owned(),
+            ))
+            .await;
+        assert_eq!(answer.error(), (401, "token_as_write_key".into()));
+        assert!(!String::from_utf8_lossy(&answer.bytes).contains("1a1a"));
+    }
+    assert!(recorder.taken().is_empty());
+}
+
+#[tokio::test]
 async fn what_cannot_be_stored_is_asked_for_again() {
     for (error, code) in [
         (

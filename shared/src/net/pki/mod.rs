@@ -61,6 +61,9 @@ pub enum PkiError {
         /// What the parser said.
         cause: String,
     },
+    /// Two files of two authorities.
+    #[error("the CA certificate is of another key than the CA key; restore both from one backup")]
+    OtherKey,
     /// A certificate cannot name this host.
     #[error("{0:?} cannot stand in a certificate; use a DNS name or an IP address")]
     BadName(String),
@@ -149,7 +152,7 @@ impl Ca {
     /// Reads a CA back from what [`Ca::cert_pem`] and [`Ca::key_pem`] gave.
     ///
     /// # Errors
-    /// [`PkiError::BadPem`] when either is not readable.
+    /// [`PkiError::BadPem`] when either is not readable, [`PkiError::OtherKey`] when they are of two authorities.
     pub fn from_pem(cert_pem: &str, key_pem: &str) -> Result<Self, PkiError> {
         let bad = |what| {
             move |error: rcgen::Error| PkiError::BadPem {
@@ -164,6 +167,9 @@ impl Ca {
             }
         })?;
         let key = KeyPair::from_pem(key_pem).map_err(bad("CA key"))?;
+        if !owner::is_key_of(&der, &key.subject_public_key_info()) {
+            return Err(PkiError::OtherKey);
+        }
         let issuer = Issuer::from_ca_cert_der(&der, key).map_err(bad("CA certificate"))?;
         Ok(Self {
             der,

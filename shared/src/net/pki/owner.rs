@@ -90,6 +90,11 @@ fn name_text(name: &GeneralName<'_>) -> Option<String> {
     }
 }
 
+/// Whether a certificate (DER) is of this public key (DER of its `SubjectPublicKeyInfo`).
+pub(super) fn is_key_of(certificate: &[u8], public_key: &[u8]) -> bool {
+    parse(certificate).is_some_and(|cert| cert.public_key().raw == public_key)
+}
+
 /// Whether `ca` issued a certificate (both DER), whatever it is good for and until when.
 pub fn is_issued_by(ca: &[u8], certificate: &[u8]) -> bool {
     parse(certificate).is_some_and(|cert| is_signed_by(&cert, ca))

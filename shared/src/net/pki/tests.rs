@@ -34,6 +34,13 @@ fn a_ca_survives_its_files_and_signs_the_same() {
 }
 
 #[test]
+fn a_certificate_and_a_key_of_two_authorities_are_none() {
+    let (one, other) = (ca(), ca());
+    let mixed = Ca::from_pem(one.cert_pem(), &other.key_pem());
+    assert!(matches!(mixed, Err(PkiError::OtherKey)));
+}
+
+#[test]
 fn a_listeners_certificate_is_renewed_for_the_same_key_by_its_own_authority() {
     let (ca, other) = (ca(), Ca::generate("Trenza test", NOW).unwrap());
     let names = ["localhost".to_owned()];

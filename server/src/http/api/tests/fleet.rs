@@ -57,6 +57,7 @@ async fn the_fleet_shows_what_was_said_against_what_is_stored() {
             &mut batch,
             &known,
             &ContactRow {
+                earlier: None,
                 at_ms: now_ms,
                 hello,
                 fork: None,

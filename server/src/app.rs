@@ -30,7 +30,7 @@ use crate::{
     evidence::{self, Applier, Resolver, publish::Publisher},
     homes::Homes,
     http,
-    reached::{Marker, Reached},
+    marker::{Marker, Reached},
     registry::Registry,
     rules::{self, InForce},
     sync::{

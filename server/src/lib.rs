@@ -21,8 +21,8 @@ pub mod certs; // the listeners' certificates
 pub mod cli;
 pub mod disk; // how the disk stands, and what is done about it
 pub mod http; // every URL
+mod marker; // a log that lost records
 mod metrics; // what is counted, and what it means
-mod reached; // a log that lost records
 #[cfg(test)]
 mod testing;
 mod waiting; // a disk that keeps the store from opening // a server for tests

@@ -6,7 +6,7 @@ use tracing::warn;
 use trenza_shared::store::{Batch, Durable, RocksStore};
 
 use super::Running;
-use crate::reached::{Marker, Reached};
+use crate::marker::{Marker, Reached};
 
 /// Longest wait for a last look at the disk, which may hang.
 const LOOK_MAX: Duration = Duration::from_secs(5);

@@ -252,6 +252,8 @@ impl Started {
         } = self;
         let (stop, stopping) = watch::channel(false);
         let clock = app.clock.clone();
+        // First of all: what is counted before the recorder is there is counted nowhere.
+        let measured = ops_routes(&app);
         let stopped = |mut stopping: watch::Receiver<bool>| async move {
             let _gone = stopping.wait_for(|stop| *stop).await;
         };
@@ -261,7 +263,7 @@ impl Started {
                 http::routes(&app, "http"),
                 stopped(stopping.clone()),
             )),
-            tokio::spawn(serve(ops, ops_routes(&app), stopped(stopping.clone()))),
+            tokio::spawn(serve(ops, measured, stopped(stopping.clone()))),
             tokio::spawn(network::run(
                 sender.network(),
                 random_unit,

@@ -405,12 +405,14 @@ impl Running {
             }
         };
         let socket = config.socket();
+        // First of all: what is counted before the recorder is there is counted nowhere.
+        let measured = http::ops_routes(app.clone());
         let mut serving = tokio::task::JoinSet::new();
         serving.spawn(certs.keep(app.clock.clone(), stopped()));
         serving.spawn(serve(https, http::routes(app.clone(), "https"), stopped()));
         serving.spawn(serve(http, http::routes(app.clone(), "http"), stopped()));
         serving.spawn(serve(sync, http::agent_routes(app.clone()), stopped()));
-        serving.spawn(serve(ops, http::ops_routes(app.clone()), stopped()));
+        serving.spawn(serve(ops, measured, stopped()));
         let admin = http::admin_routes(app.clone());
         let stop_admin = stopped();
         serving.spawn(async move {

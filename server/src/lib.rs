@@ -24,5 +24,5 @@ pub mod http; // every URL
 mod marker; // a log that lost records
 mod metrics; // what is counted, and what it means
 #[cfg(test)]
-mod testing;
-mod waiting; // a disk that keeps the store from opening // a server for tests
+mod testing; // a server for tests
+mod waiting; // a disk that keeps the store from opening

@@ -55,8 +55,8 @@ pub(super) enum Stopped {
 struct Flight {
     what: Stretch,
     live: bool,
-    /// Its other half went out behind it, so that the two tell what the link takes.
-    leads: bool,
+    /// Half of a frame whose other half went out with it, so that the two tell what the link takes.
+    probes: bool,
     sent_boot_ms: u64,
     /// What was known of the lane when it was sent.
     known: LaneHave,
@@ -70,7 +70,7 @@ impl Flight {
                 last: frame.last(),
                 ..self.what
             },
-            leads: false,
+            probes: false,
             known: self.known.clone(),
             ..*self
         }
@@ -203,7 +203,7 @@ impl Sender {
                 let flight = Flight {
                     what,
                     live,
-                    leads: false,
+                    probes: false,
                     sent_boot_ms: clock.boottime_ms(),
                     known: link::have(&told.lanes, key.0, key.1),
                 };
@@ -219,9 +219,9 @@ impl Sender {
                     on_the_way.push(flight.go(self, frame));
                     continue;
                 };
-                for (leads, half) in [(true, left), (false, right)] {
+                for half in [left, right] {
                     let flight = Flight {
-                        leads,
+                        probes: true,
                         ..flight.half(&half)
                     };
                     sending.push((flight.what, live));
@@ -289,8 +289,8 @@ impl Sender {
                 answer => answer?,
             };
             let count = flight.what.last - flight.what.first + 1;
-            if flight.leads {
-                window.half_answered(now_ms);
+            if flight.probes {
+                window.half_answered(flight.sent_boot_ms, now_ms, full);
             } else if !flight.live {
                 window.answered(flight.sent_boot_ms, now_ms, full);
             }

@@ -15,7 +15,7 @@ pub struct Window {
     quickest_ms: Option<u64>,
     /// When the last answer came. Unit: ms of the boot clock.
     answered_ms: Option<u64>,
-    /// The first half of the first frame was answered, the second is on the way.
+    /// A half of the first frame was answered, the other is on the way.
     halved: bool,
     /// The first two parts that went out together have told what the link takes (packet pair: Keshav, "A control-theoretic
     /// approach to flow control", 1991).
@@ -82,10 +82,14 @@ impl Window {
         self.answered_ms.is_none()
     }
 
-    /// The first half of a frame was answered; the answer to the second is the frame's.
-    pub fn half_answered(&mut self, now_ms: u64) {
-        self.answered_ms = Some(now_ms);
-        self.halved = true;
+    /// One of the two halves was answered, whichever came first; the answer to the other is the frame's.
+    pub fn half_answered(&mut self, sent_ms: u64, now_ms: u64, full: bool) {
+        if self.wants_halves() {
+            self.answered_ms = Some(now_ms);
+            self.halved = true;
+        } else {
+            self.answered(sent_ms, now_ms, full);
+        }
     }
 
     /// A frame that was sent at `sent_ms` was answered; `full` when the window was what held the next one back.
@@ -137,7 +141,7 @@ mod tests {
         let mut on_the_way: std::collections::VecDeque<(u64, u64)> = Default::default();
         let (mut now_ms, mut free_ms, mut done, mut took_ms) = (0, 0, 0, 0);
         assert!(window.wants_halves());
-        window.half_answered(frame_ms / 2 + way_ms);
+        window.half_answered(0, frame_ms / 2 + way_ms, true);
         while now_ms < for_ms {
             while on_the_way.len() < window.size(now_ms) {
                 free_ms = now_ms.max(free_ms) + frame_ms;

@@ -26,7 +26,12 @@ pub async fn source_create(app: &App, new: NewSource) -> Result<SourceMade, Http
     let name = check::name("a source", &new.name)?;
     // One at a time: a name is unique.
     let _one = app.enrolling.lock().await;
-    if app.registry.sources().values().any(|row| row.name == name) {
+    if app
+        .registry
+        .sources()
+        .values()
+        .any(|row| row.name == name && !row.revoked)
+    {
         return Err(HttpError::conflict("name_taken", format!("there is a source called {name:?} already"))
             .hint("choose another name; `trenza-server source list` shows the write keys of those there are"));
     }
@@ -89,6 +94,41 @@ pub async fn source_origins(app: &App, key: &str, given: &[String]) -> Result<()
         .map_err(HttpError::internal)?;
     tracing::info!(source.name = %name, "origins of a source changed");
     Ok(())
+}
+
+/// A source whose write key is taken back.
+#[derive(Debug, Serialize)]
+pub struct SourceRevoked {
+    name: String,
+    write_key: String,
+    revoked: bool,
+}
+
+/// Takes the write key of a source back, named by its name or its key: from now on what is sent with it is refused. What came stays.
+pub async fn source_revoke(app: &App, named: &str) -> Result<SourceRevoked, HttpError> {
+    // One at a time: what another changes meanwhile must not be lost.
+    let _one = app.enrolling.lock().await;
+    let sources = app.registry.sources();
+    let (write_key, row) = sources
+        .into_iter()
+        .find(|(key, row)| key == named || row.name == named && !row.revoked)
+        .ok_or_else(|| {
+            HttpError::not_found("there is no such source")
+                .hint("`trenza-server source list` shows names and write keys of those there are")
+        })?;
+    let row = SourceRow {
+        revoked: true,
+        ..row
+    };
+    app.registry
+        .put_source(&write_key, &row)
+        .map_err(HttpError::internal)?;
+    tracing::info!(source.name = %row.name, "write key of a source taken back");
+    Ok(SourceRevoked {
+        name: row.name,
+        write_key,
+        revoked: true,
+    })
 }
 
 /// Country and zone, by default those of the settings.

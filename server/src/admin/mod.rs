@@ -44,6 +44,11 @@ pub enum Command {
     SourceCreate(NewSource),
     /// Every source.
     SourceList,
+    /// Takes the write key of a source back.
+    SourceRevoke {
+        /// Its name or its write key.
+        source: String,
+    },
     /// An invitation for an agent.
     AgentInvite {
         /// Where it will stand.
@@ -174,6 +179,7 @@ pub async fn serve(State(app): State<App>, body: Bytes) -> Result<Response, Http
     })?;
     match command {
         Command::SourceCreate(new) => answer(access::source_create(&app, new).await?),
+        Command::SourceRevoke { source } => answer(access::source_revoke(&app, &source).await?),
         Command::SourceList => answer(access::source_list(&app)),
         Command::AgentInvite {
             touchpoint,

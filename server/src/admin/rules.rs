@@ -28,6 +28,8 @@ use crate::{
 const REASON_BYTES_MAX: usize = 2_000;
 /// How long an answer waits for a simulation.
 const WAIT: Duration = Duration::from_secs(10);
+/// Folder beside the store where a simulation is derived, one at a time; of one that was killed the next one removes it.
+const SIMULATED: &str = ".simulate";
 /// When to come back to what is busy. Unit: seconds.
 const RETRY_AFTER_S: u32 = 10;
 
@@ -158,7 +160,7 @@ pub async fn simulate(app: &App, rules: &Rules) -> Result<Stands, HttpError> {
         dir: app
             .config
             .path(&app.config.store.dir)
-            .with_file_name(format!(".simulate-{}", std::process::id())),
+            .with_file_name(SIMULATED),
         zone: app.config.place.zone.clone(),
         stopping: app.draining.subscribe(),
     };

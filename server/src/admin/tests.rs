@@ -35,6 +35,36 @@ async fn ask(link: &Link, command: Value) -> anyhow::Result<Value> {
 }
 
 #[tokio::test]
+async fn a_key_that_was_taken_back_is_refused_and_its_name_is_free_again() {
+    let (_dir, config, _made) = made();
+    let link = Link::open(config).await.unwrap();
+    let create = json!({"command": "source_create", "name": "Shop"});
+    let first = ask(&link, create.clone()).await.unwrap();
+    let revoke = |source: &str| json!({"command": "source_revoke", "source": source});
+    let told = ask(&link, revoke("Shop")).await.unwrap();
+    assert_eq!(told["write_key"], first["write_key"]);
+    let unknown = ask(&link, revoke("Shop")).await.unwrap_err();
+    assert!(unknown.to_string().contains("no such source"), "{unknown}");
+    let second = ask(&link, create).await.unwrap();
+    assert_ne!(second["write_key"], first["write_key"]);
+    // Twice is once.
+    let key = first["write_key"].as_str().unwrap();
+    ask(&link, revoke(key)).await.unwrap();
+    let list = ask(&link, json!({"command": "source_list"})).await.unwrap();
+    let states: Vec<(&Value, &Value)> = list["sources"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|one| one["name"] == "Shop")
+        .map(|one| (&one["write_key"], &one["revoked"]))
+        .collect();
+    assert_eq!(states.len(), 2);
+    for (key, revoked) in states {
+        assert_eq!(*revoked, *key == first["write_key"]);
+    }
+}
+
+#[tokio::test]
 async fn what_is_made_is_there_when_the_store_is_opened_again() {
     let (_dir, config, made) = made();
     let link = Link::open(config.clone()).await.unwrap();

@@ -171,6 +171,14 @@ pub enum Source {
         #[command(flatten)]
         place: Place,
     },
+    /// Take the write key of a source back: what is sent with it from now on is refused with 401, what came stays
+    Revoke {
+        #[command(flatten)]
+        asked: Asked,
+        /// Its name or its write key, as in the list
+        #[arg(value_name = "SOURCE")]
+        source: String,
+    },
     /// Show every source with its write key
     List {
         #[command(flatten)]

@@ -42,6 +42,9 @@ pub async fn ask(todo: Todo) -> anyhow::Result<ExitCode> {
             };
             (asked.settings, asked.json, Command::SourceCreate(new))
         }
+        Todo::Source(Source::Revoke { asked, source }) => {
+            (asked.settings, asked.json, Command::SourceRevoke { source })
+        }
         Todo::Source(Source::List { asked }) => (asked.settings, asked.json, Command::SourceList),
         Todo::Agent(Agent::Invite {
             asked,

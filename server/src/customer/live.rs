@@ -9,7 +9,7 @@ use std::str::FromStr;
 use serde_json::{Map, Value};
 use trenza_shared::{
     bot::{self, Bot},
-    event::{Event, at},
+    event::{Event, Fault, at, faults},
     id::{AgentId, Fingerprint},
     store::{Direction, StoreError, View},
     wire::{
@@ -120,6 +120,8 @@ pub struct Seen {
     pub conflict: bool,
     /// A program did it, by what it says of itself or what sent it said.
     pub bot: Option<Bot>,
+    /// What of it nothing is read of.
+    pub faults: Vec<Fault>,
 }
 
 impl Seen {
@@ -252,6 +254,10 @@ fn read(
             judged(view, registry, (number, index), &open, entry, done)?
         {
             let text = entry.text().unwrap_or_default().to_owned();
+            let faults = match (&open.what, &event) {
+                (What::Event(kind), Some(body)) => faults(*kind, body),
+                _ => Vec::new(),
+            };
             let body = event.or_else(|| serde_json::from_str(&text).ok());
             let agent = body
                 .as_ref()
@@ -267,6 +273,7 @@ fn read(
                 verdict,
                 conflict,
                 bot: bot.or(open.bot),
+                faults,
                 open,
             });
         }

@@ -1,6 +1,7 @@
 //! What other rules of identity would make of the customers, with examples, before anybody publishes them.
 //!
-//! Owns the run: everything is derived by the other rules in a temporary store, beside what goes on, and compared. One at a time.
+//! Owns the run: everything is derived by the other rules in a temporary store, beside what goes on, and compared. One at a time, and
+//! none that nobody asks for any more.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -40,6 +41,8 @@ const SHOWN_MAX: usize = 8;
 const MEMBERS_MAX: usize = 64;
 /// How long a result is given to whoever asks the same again. Unit: ms.
 const KEPT_MS: i64 = 60_000;
+/// A simulation that nobody asked after for so long is broken off. Unit: ms.
+const FORSAKEN_MS: i64 = 60_000;
 
 /// What becomes of customers.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize)]
@@ -110,6 +113,9 @@ pub enum Stands {
 #[derive(Clone)]
 struct Run {
     rules: [u8; 16],
+    /// When somebody asked last. Unit: ms since 1970.
+    asked_ms: i64,
+    /// Unit: ms since 1970.
     ended_ms: i64,
     stands: Stands,
 }
@@ -161,19 +167,24 @@ impl Simulator {
                     run.rules != key || now_ms.abs_diff(run.ended_ms) > KEPT_MS.unsigned_abs()
                 }
             };
-            if begins {
-                *run = Some(Run {
-                    rules: key,
-                    ended_ms: 0,
-                    stands: Stands::Going { done: 0, of: 0 },
-                });
+            match run {
+                _ if begins => {
+                    *run = Some(Run {
+                        rules: key,
+                        asked_ms: now_ms,
+                        ended_ms: 0,
+                        stands: Stands::Going { done: 0, of: 0 },
+                    });
+                }
+                Some(run) if run.rules == key => run.asked_ms = now_ms,
+                _ => {}
             }
             begins
         });
         let mut seen = self.run.subscribe();
         if begins {
             let run = self.run.clone();
-            tokio::task::spawn_blocking(move || follow(&run, &ground, &rules, key));
+            tokio::task::spawn_blocking(move || follow(&run, &ground, &rules));
         }
         let ended = seen.wait_for(|run| {
             let going = |run: &Run| matches!(run.stands, Stands::Going { .. });
@@ -187,20 +198,29 @@ impl Simulator {
     }
 }
 
-fn follow(run: &watch::Sender<Option<Run>>, ground: &Ground, rules: &Rules, key: [u8; 16]) {
-    let tell = |stands, ended_ms| {
-        run.send_replace(Some(Run {
-            rules: key,
-            ended_ms,
-            stands,
-        }));
+fn follow(run: &watch::Sender<Option<Run>>, ground: &Ground, rules: &Rules) {
+    let tell = |now, ended_ms| {
+        run.send_modify(|run| {
+            if let Some(run) = run {
+                (run.stands, run.ended_ms) = (now, ended_ms);
+            }
+        });
     };
     let result = simulate(ground, rules, &mut |done, of| {
         tell(Stands::Going { done, of }, 0);
-        !*ground.stopping.borrow()
+        let asked_ms = run.borrow().as_ref().map_or(0, |run| run.asked_ms);
+        let forsaken = ground.clock.wall_ms().saturating_sub(asked_ms) > FORSAKEN_MS;
+        !forsaken && !*ground.stopping.borrow()
     });
     let stands = match result {
-        Ok(report) => Stands::Done(Arc::new(report)),
+        Ok(Some(report)) => Stands::Done(Arc::new(report)),
+        Ok(None) => {
+            tracing::info!(
+                "a simulation that nobody asks after, or that a stop met, is broken off"
+            );
+            run.send_replace(None);
+            return;
+        }
         Err(error) => {
             tracing::warn!(%error, "a simulation failed");
             Stands::Failed(error.to_string())
@@ -209,11 +229,12 @@ fn follow(run: &watch::Sender<Option<Run>>, ground: &Ground, rules: &Rules, key:
     tell(stands, ground.clock.wall_ms());
 }
 
+/// None where it was broken off.
 fn simulate(
     ground: &Ground,
     rules: &Rules,
     go_on: &mut dyn FnMut(u64, u64) -> bool,
-) -> Result<Report, StoreError> {
+) -> Result<Option<Report>, StoreError> {
     replay::aside(&*ground.store, &ground.dir, |truth, derived| {
         let applier = Applier {
             rules: InForce::of(rules.clone()),
@@ -226,9 +247,9 @@ fn simulate(
             !stopped
         })?;
         if stopped {
-            return Err(StoreError::Closed);
+            return Ok(None);
         }
-        compared(ground, &applier, truth, &Beside { truth, derived })
+        compared(ground, &applier, truth, &Beside { truth, derived }).map(Some)
     })
 }
 
@@ -348,4 +369,46 @@ fn own_values(view: &dyn View, one: &Group, other: &Group) -> Result<Vec<Side>, 
     Ok(ends.map_or_else(Vec::new, |(one, other)| {
         vec![Side::Value(vec![one]), Side::Value(vec![other])]
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use trenza_shared::clock::TestClock;
+
+    use super::*;
+    use crate::testing::{Server, WEB};
+
+    #[tokio::test]
+    async fn a_simulation_that_nobody_asks_after_ends_without_a_result() {
+        let server = Server::start().await;
+        let event = serde_json::json!({"type": "identify", "userId": "u", "traits": {"email": "ana@example.org"}});
+        server.capture(WEB, &[event]).await;
+        let clock = Arc::new(TestClock::at(1_000_000_000));
+        let dir = tempfile::tempdir().unwrap();
+        let ground = Ground {
+            store: server.app.store.clone(),
+            applier: server.app.applier.clone(),
+            clock: clock.clone(),
+            dir: dir.path().join("aside"),
+            zone: "Europe/Madrid".into(),
+            stopping: server.app.draining.subscribe(),
+        };
+        let rules = Rules::default();
+        let after = |asked_ms| {
+            let run = watch::Sender::new(Some(Run {
+                rules: rules.digest(),
+                asked_ms,
+                ended_ms: 0,
+                stands: Stands::Going { done: 0, of: 0 },
+            }));
+            follow(&run, &ground, &rules);
+            run.borrow().clone().map(|run| run.stands)
+        };
+        let now_ms = clock.wall_ms();
+        assert!(matches!(after(now_ms - FORSAKEN_MS), Some(Stands::Done(_))));
+        assert!(after(now_ms - FORSAKEN_MS - 1).is_none());
+        assert!(!ground.dir.exists(), "nothing of it stays");
+        drop(ground);
+        server.close().await;
+    }
 }

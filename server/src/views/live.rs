@@ -264,6 +264,14 @@ impl Reader<'_> {
                 (t.live_rejected(), true, None)
             }
         };
+        for fault in &seen.faults {
+            notes.push(note(
+                true,
+                t.live_fault(),
+                t.fault(fault.needs),
+                fault.member,
+            ));
+        }
         if seen.conflict {
             notes.push(note(true, t.live_conflict(), t.live_conflict_why(), ""));
         }
@@ -310,7 +318,7 @@ impl Reader<'_> {
             curl: text.and_then(|text| curl::command(self.reached, &seen.open.key, kind, &text)),
             verdict,
             warn,
-            wrong: warn || seen.conflict || unverified,
+            wrong: warn || seen.conflict || unverified || !seen.faults.is_empty(),
             customer: seed.map(|seed| app.applier.customer(seed).to_string()),
         }
     }

@@ -102,6 +102,7 @@ pub fn routes() -> Router<App> {
             .route(&at("/sources"), get(sources::page).post(sources::create))
             .route(&at("/sources/{key}"), get(source::page))
             .route(&at("/sources/{key}/origins"), post(source::origins))
+            .route(&at("/sources/{key}/revoke"), post(source::revoke))
             .route(&at("/sources/{key}/test"), post(source::test))
             .route(&at("/consent-test"), get(consent_test::page))
             .route(&at("/consent-test/frame"), get(consent_test::frame));

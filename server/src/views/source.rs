@@ -134,6 +134,18 @@ pub async fn origins(
     Ok(see_other(&visitor.frame.at(&path)))
 }
 
+/// `POST /LANG/sources/{key}/revoke`
+pub async fn revoke(
+    State(app): State<App>,
+    Path(key): Path<String>,
+    Posted(visitor, Nothing {}): Posted<Nothing>,
+) -> Result<Response, HttpError> {
+    visitor.caller.at_least(Role::Admin)?;
+    admin::access::source_revoke(&app, &key).await?;
+    let path = format!("/sources/{}", encoded(&key));
+    Ok(see_other(&visitor.frame.at(&path)))
+}
+
 /// `POST /LANG/sources/{key}/test`: an event of ours, on the way that every event goes.
 pub async fn test(
     State(app): State<App>,

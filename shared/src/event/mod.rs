@@ -6,6 +6,7 @@
 //! text, so an event with one is refused.
 
 mod captured;
+mod fault;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, value::RawValue};
@@ -13,6 +14,7 @@ use serde_json::{Map, Value, value::RawValue};
 use crate::{canonical, id::EventId};
 
 pub use captured::Captured;
+pub use fault::{Fault, Needs, faults};
 
 /// Longest event. Unit: bytes of JSON.
 pub const EVENT_BYTES_MAX: usize = 128 * 1024;
@@ -119,7 +121,7 @@ pub enum BadEvent {
     },
     /// Neither `userId`, nor `anonymousId`, nor any other identifier.
     #[error(
-        "event names nobody: give userId, anonymousId, or an identifier in traits or context.externalIds"
+        "event names nobody: give userId or anonymousId (a text or a number), or an identifier in traits or context.externalIds"
     )]
     NoId,
     /// A `messageId` that is too long or no text.

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use tokio::time::{Instant, sleep_until, timeout_at};
 use trenza_shared::{
     clock::format_ms,
-    event::at,
+    event::{Fault, at},
     id::Fingerprint,
     net::{error::HttpError, extract::Query},
     wire::entry::What,
@@ -172,7 +172,9 @@ fn source_key(app: &App, named: &str) -> Result<Option<String>, HttpError> {
         .registry
         .sources()
         .into_iter()
-        .find(|(key, row)| row.name == named || key == named);
+        .filter(|(key, row)| row.name == named || key == named)
+        // Of two with one name, that which is in use.
+        .min_by_key(|(_, row)| row.revoked);
     match found {
         Some((key, _)) => Ok(Some(key)),
         None => Err(HttpError::not_found("there is no such source")
@@ -197,6 +199,11 @@ fn customer(app: &App, seed: Option<&Fingerprint>) -> Value {
     seed.map_or(Value::Null, |seed| {
         app.applier.customer(seed).to_string().into()
     })
+}
+
+fn faults(faults: &[Fault]) -> Vec<Value> {
+    let json = |fault: &Fault| json!({"member": fault.member, "needs": fault.needs, "reason": fault.needs.sentence()});
+    faults.iter().map(json).collect()
 }
 
 fn seen_json(app: &App, seen: &Seen, masked: bool) -> Value {
@@ -240,6 +247,7 @@ fn seen_json(app: &App, seen: &Seen, masked: bool) -> Value {
         "reason": reason,
         "hint": Value::Null,
         "id_conflict": seen.conflict,
+        "faults": faults(&seen.faults),
         "unverified": seen.open.unverified && seen.hop != Hop::Own,
         "bot": seen.bot,
         "customer": customer(app, seed),
@@ -266,6 +274,7 @@ fn refused_json(app: &App, refused: &Refusal) -> Value {
         "hint": refused.hint,
         "origin": refused.origin,
         "id_conflict": false,
+        "faults": [],
         "unverified": false,
         "bot": Value::Null,
         "customer": Value::Null,

@@ -32,6 +32,27 @@ pub(super) async fn arrived() -> Server {
 }
 
 #[tokio::test]
+async fn what_nothing_is_read_of_is_named_in_the_readers_language() {
+    let server = Server::start().await;
+    let odd = json!({"type": "track", "event": "Compra", "userId": "u-1", "timestamp": "ayer"});
+    server.capture(WEB, &[odd]).await;
+    let browser = Browser::of(&server, Role::Steward).await;
+    for (lang, words) in [
+        ("es", ["No se usa", "no es fecha y hora ISO 8601"]),
+        ("en", ["Not used", "is no date and time by ISO 8601"]),
+    ] {
+        let page = browser
+            .get(&format!("/{lang}/live?show=problems"))
+            .await
+            .text;
+        for word in words {
+            assert!(page.contains(word), "{word} not in {page}");
+        }
+        assert!(page.contains("<code>timestamp</code>"), "{page}");
+    }
+}
+
+#[tokio::test]
 async fn each_row_says_what_became_of_it_in_the_readers_language() {
     let server = arrived().await;
     let browser = Browser::of(&server, Role::Steward).await;
@@ -140,10 +161,9 @@ async fn a_reader_sees_what_arrives_masked_and_no_sources() {
     ] {
         assert_eq!(browser.get(path).await.status, 403, "{path}");
     }
-    assert_eq!(
-        browser.post("/en/sources/wk_web/test", &[]).await.status,
-        403
-    );
+    for path in ["/en/sources/wk_web/test", "/en/sources/wk_web/revoke"] {
+        assert_eq!(browser.post(path, &[]).await.status, 403, "{path}");
+    }
     assert_eq!(
         browser
             .post("/en/sources/wk_web/origins", &[("origins", "")])
@@ -151,6 +171,34 @@ async fn a_reader_sees_what_arrives_masked_and_no_sources() {
             .status,
         403
     );
+    drop(browser);
+    server.close().await;
+}
+
+#[tokio::test]
+async fn a_write_key_that_is_taken_back_on_its_page_sends_nothing_any_more() {
+    let server = Server::start().await;
+    let browser = Browser::of(&server, Role::Admin).await;
+    let path = "/es/sources/wk_web";
+    assert!(
+        browser
+            .get(path)
+            .await
+            .text
+            .contains("Retirar para siempre")
+    );
+    assert_eq!(
+        browser.post("/es/sources/wk_web/revoke", &[]).await.status,
+        303
+    );
+    let page = browser.get(path).await.text;
+    assert!(
+        page.contains("Revocado") && !page.contains("Retirar para siempre"),
+        "{page}"
+    );
+    let event = Request::post("/v1/track").header("x-write-key", WEB);
+    let event = event.body(Body::from(r#"{"type":"track","event":"x","userId":"u"}"#));
+    assert_eq!(server.send(event.unwrap()).await.status, 401);
     drop(browser);
     server.close().await;
 }

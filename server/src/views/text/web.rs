@@ -1,6 +1,6 @@
 //! What developers of websites read: sources, what arrives, the consent test.
 
-use trenza_shared::bot::Bot;
+use trenza_shared::{bot::Bot, event::Needs};
 
 use super::Lang;
 
@@ -54,6 +54,7 @@ super::phrases! {
     bot_crawler: "Se llama a sí mismo rastreador o comprobador. Se guarda y se marca.", "It calls itself a crawler or checker. It is stored and flagged.";
     bot_headless: "Navegador sin ventana, movido por un programa. Se guarda y se marca.", "A browser without a window, driven by a program. It is stored and flagged.";
     bot_silent: "Una página vista sin decir con qué navegador. Se guarda y se marca.", "A page was seen and no browser is named. It is stored and flagged.";
+    live_fault: "No se usa", "Not used";
     live_unverified: "Clave no verificada", "Unverified key";
     source_namespace: "Espacio de nombres", "Namespace";
     source_environments: "Una fuente por entorno: lo de pruebas con otra clave no se mezcla con lo real.", "One source per environment: with a key of its own, what is a test never mixes with what is real.";
@@ -64,6 +65,9 @@ super::phrases! {
     source_more: "CSP, SRI y bajo su propio nombre", "CSP, SRI, and under your own name";
     reached_here: "Esta dirección http vale solo en este equipo, para probar. Una web de verdad necesita https: ponga un certificado público en web.pem y web.key.pem, y su dirección en public.url de server.toml; la línea cambia sola.", "This http address works on this machine alone, for trying. A real website needs https: put a public certificate into web.pem and web.key.pem, and its address into public.url of server.toml; the line changes by itself.";
     reached_untrusted: "El certificado de esta dirección lo firma el propio servidor y los navegadores lo rechazan (ERR_CERT_AUTHORITY_INVALID): ponga uno público en web.pem y web.key.pem, y su dirección en public.url de server.toml. Para probar sin él, abra esta página por http en el equipo del servidor; curl lo acepta con --cacert y el ca.pem de la carpeta del servidor.", "The certificate of this address is signed by the server itself and browsers refuse it (ERR_CERT_AUTHORITY_INVALID): put a public one into web.pem and web.key.pem, and its address into public.url of server.toml. To try without one, open this page over http on the server's machine; curl takes it with --cacert and the ca.pem of the server's folder.";
+    source_revoke: "Retirar la clave", "Take the key back";
+    source_revoke_text: "Desde ese momento lo que llegue al servidor con esta clave se rechaza (401), y no hay vuelta atrás: la web necesitará otra. Lo ya recibido se queda. Un agente sin conexión lo sabrá en su próximo contacto; lo que guarde con ella queda marcado como no verificado.", "From that moment on what comes to the server with this key is refused (401), and there is no way back: the website will need another. What came already stays. An agent without network hears of it at its next contact; what it stores with the key is marked as not verified.";
+    source_revoke_now: "Retirar para siempre", "Take back for good";
     source_csp: "Política de contenido (CSP)", "Content policy (CSP)";
     source_csp_text: "Si su web tiene una, añada esto a la suya. El script no necesita inline ni eval.", "If your site has one, add this to it. The script needs neither inline code nor eval.";
     source_sri: "La misma, fija e íntegra (SRI)", "The same, fixed and whole (SRI)";
@@ -131,6 +135,21 @@ impl Lang {
         }
     }
 
+    /// What a member must be that nothing is read of.
+    pub fn fault(self, needs: Needs) -> &'static str {
+        let es = match needs {
+            Needs::Time => {
+                "no es fecha y hora ISO 8601, como 2026-01-15T10:20:30.456Z. Se usa otra hora."
+            }
+            Needs::Object => "debe ser un objeto. Así no se usa nada de él.",
+            Needs::Ids => "debe ser una lista de objetos con id. Así no se usa nada de ella.",
+            Needs::Id => "debe ser texto o número. Así no dice quién es.",
+            Needs::Name => "falta o no es texto: el evento no tiene nombre.",
+            Needs::Given => "falta, o no es texto ni número: sin él, el evento no dice nada.",
+        };
+        self.pick(es, needs.sentence())
+    }
+
     /// What is wrong, in which field, by which rule, and what to do, for the stable name of a refusal.
     pub fn refusal(self, code: &str) -> Option<&'static str> {
         let (es, en) = match code {
@@ -139,8 +158,8 @@ impl Lang {
                 "writeKey: it is no source's. Copy the key from the source's page, or create a source.",
             ),
             "no_id" => (
-                "userId, anonymousId: falta quién. Dé uno de los dos, o un correo, teléfono o documento en traits.",
-                "userId, anonymousId: it names nobody. Give one of the two, or an e-mail, phone or national id in traits.",
+                "userId, anonymousId: falta quién. Dé uno de los dos, como texto o número, o un correo, teléfono o documento en traits.",
+                "userId, anonymousId: it names nobody. Give one of the two, as a text or a number, or an e-mail, phone or national id in traits.",
             ),
             "no_type" => (
                 "type: falta. Use track, identify, page, screen, group o alias.",

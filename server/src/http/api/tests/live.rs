@@ -33,6 +33,32 @@ async fn rows(server: &Server, role: Role, query: &str) -> Vec<Value> {
 }
 
 #[tokio::test]
+async fn what_of_an_event_nothing_is_read_of_is_told() {
+    let server = Server::start().await;
+    let odd = json!({"type": "track", "userId": "u-1", "messageId": "web-1", "timestamp": "yesterday", "properties": "x"});
+    server.capture(WEB, &[odd]).await;
+    let told = rows(&server, Role::Reader, "").await;
+    let faults: Vec<(&str, &str)> = told[0]["faults"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter_map(|fault| Some((fault["member"].as_str()?, fault["needs"].as_str()?)))
+        .collect();
+    assert_eq!(
+        faults,
+        [
+            ("timestamp", "time"),
+            ("properties", "object"),
+            ("event", "name")
+        ]
+    );
+    assert_eq!(
+        told[0]["state"], "resolved",
+        "it is stored and used all the same"
+    );
+}
+
+#[tokio::test]
 async fn each_event_is_told_with_what_became_of_it_and_why() {
     let server = Server::start().await;
     server.capture(WEB, &[page(1)]).await;

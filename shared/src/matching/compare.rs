@@ -102,7 +102,8 @@ pub(super) fn contacts_beside(one: &Subject, other: &Subject) -> Pattern {
 
 /// Given names: 1 same, 2 alike, 3 initial, 4 close, 5 other. Surnames: 1 same, 2 alike, 3 close, 4 some shared, 5 other.
 ///
-/// Names in each other's place count as if they stood right: that both agree crosswise is as rare among strangers.
+/// Names in each other's place count as if they stood right: that both agree crosswise is as rare among strangers. Where one alone
+/// does and nothing agrees as it stands, it counts as the surname: relatives have that in common.
 pub(super) fn names(one: &Subject, other: &Subject) -> (u8, u8) {
     let straight = (
         given(&one.given, &other.given),
@@ -111,11 +112,21 @@ pub(super) fn names(one: &Subject, other: &Subject) -> (u8, u8) {
     if straight.0 < 5 && straight.1 < 5 {
         return straight;
     }
-    match (
-        given(&one.given, &other.surnames),
-        surname(&one.surnames, &other.given),
-    ) {
-        crossed @ (1..=4, 1..=3) if !(straight.0 < 5 && straight.1 < 5) => crossed,
+    let crossed = |one: &Subject, other: &Subject| {
+        (
+            given(&one.given, &other.surnames),
+            surname(&one.surnames, &other.given),
+        )
+    };
+    // Which of two crossed names is the given one must not depend on which record comes first.
+    let mut ways = [crossed(one, other), crossed(other, one)];
+    ways.sort_unstable();
+    let [less, more] = ways;
+    let agree = |way: &(u8, u8)| matches!(way, (1..=4, 1..=3));
+    match more {
+        _ if agree(&more) => more,
+        _ if agree(&less) => less,
+        (5, 1 | 2) if straight == (5, 5) => more,
         _ => straight,
     }
 }

@@ -64,6 +64,27 @@ fn a_family_is_not_one_person() {
 }
 
 #[test]
+fn names_in_each_others_place_agree_and_of_relatives_the_surname_alone() {
+    let one =
+        |given: &str, surnames: &str| subject(&json!({"firstName": given, "lastName": surnames}));
+    let names = |one: &Subject, other: &Subject| {
+        let pattern = compare(one, other);
+        assert_eq!(pattern, compare(other, one));
+        (
+            pattern[Field::Given as usize],
+            pattern[Field::Surname as usize],
+        )
+    };
+    let ana = one("Ana", "García López");
+    assert_eq!(names(&ana, &one("García López", "Ana")), (1, 1));
+    let (given, surname) = names(&ana, &one("Gracia López", "Anna"));
+    assert!(given < 5 && surname < 5);
+    assert_eq!(names(&ana, &one("García López", "Luis")), (5, 1));
+    assert_eq!(names(&ana, &one("Ruiz", "Ana")), (5, 1));
+    assert_eq!(names(&ana, &one("Ruiz", "Luis")), (5, 5));
+}
+
+#[test]
 fn a_name_alone_never_links() {
     let names = json!({"firstName": "Xesqueta", "lastName": "Bordils Amengual"});
     assert!(odds(&names, &names) < BANDS.link);
@@ -76,8 +97,27 @@ fn subjects() -> impl Strategy<Value = Vec<Subject>> {
         prop::sample::select(of)
     }
     let one = (
-        pick(&["", "Ana", "Anita", "A.", "Luis", "Lluis", "José María"]),
-        pick(&["", "García López", "Garcia", "Gracia López", "Ruiz", "Ana"]),
+        pick(&[
+            "",
+            "Ana",
+            "Anita",
+            "A.",
+            "Luis",
+            "Lluis",
+            "José María",
+            "Garcia",
+            "Gracia",
+        ]),
+        pick(&[
+            "",
+            "García López",
+            "Garcia",
+            "Gracia López",
+            "Ruiz",
+            "Ana",
+            "Anna",
+            "Lluis",
+        ]),
         pick(&["", "1980-05-12", "1980-12-05", "1980-05-13", "1950-01-02"]),
         pick(&[
             "",

@@ -23,6 +23,10 @@ use crate::{
 const QUERY_WORDS_MAX: usize = 6;
 /// Most fingerprints listed of one word; words of more are looked for together.
 const HITS_MAX: usize = 2_000;
+/// The same where every word of a query is borne by more: then by all the ways it may be meant.
+const FREQUENT_HITS_MAX: usize = 20_000;
+/// Most fingerprints of which the words themselves are compared with those that too many bear to be listed.
+const COMPARED_MAX: usize = 4_000;
 /// So many found as they were typed are enough: names are not looked for as they may be spelt otherwise.
 const ENOUGH: usize = 10;
 /// Most customers looked at whose words stand in several fingerprints; where somebody bears all in one, none.
@@ -57,35 +61,48 @@ impl Term {
     }
 }
 
-/// Customers of which every word of the query is some word, at most [`FOUND_MAX`]: as typed before otherwise spelt, each by seed.
+/// What a query found.
+#[derive(Default)]
+pub struct Found {
+    /// At most [`FOUND_MAX`]: as typed before otherwise spelt, each by seed.
+    pub groups: Vec<Group>,
+    /// There may be more: some of those who bear its words were not looked at.
+    pub more: bool,
+}
+
+/// Customers of which every word of the query is some word.
 ///
 /// # Errors
 /// The store cannot be read.
-pub fn find(view: &dyn View, query: &str) -> Result<Vec<Group>, StoreError> {
+pub fn find(view: &dyn View, query: &str) -> Result<Found, StoreError> {
     let typed = words(query);
     if typed.is_empty() {
-        return Ok(Vec::new());
+        return Ok(Found::default());
     }
     let as_typed: Vec<Vec<Term>> = typed
         .iter()
         .map(|word| vec![Term::Beginning(word.clone())])
         .collect();
-    let mut found: Vec<Group> = matching(view, &as_typed)?.into_values().collect();
     // Whoever types an address or a number means it as it is.
     let is_name = !query.contains('@') && !query.chars().any(|char| char.is_ascii_digit());
-    if is_name && found.len() < ENOUGH {
+    let (found, mut more) = matching(view, &as_typed, !is_name)?;
+    let mut groups: Vec<Group> = found.into_values().collect();
+    if is_name && groups.len() < ENOUGH {
         let mut wider = as_typed;
         for (terms, word) in wider.iter_mut().zip(&typed) {
             terms.extend(otherwise(view, word)?);
         }
-        for (seed, group) in matching(view, &wider)? {
-            if found.iter().all(|known| known.seed != seed) {
-                found.push(group);
+        let found;
+        (found, more) = matching(view, &wider, true)?;
+        for (seed, group) in found {
+            if groups.iter().all(|known| known.seed != seed) {
+                groups.push(group);
             }
         }
-        found.truncate(FOUND_MAX);
     }
-    Ok(found)
+    more |= groups.len() >= FOUND_MAX;
+    groups.truncate(FOUND_MAX);
+    Ok(Found { groups, more })
 }
 
 /// The words of a query that count.
@@ -144,67 +161,68 @@ fn otherwise(view: &dyn View, word: &str) -> Result<Vec<Term>, StoreError> {
     Ok(terms)
 }
 
-/// Customers who bear some term of every word, by seed; at most [`FOUND_MAX`].
+/// Customers who bear some term of every word, by seed, at most [`FOUND_MAX`], and whether there may be more. Where too many bear each
+/// word, only a `thorough` search looks for more than those who bear them as they were typed.
 fn matching(
     view: &dyn View,
     wanted: &[Vec<Term>],
-) -> Result<BTreeMap<Fingerprint, Group>, StoreError> {
-    let mut lists = Vec::with_capacity(wanted.len());
-    for terms in wanted {
-        lists.push((bearers(view, terms)?, terms.as_slice()));
-    }
-    // Whoever bears every word bears the rarest.
-    lists.sort_by_key(|(list, _)| list.len());
+    thorough: bool,
+) -> Result<(BTreeMap<Fingerprint, Group>, bool), StoreError> {
+    let mut lists = listed(view, wanted, HITS_MAX)?;
     let mut found = BTreeMap::new();
-    let Some(((rarest, _), others)) = lists.split_first() else {
-        return Ok(found);
-    };
-    if rarest.len() > HITS_MAX {
+    if lists.first().is_some_and(|rarest| !rarest.whole) {
         // So many bear each of them that those are looked for who bear all at once.
         for fingerprint in together(view, wanted)? {
             add(view, &fingerprint, &mut found, |_| Ok(true))?;
         }
+        if !thorough || found.len() >= FOUND_MAX {
+            return Ok((found, true));
+        }
+        lists = listed(view, wanted, FREQUENT_HITS_MAX)?;
     }
+    let Some((rarest, others)) = lists.split_first() else {
+        return Ok((found, false));
+    };
+    let (mut more, mut compared) = (!rarest.whole, 0);
     // Names stand together: nearly everybody is found in one place.
     let mut rest = Vec::new();
-    for fingerprint in rarest {
+    for fingerprint in &rarest.bearers {
         if found.len() >= FOUND_MAX {
             break;
         }
-        let mut all = true;
-        for (list, terms) in others {
-            all = all && bears(view, fingerprint, list, terms)?;
+        let lacks = |list: &&Listed<'_>| list.bearers.binary_search(fingerprint).is_err();
+        let mut open = others.iter().filter(lacks).peekable();
+        // Lists that are whole come first.
+        if open.peek().is_some_and(|list| list.whole) {
+            rest.push(*fingerprint);
+            continue;
         }
-        match all {
-            true => add(view, fingerprint, &mut found, |_| Ok(true))?,
-            false => rest.push(*fingerprint),
+        // Who bears the others is not listed to the end: its own words tell.
+        if open.peek().is_some() {
+            compared += 1;
+            if compared > COMPARED_MAX {
+                more = true;
+                break;
+            }
+            let node = read::node(view, fingerprint)?;
+            let borne = node.map(|node| evidence::words(&node.payload).into_keys().collect());
+            let borne: BTreeSet<String> = borne.unwrap_or_default();
+            if !open.all(|list| list.terms.iter().any(|term| term.is_among(&borne))) {
+                rest.push(*fingerprint);
+                continue;
+            }
+        }
+        add(view, fingerprint, &mut found, |_| Ok(true))?;
+    }
+    if found.is_empty() {
+        more |= rest.len() > SCATTERED_MAX;
+        for fingerprint in rest.into_iter().take(SCATTERED_MAX) {
+            add(view, &fingerprint, &mut found, |group| {
+                bears_all(view, group, &fingerprint, wanted)
+            })?;
         }
     }
-    let scattered = if found.is_empty() { SCATTERED_MAX } else { 0 };
-    for fingerprint in rest.into_iter().take(scattered) {
-        add(view, &fingerprint, &mut found, |group| {
-            bears_all(view, group, &fingerprint, wanted)
-        })?;
-    }
-    Ok(found)
-}
-
-/// Whether a fingerprint bears a word: the list tells, where it names everybody who does.
-fn bears(
-    view: &dyn View,
-    fingerprint: &Fingerprint,
-    list: &BTreeSet<Fingerprint>,
-    terms: &[Term],
-) -> Result<bool, StoreError> {
-    if list.contains(fingerprint) {
-        return Ok(true);
-    }
-    match terms.first() {
-        Some(Term::Beginning(word) | Term::Whole(word)) if list.len() > HITS_MAX => {
-            WORDS.has(view, &(word.clone(), *fingerprint))
-        }
-        _ => Ok(false),
-    }
+    Ok((found, more))
 }
 
 /// Adds the customer of a fingerprint, unless there are enough, or it is there, or it is not one of those wanted.
@@ -247,22 +265,47 @@ fn bears_all(
     Ok(false)
 }
 
-/// Who bears any of some terms; more than [`HITS_MAX`] says that there are too many to list.
-fn bearers(view: &dyn View, terms: &[Term]) -> Result<BTreeSet<Fingerprint>, StoreError> {
-    let mut found = BTreeSet::new();
-    for term in terms {
-        found.append(&mut match term {
-            Term::Beginning(start) => beginning(view, WORDS, start)?,
-            Term::Whole(word) => {
-                let noted = noted(view, WORDS, &word.to_key(), HITS_MAX + 1)?;
-                noted.into_iter().collect()
+/// Who bears a word of a query.
+struct Listed<'a> {
+    terms: &'a [Term],
+    /// In order, each once.
+    bearers: Vec<Fingerprint>,
+    /// Nobody else does.
+    whole: bool,
+}
+
+/// Who bears each word, at most about `max` of each; the rarest word first: whoever bears every word bears that.
+fn listed<'a>(
+    view: &dyn View,
+    wanted: &'a [Vec<Term>],
+    max: usize,
+) -> Result<Vec<Listed<'a>>, StoreError> {
+    let mut lists = Vec::with_capacity(wanted.len());
+    for terms in wanted {
+        let (mut bearers, mut whole) = (Vec::new(), true);
+        for term in terms {
+            // A text key ends with two zero bytes; without them it is the prefix of every word that begins so.
+            let noted: Vec<Fingerprint> = match term {
+                Term::Beginning(start) => noted(view, WORDS, start.as_bytes(), max + 1)?,
+                Term::Whole(word) => noted(view, WORDS, &word.to_key(), max + 1)?,
+            };
+            whole &= noted.len() <= max;
+            bearers.extend(noted);
+            if bearers.len() > 2 * max {
+                whole = false;
+                break;
             }
-        });
-        if found.len() > HITS_MAX {
-            break;
         }
+        bearers.sort_unstable();
+        bearers.dedup();
+        lists.push(Listed {
+            terms,
+            bearers,
+            whole,
+        });
     }
-    Ok(found)
+    lists.sort_by_key(|list| (!list.whole, list.bearers.len()));
+    Ok(lists)
 }
 
 /// Who bears, in one fingerprint, all of some frequent words as they were typed; what [`JOINED_ROWS_MAX`] rows tell.

@@ -109,12 +109,13 @@ fn wanted(view: &dyn View, app: &App, text: &str) -> Result<(Vec<Group>, bool), 
     if let Ok(id) = text.parse::<CustomerId>() {
         groups.extend(record::group_by_id(view, &app.applier.id_key, &id)?.map(|(_, group)| group));
     }
-    for group in search::find(view, text)? {
+    let found = search::find(view, text)?;
+    for group in found.groups {
         if groups.iter().all(|known| known.seed != group.seed) {
             groups.push(group);
         }
     }
-    let more = groups.len() > RESULTS_MAX;
+    let more = found.more || groups.len() > RESULTS_MAX;
     groups.truncate(RESULTS_MAX);
     Ok((groups, more))
 }

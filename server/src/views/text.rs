@@ -167,9 +167,10 @@ phrases! {
     find: "Buscar", "Find";
     find_title: "Buscar a una persona", "Find a person";
     find_label: "Nombre, correo, teléfono, DNI o número de cuenta", "Name, e-mail, phone, national id or account number";
-    find_hint: "Basta un trozo; sin acentos también vale.", "A fragment is enough; accents do not matter.";
+    find_hint: "De un nombre basta un trozo; correo, teléfono y números, desde el principio. Sin acentos también vale.", "Of a name a fragment is enough; e-mail, phone and numbers from their beginning. Accents do not matter.";
     find_nobody: "Nadie con eso. ¿Buscar por parte del correo?", "Nobody with that. Try part of the e-mail?";
     find_many: "Hay más. Añada otra palabra para acotar.", "There are more. Add another word to narrow it down.";
+    find_too_many: "Demasiadas personas tienen esas palabras y no se miraron todas. Escriba un nombre o apellido entero, el correo o el teléfono.", "Too many people have these words and not all were looked at. Type a whole name or surname, the e-mail or the phone.";
     find_empty: "Aún no hay fichas. Los primeros pasos dicen cómo empezar.", "There are no records yet. First steps says how to begin.";
     find_recent: "Con cambios recientes", "Recently changed";
     results: "Resultados", "Results";

@@ -52,25 +52,26 @@ pub async fn find(
     let found = match (find.identifier, find.q) {
         (Some(_), None) => {
             let identifiers = queried(&app, &uri, "identifier")?.unwrap_or_default();
-            read(&app, move |app, view| {
+            let found = read(&app, move |app, view| {
                 load(app, view, lookup::groups(view, &identifiers)?)
-            })
-            .await?
+            });
+            (found.await?, false)
         }
-        (None, Some(text)) if text.trim().is_empty() => Vec::new(),
+        (None, Some(text)) if text.trim().is_empty() => (Vec::new(), false),
         (None, Some(text)) => {
             let text: String = text.chars().take(QUERY_CHARS_MAX).collect();
             read(&app, move |app, view| {
                 // A whole value first: whoever types one means it.
                 let guesses = Scopes::of(&app.registry, &app.place()).guesses(&text);
                 let mut groups = lookup::groups(view, &guesses)?;
-                for group in search::find(view, &text)? {
+                let found = search::find(view, &text)?;
+                for group in found.groups {
                     if groups.iter().all(|known| known.seed != group.seed) {
                         groups.push(group);
                     }
                 }
                 groups.truncate(FOUND_MAX);
-                load(app, view, groups)
+                Ok((load(app, view, groups)?, found.more))
             })
             .await?
         }
@@ -81,7 +82,8 @@ pub async fn find(
             ));
         }
     };
-    let more = found.len() >= FOUND_MAX;
+    let (found, more) = found;
+    let more = more || found.len() >= FOUND_MAX;
     let (masked, today) = (caller.masked(), today(&app));
     let customers: Vec<Value> = found
         .iter()

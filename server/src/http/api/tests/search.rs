@@ -92,6 +92,10 @@ async fn whoever_bears_several_very_frequent_names_is_found() {
     let both: BTreeSet<String> = (4_000..4_007).map(|number| format!("u-{number}")).collect();
     assert_eq!(found(&server, "maria garcia").await, both);
     assert_eq!(found(&server, "García, María").await, both);
+    // Beginnings, and words that are mistyped, of which too many bear each.
+    for query in ["mar gar", "maria gracia", "garc mraia"] {
+        assert_eq!(found(&server, query).await, both, "{query}");
+    }
 }
 
 /// A word for a number.

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use trenza_shared::{
-    account::GroupSaid,
+    account::{GroupSaid, Relation},
     clock::format_ms,
     event::{BadEvent, Event, Taking},
     identifier::{Identifier, Place, normalise},
@@ -39,6 +39,30 @@ pub struct Relating {
     pub from: String,
     /// Last day.
     pub to: String,
+}
+
+impl Relating {
+    /// With what it leaves open as it was `known` of the same role: who ends one need not say again what it was. Of a role that is over
+    /// only its end may be corrected; whoever takes it up again begins anew.
+    #[must_use]
+    pub fn over(mut self, known: &Relation, today: i32) -> Self {
+        let ends = self.from.trim().is_empty() && !self.to.trim().is_empty();
+        if !ends && !known.holds(today) {
+            return self;
+        }
+        let date = |said: String, known: Option<i32>| match said.trim() {
+            "" => known.map(Relation::date).unwrap_or_default(),
+            _ => said,
+        };
+        self.weight = self.weight.or(known.weight.map(u64::from));
+        self.decides = self.decides.or(known.decides);
+        self.pays = self.pays.or(known.pays);
+        self.uses = self.uses.or(known.uses);
+        self.prescribes = self.prescribes.or(known.prescribes);
+        self.from = date(self.from, known.from);
+        self.to = date(self.to, known.to);
+        self
+    }
 }
 
 /// Which account, in the words of its issuer.
@@ -162,4 +186,53 @@ fn naming<'a>(record: &'a Record, place: &Place<'_>) -> Option<&'a Identifier> {
     own.find(|one| {
         normalise(one.kind, &one.value, place).is_ok_and(|read| read.inside(one.facet()) == **one)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_ends_a_role_keeps_what_it_was_and_who_takes_it_up_again_begins_anew() {
+        let known = Relation {
+            role: "Gerente".into(),
+            weight: Some(70),
+            decides: Some(true),
+            from: Some(20_454),
+            ..Relation::default()
+        };
+        let ends = Relating {
+            to: "2026-06-30".into(),
+            pays: Some(true),
+            ..Relating::default()
+        };
+        let said = ends.over(&known, 20_600);
+        assert_eq!(
+            (said.weight, said.decides, said.pays),
+            (Some(70), Some(true), Some(true))
+        );
+        assert_eq!((&*said.from, &*said.to), ("2026-01-01", "2026-06-30"));
+        let over = Relation {
+            to: Some(20_634),
+            ..known
+        };
+        let corrected = Relating {
+            to: "2026-07-31".into(),
+            ..Relating::default()
+        };
+        let corrected = corrected.over(&over, 20_700);
+        assert_eq!(
+            (&*corrected.from, &*corrected.to),
+            ("2026-01-01", "2026-07-31")
+        );
+        let again = Relating {
+            from: "2026-10-01".into(),
+            ..Relating::default()
+        };
+        let again = again.over(&over, 20_700);
+        assert_eq!(
+            (again.weight, &*again.from, &*again.to),
+            (None, "2026-10-01", "")
+        );
+    }
 }

@@ -15,7 +15,10 @@ use trenza_shared::{
 };
 
 use super::{Applier, cursor, load_decisions, stored::next_batch};
-use crate::tables::{AHEAD, DERIVED, LOG};
+use crate::{
+    rules::{InForce, at_start},
+    tables::{AHEAD, DERIVED, LOG},
+};
 
 /// Most records applied in one batch.
 const RECORDS_MAX: usize = 64;
@@ -133,7 +136,12 @@ pub fn verify_in(
     applier: &Applier,
     empty: &dyn Store,
 ) -> Result<Verified, StoreError> {
-    let records = whole(truth, applier, empty, &mut |_| true)?;
+    // Others may come into force meanwhile: what counts is by which rules this state was derived.
+    let applier = Applier {
+        rules: InForce::of(at_start(truth)?.in_force),
+        ..applier.clone()
+    };
+    let records = whole(truth, &applier, empty, &mut |_| true)?;
     let (rows, difference) = compare(truth, empty)?;
     Ok(Verified {
         records,

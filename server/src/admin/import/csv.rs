@@ -1,8 +1,9 @@
 //! Rows of a CSV file, each as an event, or two.
 
 use std::{
+    collections::VecDeque,
     fs::File,
-    io::{BufRead as _, BufReader},
+    io::{self, BufRead as _, BufReader, Read},
     path::Path,
 };
 
@@ -27,7 +28,7 @@ pub fn read(
         .delimiter(separator)
         .flexible(true)
         .trim(csv::Trim::All)
-        .from_reader(reader);
+        .from_reader(Counted::new(reader));
     let names: Vec<String> = rows
         .byte_headers()
         .context("the first line cannot be read")?
@@ -50,13 +51,14 @@ pub fn read(
         match rows.read_byte_record(&mut row) {
             Ok(false) => None,
             Ok(true) => {
-                let number = row.position().map_or(0, csv::Position::line);
+                let begins = row.position().map_or(0, csv::Position::byte);
+                let number = rows.get_mut().line_from(begins);
                 let at = rows.position().byte();
                 let raw = row
                     .iter()
                     .map(String::from_utf8_lossy)
                     .collect::<Vec<_>>()
-                    .join(",");
+                    .join(char::from(separator).encode_utf8(&mut [0; 4]));
                 Some(Ok(Line {
                     number,
                     events: events(&names, &row, &mapping),
@@ -88,6 +90,60 @@ fn events(
     mapping.events(&fields)
 }
 
+/// A reader that knows in which line of the file each part of it stands: the `csv` crate tells where the row before ended, which is the
+/// line before where lines end with CR LF or are empty.
+struct Counted<R> {
+    inner: R,
+    read: u64,
+    line: u64,
+    is_line_begun: bool,
+    /// Where lines with something in them begin, and their numbers, as far as they were read and not asked for. As many as fit into
+    /// the buffer of whoever reads.
+    begun: VecDeque<(u64, u64)>,
+}
+
+impl<R> Counted<R> {
+    fn new(inner: R) -> Self {
+        Self {
+            inner,
+            read: 0,
+            line: 1,
+            is_line_begun: false,
+            begun: VecDeque::new(),
+        }
+    }
+
+    /// Number, from 1, of the first line with something in it that begins at or after a byte of the file.
+    fn line_from(&mut self, byte: u64) -> u64 {
+        while self.begun.front().is_some_and(|(at, _)| *at < byte) {
+            self.begun.pop_front();
+        }
+        self.begun.front().map_or(self.line, |(_, line)| *line)
+    }
+}
+
+impl<R: Read> Read for Counted<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.inner.read(buffer)?;
+        for byte in buffer.iter().take(count) {
+            match byte {
+                b'\n' => {
+                    self.line += 1;
+                    self.is_line_begun = false;
+                }
+                b'\r' => {}
+                _ if self.is_line_begun => {}
+                _ => {
+                    self.is_line_begun = true;
+                    self.begun.push_back((self.read, self.line));
+                }
+            }
+            self.read += 1;
+        }
+        Ok(count)
+    }
+}
+
 fn separator(start: &[u8]) -> u8 {
     let first = start
         .split(|byte| *byte == b'\n')
@@ -100,4 +156,27 @@ fn separator(start: &[u8]) -> u8 {
         .rev()
         .max_by_key(|separator| count(*separator))
         .unwrap_or(b',')
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use super::*;
+
+    #[test]
+    fn rows_have_the_numbers_that_an_editor_shows_however_lines_end() {
+        for end in ["\n", "\r\n"] {
+            let lines = [
+                "Id;Name", "1;\"Ana", "Ruiz\"", "", "2;Luis", "3;a;b", "", "", "4;Eva",
+            ];
+            let mut file = tempfile::tempfile().unwrap();
+            file.write_all(lines.join(end).as_bytes()).unwrap();
+            io::Seek::rewind(&mut file).unwrap();
+            let rows: Vec<Line> = read(file, None).unwrap().map(Result::unwrap).collect();
+            let numbers: Vec<u64> = rows.iter().map(|row| row.number).collect();
+            assert_eq!(numbers, [2, 5, 6, 9], "{end:?}");
+            assert_eq!(rows[2].raw, "3;a;b");
+        }
+    }
 }

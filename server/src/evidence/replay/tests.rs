@@ -301,3 +301,24 @@ async fn verifying_on_disk_leaves_nothing_behind() {
     assert!(found.rows > 0 && !dir.exists());
     server.close().await;
 }
+
+#[tokio::test]
+async fn a_state_is_compared_by_its_own_rules_whatever_comes_into_force_meanwhile() {
+    let server = Server::start().await;
+    let events = ["a", "b"].map(|user| {
+        json!({"type": "identify", "userId": user, "traits": {"email": "office@example.org"}})
+    });
+    server.capture(CORE, &events).await;
+    let applier = &server.app.applier;
+    snapshot(&*server.app.store, |truth| {
+        let mut others = (*applier.rules.now()).clone();
+        class(&mut others, Kind::Email, Class::Blocked);
+        let before = applier.rules.now();
+        applier.rules.replace(others.into());
+        let verified = verify_in(truth, applier, &MemStore::new()).unwrap();
+        assert_eq!(verified.difference, None);
+        applier.rules.replace(before);
+    })
+    .unwrap();
+    server.close().await;
+}

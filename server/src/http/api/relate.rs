@@ -8,7 +8,7 @@ use trenza_shared::{
     wire::entry::{Entry, Open, What},
 };
 
-use super::read;
+use super::{read, today};
 use crate::{
     admin::{NewSource, access},
     app::{App, random},
@@ -66,15 +66,36 @@ pub async fn relate(app: &App, who: &str, said: Said) -> Result<Related, HttpErr
         relating,
     } = said;
     let decisions = app.resolver.decisions();
-    let (known, person) = read(app, move |app, view| {
+    let named = account.or_else(|| {
+        let value = group_id.as_deref().map(str::trim).unwrap_or_default();
+        let id = || trenza_shared::account::account_id(&app.applier.id_key, "", value);
+        (!value.is_empty()).then(id)
+    });
+    let (role, day) = (relating.role.trim().to_owned(), today(app));
+    let (known, person, held) = read(app, move |app, view| {
         let key = &app.applier.id_key;
         let known = match account {
             Some(id) => accounts::find(view, key, decisions.active(), &id)?,
             None => None,
         };
-        Ok((known, record::by_id(view, key, &person)?))
+        let person = record::by_id(view, key, &person)?;
+        let belongs = match &person {
+            Some(person) => accounts::of(view, key, decisions.active(), person)?,
+            None => Vec::new(),
+        };
+        let here = |(account, _): &(Account, accounts::Roles)| Some(account.id) == named;
+        let mut roles = belongs
+            .into_iter()
+            .filter(here)
+            .flat_map(|(_, roles)| roles);
+        let held = roles.find(|one| one.value.role == role);
+        Ok((known, person, held.map(|one| one.value)))
     })
     .await?;
+    let relating = match &held {
+        Some(held) => relating.over(held, day),
+        None => relating,
+    };
     if account.is_some() && known.is_none() {
         return Err(no_account());
     }

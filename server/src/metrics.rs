@@ -11,7 +11,7 @@ pub const METRICS: [Metric; 21] = [
     (
         "trenza_server_produced_total",
         Counter,
-        "Events that clients sent to this server, those that are none among them; the sum of stored and refused",
+        "Events that clients sent to this server, those that are none among them; the sum of stored (what is no event is kept with its reason) and refused",
     ),
     (
         "trenza_server_stored_total",

@@ -111,7 +111,9 @@ pub async fn source_revoke(app: &App, named: &str) -> Result<SourceRevoked, Http
     let sources = app.registry.sources();
     let (write_key, row) = sources
         .into_iter()
-        .find(|(key, row)| key == named || row.name == named && !row.revoked)
+        .filter(|(key, row)| key == named || row.name == named)
+        // Of two with one name, that which is in use; twice is once.
+        .min_by_key(|(_, row)| row.revoked)
         .ok_or_else(|| {
             HttpError::not_found("there is no such source")
                 .hint("`trenza-server source list` shows names and write keys of those there are")

@@ -117,7 +117,7 @@ pub async fn train(link: &Link, from: Language, json: bool) -> anyhow::Result<Ex
     let mut out = io::stdout().lock();
     writeln!(
         out,
-        "# learned from {customers} customers: {same} pairs of records of one person, {apart} of two by their national ids, {alike} alike"
+        "# learned from {customers} customers: {same} pairs of records of one person by a value with one owner (a national id, a card, a login; an e-mail or a phone may be a family's), {apart} of two by their national ids, {alike} alike"
     )?;
     write!(out, "{}", toml::to_string(rules)?)?;
     Ok(ExitCode::SUCCESS)

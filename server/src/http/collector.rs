@@ -101,8 +101,15 @@ pub fn entries(taken: &Taken, boottime_ms: u64) -> Vec<Entry> {
 
 impl Collector for ServerCollector {
     fn judge(&self, key: &str, origin: Option<&str>) -> Verdict {
+        let per_s = self.app.config.capture.requests_per_s_max;
+        let within_limit =
+            |key: &str, verdict| match self.app.rates.limited(key, per_s, self.now_ms()) {
+                Some(retry_after_s) => Verdict::RateLimited { retry_after_s },
+                None => verdict,
+            };
         let Some(source) = self.app.registry.source(key) else {
-            return Verdict::Quarantine;
+            // All keys that nobody made together: whoever makes some up must not fill the disk.
+            return within_limit("", Verdict::Quarantine);
         };
         if source.revoked {
             return Verdict::Revoked;
@@ -110,11 +117,7 @@ impl Collector for ServerCollector {
         if let Some(refused) = origin_refused(&source.origins, origin) {
             return refused;
         }
-        let per_s = self.app.config.capture.requests_per_s_max;
-        match self.app.rates.limited(key, per_s, self.now_ms()) {
-            Some(retry_after_s) => Verdict::RateLimited { retry_after_s },
-            None => Verdict::Known,
-        }
+        within_limit(key, Verdict::Known)
     }
 
     async fn store(&self, taken: Taken) -> Result<Stored, CannotStore> {
@@ -166,8 +169,8 @@ impl Collector for ServerCollector {
     }
 
     fn refused(&self, key: &str, origin: Option<&str>, error: &HttpError) {
-        // Only of sources: keys that nobody made would fill the memory.
-        if self.app.registry.source(key).is_some() {
+        // Only of sources, and of none at all: keys that nobody made would fill the memory.
+        if key.is_empty() || self.app.registry.source(key).is_some() {
             let now_ms = self.now_ms();
             self.app.refusals.note(key, origin, error, now_ms);
         }

@@ -265,12 +265,8 @@ impl Reader<'_> {
             }
         };
         for fault in &seen.faults {
-            notes.push(note(
-                true,
-                t.live_fault(),
-                t.fault(fault.needs),
-                fault.member,
-            ));
+            let text = format!("{} {}", fault.member, t.fault(fault.needs));
+            notes.push(note(true, t.live_fault(), &text, ""));
         }
         if seen.conflict {
             notes.push(note(true, t.live_conflict(), t.live_conflict_why(), ""));
@@ -315,7 +311,9 @@ impl Reader<'_> {
             body: pretty
                 .filter(|text| text.len() <= 2 * BODY_BYTES_MAX)
                 .unwrap_or_default(),
-            curl: text.and_then(|text| curl::command(self.reached, &seen.open.key, kind, &text)),
+            curl: text
+                .filter(|_| !is_mended(&seen.verdict))
+                .and_then(|text| curl::command(self.reached, &seen.open.key, kind, &text)),
             verdict,
             warn,
             wrong: warn || seen.conflict || unverified || !seen.faults.is_empty(),
@@ -459,6 +457,11 @@ impl Reader<'_> {
             .collect();
         parts.join(", ")
     }
+}
+
+/// What was no UTF-8 is shown with signs in the place of what could not be read: sent again it would be something else.
+fn is_mended(verdict: &Verdict) -> bool {
+    matches!(verdict, Verdict::Rejected { code, .. } if code == "not_utf8")
 }
 
 /// Only of events there is a consent to speak of.

@@ -186,7 +186,11 @@ impl<C: Collector> Surface<C> {
             None => {
                 let key = hints
                     .with_body(content.write_key.as_deref(), content.event_key.as_deref())
-                    .ok_or_else(answer::no_key)?;
+                    .ok_or_else(|| {
+                        let error = answer::no_key();
+                        refused("", &error);
+                        error
+                    })?;
                 let verdict = judge(&key)?;
                 (key, verdict)
             }

@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::{EventType, at, present};
-use crate::clock::parse_time_ms;
+use crate::{clock::parse_time_ms, facet::Facet};
 
 /// What a member must be.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
@@ -21,6 +21,10 @@ pub enum Needs {
     Ids,
     /// A text or a number.
     Id,
+    /// A side of a person.
+    Facet,
+    /// A statement of a consent, several, or the name of one.
+    Consent,
     /// There, and a text.
     Name,
     /// There, and a text or a number.
@@ -37,6 +41,12 @@ impl Needs {
             Self::Object => "must be an object; as it is, nothing of it is used",
             Self::Ids => "must be a list of objects with an id; as it is, nothing of it is used",
             Self::Id => "must be a text or a number; as it is, it names nobody",
+            Self::Facet => {
+                "must be personal or professional; as it is, it says nothing of the side"
+            }
+            Self::Consent => {
+                "must be {purpose, granted, channel}, or a list of these; as it is, nothing is granted or refused by it"
+            }
             Self::Name => "is missing or no text: the event has no name",
             Self::Given => {
                 "is missing or neither a text nor a number: the event says nothing without it"
@@ -55,7 +65,7 @@ pub struct Fault {
 }
 
 /// Members that may be missing, and must be this where they are there.
-const MEMBERS: [(&[&str], &str, Needs); 14] = [
+const MEMBERS: [(&[&str], &str, Needs); 16] = [
     (&["originalTimestamp"], "originalTimestamp", Needs::Time),
     (&["timestamp"], "timestamp", Needs::Time),
     (&["sentAt"], "sentAt", Needs::Time),
@@ -73,6 +83,16 @@ const MEMBERS: [(&[&str], &str, Needs); 14] = [
         &["context", "externalIds"],
         "context.externalIds",
         Needs::Ids,
+    ),
+    (
+        &["context", "trenza", "facet"],
+        "context.trenza.facet",
+        Needs::Facet,
+    ),
+    (
+        &["context", "trenza", "consent"],
+        "context.trenza.consent",
+        Needs::Consent,
     ),
 ];
 
@@ -111,8 +131,19 @@ fn fits(value: &Value, needs: Needs) -> bool {
         (Needs::Object, value) => value.is_object(),
         (Needs::Id | Needs::Given | Needs::Name, value) => value.is_string() || value.is_number(),
         (Needs::Ids, Value::Array(ids)) => ids.iter().all(|id| present(id.get("id"))),
+        (Needs::Facet, value) => value.as_str().and_then(Facet::from_name).is_some(),
+        (Needs::Consent, Value::String(_)) => true,
+        (Needs::Consent, Value::Array(all)) => all.iter().all(is_consent),
+        (Needs::Consent, one) => is_consent(one),
         (Needs::Time | Needs::Ids, _) => false,
     }
+}
+
+fn is_consent(one: &Value) -> bool {
+    one.get("purpose")
+        .and_then(Value::as_str)
+        .is_some_and(|text| !text.trim().is_empty())
+        && one.get("granted").is_some_and(Value::is_boolean)
 }
 
 #[cfg(test)]
@@ -161,6 +192,23 @@ mod tests {
             told(&json!({"type": "alias", "userId": "u", "context": 3})),
             [("context", Needs::Object), ("previousId", Needs::Given)]
         );
+        let trenza = |trenza: Value| {
+            told(&json!({"type": "page", "userId": "u", "context": {"trenza": trenza}}))
+        };
+        assert_eq!(
+            trenza(json!({"facet": "profesional", "consent": {"newsletter": true}})),
+            [
+                ("context.trenza.facet", Needs::Facet),
+                ("context.trenza.consent", Needs::Consent)
+            ]
+        );
+        assert_eq!(
+            trenza(
+                json!({"facet": "personal", "consent": [{"purpose": "news", "granted": false}]})
+            ),
+            []
+        );
+        assert_eq!(trenza(json!({"consent": "c-7"})), []);
         assert_eq!(
             told(&json!({"type": "group", "userId": "u"})),
             [("groupId", Needs::Given)]

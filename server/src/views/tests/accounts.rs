@@ -52,7 +52,13 @@ async fn seen(server: &Server) {
     server.clock.advance_ms(1_000);
     stated(&browser, &ended).await;
     let page = browser.get(&account.replace("/en/", "/es/")).await.text;
-    for text in ["Gerente", "Decide", "Paga", "2026-01-01 – 2026-02-01", "Hoy no"] {
+    for text in [
+        "Gerente",
+        "Decide",
+        "Paga",
+        "2026-01-01 – 2026-02-01",
+        "Hoy no",
+    ] {
         assert!(page.contains(text), "{text} not in {page}");
     }
     assert!(!page.contains("Sin decisor conocido"));

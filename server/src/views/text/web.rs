@@ -45,7 +45,7 @@ super::phrases! {
     live_nobody_why: "Guardado, pero ningún identificador vale: no hay ficha. Corrija el valor.", "Stored, but no identifier of it can be used: there is no record. Correct the value.";
     live_duplicate: "Repetido", "Duplicate";
     live_duplicate_why: "Era el mismo evento: se guarda una vez. Llegó antes a las", "It was the same event: it is kept once. It came before at";
-    live_rejected: "Apartado", "Rejected";
+    live_rejected: "Apartado", "Set aside";
     live_refused: "Denegado", "Refused";
     live_limited: "Demasiados", "Limited";
     live_conflict: "Mismo messageId", "Same messageId";
@@ -66,7 +66,7 @@ super::phrases! {
     reached_here: "Esta dirección http vale solo en este equipo, para probar. Una web de verdad necesita https: ponga un certificado público en web.pem y web.key.pem, y su dirección en public.url de server.toml; la línea cambia sola.", "This http address works on this machine alone, for trying. A real website needs https: put a public certificate into web.pem and web.key.pem, and its address into public.url of server.toml; the line changes by itself.";
     reached_untrusted: "El certificado de esta dirección lo firma el propio servidor y los navegadores lo rechazan (ERR_CERT_AUTHORITY_INVALID): ponga uno público en web.pem y web.key.pem, y su dirección en public.url de server.toml. Para probar sin él, abra esta página por http en el equipo del servidor; curl lo acepta con --cacert y el ca.pem de la carpeta del servidor.", "The certificate of this address is signed by the server itself and browsers refuse it (ERR_CERT_AUTHORITY_INVALID): put a public one into web.pem and web.key.pem, and its address into public.url of server.toml. To try without one, open this page over http on the server's machine; curl takes it with --cacert and the ca.pem of the server's folder.";
     source_revoke: "Retirar la clave", "Take the key back";
-    source_revoke_text: "Desde ese momento lo que llegue al servidor con esta clave se rechaza (401), y no hay vuelta atrás: la web necesitará otra. Lo ya recibido se queda. Un agente sin conexión lo sabrá en su próximo contacto; lo que guarde con ella queda marcado como no verificado.", "From that moment on what comes to the server with this key is refused (401), and there is no way back: the website will need another. What came already stays. An agent without network hears of it at its next contact; what it stores with the key is marked as not verified.";
+    source_revoke_text: "Desde ese momento lo que llegue al servidor con esta clave se rechaza (401), y no hay vuelta atrás: la web necesitará otra. Lo ya recibido se queda. Los agentes la siguen admitiendo, porque sin conexión no pueden saberlo: lo que les llegue con ella queda marcado como no verificado.", "From that moment on what comes to the server with this key is refused (401), and there is no way back: the website will need another. What came already stays. Agents go on taking it in, for without a network they cannot know: what comes to them with it is marked as not verified.";
     source_revoke_now: "Retirar para siempre", "Take back for good";
     source_csp: "Política de contenido (CSP)", "Content policy (CSP)";
     source_csp_text: "Si su web tiene una, añada esto a la suya. El script no necesita inline ni eval.", "If your site has one, add this to it. The script needs neither inline code nor eval.";
@@ -83,7 +83,7 @@ super::phrases! {
     consent_table: "Qué se guarda", "What is stored";
     consent_run: "Ejecutar la prueba", "Run the test";
     consent_needs_script: "Para ejecutarla hace falta JavaScript. Esto es lo que debe salir.", "Running it takes JavaScript. This is what must come out.";
-    consent_running: "En marcha: unos segundos.", "Running: a few seconds.";
+    consent_running: "En marcha: medio minuto como mucho.", "Running: half a minute at most.";
     consent_good: "Todo es como debe.", "Everything is as it must be.";
     consent_bad: "Algo no es como debe. Mire las filas marcadas.", "Something is not as it must be. See the marked rows.";
     consent_failed: "La prueba no terminó.", "The test did not finish.";
@@ -144,6 +144,10 @@ impl Lang {
             Needs::Object => "debe ser un objeto. Así no se usa nada de él.",
             Needs::Ids => "debe ser una lista de objetos con id. Así no se usa nada de ella.",
             Needs::Id => "debe ser texto o número. Así no dice quién es.",
+            Needs::Facet => "debe ser personal o professional. Así no dice de qué lado es.",
+            Needs::Consent => {
+                "debe ser {purpose, granted, channel}, o una lista de ellos. Así no concede ni niega nada."
+            }
             Needs::Name => "falta o no es texto: el evento no tiene nombre.",
             Needs::Given => "falta, o no es texto ni número: sin él, el evento no dice nada.",
         };
@@ -156,6 +160,10 @@ impl Lang {
             "unknown_write_key" => (
                 "writeKey: no es de ninguna fuente. Copie la clave de la página de la fuente, o cree una.",
                 "writeKey: it is no source's. Copy the key from the source's page, or create a source.",
+            ),
+            "no_write_key" => (
+                "writeKey: la petición no lleva ninguna. Póngala como usuario de Authorization: Basic, en x-write-key o en el cuerpo.",
+                "writeKey: the request has none. Give it as the user of Authorization: Basic, in x-write-key or in the body.",
             ),
             "no_id" => (
                 "userId, anonymousId: falta quién. Dé uno de los dos, como texto o número, o un correo, teléfono o documento en traits.",

@@ -105,6 +105,13 @@ async fn a_flood_is_told_when_to_come_back_over_every_listener_and_alone() {
         assert_eq!(flood(listener, WEB).await, (429, Some(wait_s)));
     }
     assert_eq!(stored(&server).await, passed);
+    // Of keys that are made up, all together as of one source.
+    let mut taken = 0;
+    for made_up in 0..50 {
+        let (status, _) = flood(&server.router, &format!("wk_made_up_{made_up}")).await;
+        taken += usize::from(status == 200);
+    }
+    assert_eq!(taken, 10);
     assert_eq!(
         flood(&server.router, CLOSED).await.0,
         200,

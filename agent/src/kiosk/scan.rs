@@ -7,7 +7,7 @@ use axum::{
     response::{IntoResponse, Redirect, Response},
 };
 use serde::Deserialize;
-use trenza_shared::identifier::{Kind, Place, normalise};
+use trenza_shared::identifier::{Invalid, Kind, Place, normalise};
 
 use super::{
     Frame, Lang, events, form,
@@ -89,7 +89,10 @@ pub async fn save(State(app): State<App>, lang: Lang, Form(sent): Form<Sent>) ->
             &app,
             lang,
             sent.code,
-            w.invalid(&invalid),
+            match invalid {
+                Invalid::Empty { .. } => w.scan_lead.into(),
+                other => w.invalid(&other),
+            },
             (sent.visit, sent.token),
             StatusCode::UNPROCESSABLE_ENTITY,
         );

@@ -127,7 +127,7 @@ fn shown(t: Lang, times: &Times, agent: &AgentStatus) -> Listed {
             .clock_offset_ms
             .is_some_and(|ms| ms.saturating_abs() >= CLOCK_OFF_MS),
         version: agent.version.clone().unwrap_or_default(),
-        disk: agent.disk_free_bytes.map(gigabytes),
+        disk: agent.disk_free_bytes.map(|bytes| gigabytes(t, bytes)),
         lineage: lineage(t, times, agent),
         fork: agent.fork.is_some(),
         kept: kept(t, agent),
@@ -294,9 +294,9 @@ fn missing(t: Lang, agent: &AgentStatus, gap: &Gap) -> String {
     )
 }
 
-fn gigabytes(bytes: u64) -> String {
+fn gigabytes(t: Lang, bytes: u64) -> String {
     let tenths = bytes / 100_000_000;
-    format!("{}.{} GB", tenths / 10, tenths % 10)
+    format!("{}{}{} GB", tenths / 10, t.pick(",", "."), tenths % 10)
 }
 
 #[derive(Template)]

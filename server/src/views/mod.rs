@@ -59,6 +59,7 @@ pub fn routes() -> Router<App> {
         let at = |path: &str| format!("/{}{path}", lang.code());
         router = router
             .route(&at(""), get(session::home))
+            .route(&at("/"), get(session::home))
             .route(&at("/sign-in"), get(session::form).post(session::sign_in))
             .route(&at("/sign-out"), post(session::sign_out))
             .route(&at("/find"), get(find::page))

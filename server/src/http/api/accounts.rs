@@ -148,6 +148,14 @@ pub async fn add(
             ));
         }
     };
+    if asked
+        .group_id
+        .as_deref()
+        .is_some_and(|id| id.trim().is_empty())
+    {
+        return Err(HttpError::bad_request("bad_relation", "groupId is empty")
+            .hint("give the account's id as its issuer knows it, or leave groupId out and one is made"));
+    }
     let person = person(&app, &asked.person).await?;
     let said = Said {
         account: asked.account,

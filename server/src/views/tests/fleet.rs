@@ -84,7 +84,7 @@ async fn the_fleet_says_which_numbers_are_missing_and_whether_they_can_still_com
         "Faltan 12 visitas (nº 841–852) de Tablet-4: siguen en el dispositivo y llegarán.",
         "3 h adelantado",
         "hace 3 min",
-        "7.4 GB",
+        "7,4 GB",
         "Su disco se restauró o se copió",
         "Vida 2 de su registro",
         "Huecos: 12",

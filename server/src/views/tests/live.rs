@@ -193,7 +193,9 @@ async fn a_write_key_that_is_taken_back_on_its_page_sends_nothing_any_more() {
     );
     let page = browser.get(path).await.text;
     assert!(
-        page.contains("Revocado") && !page.contains("Retirar para siempre"),
+        page.contains("Esta clave está retirada")
+            && !page.contains("Retirar para siempre")
+            && !page.contains("data-write-key"),
         "{page}"
     );
     let event = Request::post("/v1/track").header("x-write-key", WEB);

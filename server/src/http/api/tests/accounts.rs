@@ -141,6 +141,10 @@ async fn a_relation_stated_by_a_steward_is_an_event_like_any_other() {
             json!({"person": "email:eva@example.org", "type": "club"}),
             400,
         ),
+        (
+            json!({"person": "email:eva@example.org", "groupId": "  "}),
+            400,
+        ),
     ] {
         let answer = server.post(Role::Steward, "/v1/accounts", &body).await;
         assert_eq!(answer.status, status, "{body}: {}", answer.text);

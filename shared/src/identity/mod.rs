@@ -47,7 +47,7 @@ pub use people::{People, Question, people, whole_group};
 pub use profile::KeyProfile;
 pub use resolve::{Resolved, resolve};
 pub use rules::{BadRules, Class, KindRule, Matching, Rules};
-pub use sentence::{Seen, Sentence, agreement, mask, said_of, sentence};
+pub use sentence::{Seen, Sentence, agreement, apart, mask, odds, said_of, sentence};
 pub use unit::{Name, Side, Unit};
 pub use why::{Apart, Bridge, Evidence, Step, Why, bridges, compared, nearest, why};
 

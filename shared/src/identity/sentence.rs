@@ -40,7 +40,7 @@ pub fn sentence(why: &Why, masked: bool, seen: &dyn Fn(&Fingerprint) -> Option<S
             vec![both("Es el mismo dato.", "It is the same value.")]
         }
         Why::Linked(steps) => steps.iter().map(|step| link(step, masked, seen)).collect(),
-        Why::Apart(reasons) => reasons.iter().map(|reason| apart(reason, masked)).collect(),
+        Why::Apart(reasons) => apart(reasons, masked),
     };
     let join = |text: fn(&Sentence) -> &str| parts.iter().map(text).collect::<Vec<_>>().join(" ");
     both(join(|part| &part.es), join(|part| &part.en))
@@ -97,7 +97,16 @@ fn link(step: &Step, masked: bool, seen: &dyn Fn(&Fingerprint) -> Option<Seen>) 
     }
 }
 
-fn apart(reason: &Apart, masked: bool) -> Sentence {
+/// What keeps two apart in words, a sentence or two for each reason. What stands against a link for good is told with it, so that
+/// nobody waits for more agreement where agreement is not what is missing.
+#[must_use]
+pub fn apart(reasons: &[Apart], masked: bool) -> Vec<Sentence> {
+    let barred = reasons.iter().any(|one| matches!(one, Apart::Clash(_)));
+    let say = |reason| one_apart(reason, barred, masked);
+    reasons.iter().map(say).collect()
+}
+
+fn one_apart(reason: &Apart, barred: bool, masked: bool) -> Sentence {
     match reason {
         Apart::Unknown(key) => {
             let key = named(key, masked);
@@ -114,21 +123,35 @@ fn apart(reason: &Apart, masked: bool) -> Sentence {
             )
         }
         Apart::NothingInCommon => both(
-            "No tienen ningún dato en común.",
-            "They have no value in common.",
+            "No tienen ningún dato en común. Un nombre solo no une nunca: los uniría un identificador en común, o que \
+             coincidieran también la fecha de nacimiento o la dirección.",
+            "They have no value in common. A name alone never links: an identifier in common would, or the same birthday or \
+             address beside the name.",
         ),
         Apart::Clash(clash) => clashing(clash, masked),
         Apart::Unlike { score, link } => {
-            let (agree, es, en) = (agreement(score), number(*link, ','), number(*link, '.'));
+            let (agree, needed) = (agreement(score), odds(*link));
+            let rest = match (barred, score.odds >= *link) {
+                (true, true) => both(
+                    "Por sí solo bastaría para unirlos, pero lo anterior lo impide.",
+                    "By itself that would be enough to link them, but what was said before forbids it.",
+                ),
+                (true, false) => both(
+                    "Aunque coincidiera más, lo anterior impide unirlos.",
+                    "Even if more agreed, what was said before forbids linking them.",
+                ),
+                (false, true) => both(
+                    "Por sí solo bastaría, pero hay demasiadas fichas parecidas, o alguna de ellas se contradice con estas.",
+                    "By itself that would be enough, but too many records are alike, or one of them contradicts these.",
+                ),
+                (false, false) => both(
+                    format!("Para unirlos haría falta {}.", needed.es),
+                    format!("To link them it would take {}.", needed.en),
+                ),
+            };
             both(
-                format!(
-                    "Sus datos, comparados: {} Harían falta {es} para unirlos.",
-                    agree.es
-                ),
-                format!(
-                    "Their records, compared: {} It would take {en} to link them.",
-                    agree.en
-                ),
+                format!("Sus datos, comparados: {} {}", agree.es, rest.es),
+                format!("Their records, compared: {} {}", agree.en, rest.en),
             )
         }
         Apart::Shared(shared) => {
@@ -172,8 +195,14 @@ fn clashing(clash: &Clash, masked: bool) -> Sentence {
         Clash::Exclusive { one, other } => {
             let (one, other) = (named(one, masked), named(other, masked));
             both(
-                format!("Una persona no puede tener {} y {}.", one.es, other.es),
-                format!("One person cannot have {} and {}.", one.en, other.en),
+                format!(
+                    "Una persona no puede tener {} y {}. Mientras no se corrija uno de los dos no se unen, coincida lo que coincida.",
+                    one.es, other.es
+                ),
+                format!(
+                    "One person cannot have {} and {}. Until one of the two is corrected they are not linked, whatever agrees.",
+                    one.en, other.en
+                ),
             )
         }
         Clash::Names { one, other } => {
@@ -188,11 +217,11 @@ fn clashing(clash: &Clash, masked: bool) -> Sentence {
             let (one, other) = (named(one, masked), named(other, masked));
             both(
                 format!(
-                    "Alguien decidió que {} y {} no son de la misma persona.",
+                    "Alguien decidió que {} y {} no son de la misma persona. Para unirlos hay que deshacer esa decisión.",
                     one.es, other.es
                 ),
                 format!(
-                    "Somebody decided that {} and {} are not the same person's.",
+                    "Somebody decided that {} and {} are not the same person's. To link them, undo that decision.",
                     one.en, other.en
                 ),
             )
@@ -228,17 +257,49 @@ pub fn agreement(score: &Score) -> Sentence {
         ),
         (None, None) => ("nada".to_owned(), "nothing".to_owned()),
     };
+    let total = odds(score.odds);
     both(
-        format!("{es}. Suman {}.", number(score.odds, ',')),
-        format!("{en}. They add up to {}.", number(score.odds, '.')),
+        format!("{es}. En total, {}.", total.es),
+        format!("{en}. In all, {}.", total.en),
     )
 }
 
-/// Thousandths of a bit as bits with one digit.
-fn number(bits: Bits, point: char) -> String {
-    let tenths = (bits.abs() + 50) / 100;
-    let sign = if bits < 0 && tenths > 0 { "-" } else { "" };
-    format!("{sign}{}{point}{}", tenths / 10, tenths % 10)
+/// Odds above which the number says nothing more to a person.
+const ODDS_MAX: f64 = 1e6;
+
+/// The logarithm of odds as a person reads them: how many to one, and for what.
+#[must_use]
+pub fn odds(bits: Bits) -> Sentence {
+    let times = (f64::from(bits.abs()) / 1000.0).exp2();
+    let (es, en) = match times {
+        even if even < 1.5 => return both("tan probable como que no", "as likely as not"),
+        times if times >= ODDS_MAX => (
+            "más de un millón a 1".to_owned(),
+            "more than a million to 1".to_owned(),
+        ),
+        times => {
+            let whole = times.round() as u64;
+            (
+                format!("{} a 1", grouped(whole, '.')),
+                format!("{} to 1", grouped(whole, ',')),
+            )
+        }
+    };
+    match bits > 0 {
+        true => both(format!("{es} a favor"), format!("{en} for it")),
+        false => both(format!("{es} en contra"), format!("{en} against it")),
+    }
+}
+
+/// A whole number below a thousand million with its thousands apart.
+fn grouped(number: u64, between: char) -> String {
+    match (number / 1_000_000, number / 1_000 % 1_000, number % 1_000) {
+        (0, 0, ones) => ones.to_string(),
+        (0, thousands, ones) => format!("{thousands}{between}{ones:03}"),
+        (millions, thousands, ones) => {
+            format!("{millions}{between}{thousands:03}{between}{ones:03}")
+        }
+    }
 }
 
 /// A level of agreement of a field in words.

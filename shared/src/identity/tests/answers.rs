@@ -1,6 +1,7 @@
 //! What people read: why two are not one, what a decision would do, what became of whom.
 
 use super::*;
+use crate::matching::Score;
 
 /// The answer for two values of a set, with its sentences.
 fn apart(
@@ -46,8 +47,8 @@ fn two_documents_keep_two_persons_apart() {
     assert_eq!(reasons, [Apart::Clash(clash), shared]);
     says(
         &words,
-        "Una persona no puede tener el DNI 1 y el DNI 2.",
-        "One person cannot have the DNI 1 and the DNI 2.",
+        "Una persona no puede tener el DNI 1 y el DNI 2. Mientras no se corrija uno de los dos no se unen",
+        "One person cannot have the DNI 1 and the DNI 2. Until one of the two is corrected they are not linked",
     );
     says(
         &words,
@@ -86,8 +87,8 @@ fn a_decision_keeps_two_persons_apart() {
     let (_, words) = apart(&nodes, &decisions, &Rules::default(), pair);
     says(
         &words,
-        "Alguien decidió que el correo a y el correo b no son de la misma persona.",
-        "Somebody decided that the e-mail a and the e-mail b are not the same person's.",
+        "Alguien decidió que el correo a y el correo b no son de la misma persona. Para unirlos hay que deshacer esa decisión.",
+        "Somebody decided that the e-mail a and the e-mail b are not the same person's. To link them, undo that decision.",
     );
 }
 
@@ -107,8 +108,8 @@ fn unknown_values_strangers_and_one_value_have_their_sentences() {
     assert_eq!(reasons, [Apart::NothingInCommon]);
     says(
         &words,
-        "No tienen ningún dato en común.",
-        "They have no value in common.",
+        "No tienen ningún dato en común. Un nombre solo no une nunca",
+        "They have no value in common. A name alone never links",
     );
     let graph = grown(&nodes, &none, &rules);
     let same = why(&graph, &id("email:a"), &id("email:a"), &none, &rules).unwrap();
@@ -118,6 +119,66 @@ fn unknown_values_strangers_and_one_value_have_their_sentences() {
         "Es el mismo dato.",
         "It is the same value.",
     );
+}
+
+#[test]
+fn what_agrees_is_no_promise_where_something_forbids_the_link() {
+    let score = |odds| Score {
+        odds,
+        terms: Vec::new(),
+        prior: 0,
+        family: 0,
+    };
+    let clash = Apart::Clash(Clash::Exclusive {
+        one: id("dni:1"),
+        other: id("dni:2"),
+    });
+    for (odds, barred, open) in [
+        (
+            15_400,
+            "what was said before forbids it",
+            "too many records are alike",
+        ),
+        (
+            2_900,
+            "what was said before forbids",
+            "To link them it would take 2,048 to 1",
+        ),
+    ] {
+        let unlike = Apart::Unlike {
+            score: score(odds),
+            link: 11_000,
+        };
+        let said = |reasons: &[Apart]| {
+            let said = super::super::sentence::apart(reasons, false);
+            said.last().unwrap().en.clone()
+        };
+        let with = said(&[clash.clone(), unlike.clone()]);
+        assert!(
+            with.contains(barred) && !with.contains("it would take"),
+            "{with}"
+        );
+        let without = said(&[unlike]);
+        assert!(without.contains(open), "{without}");
+    }
+}
+
+#[test]
+fn odds_are_told_as_so_many_to_one() {
+    for (bits, es, en) in [
+        (5_000, "32 a 1 a favor", "32 to 1 for it"),
+        (11_000, "2.048 a 1 a favor", "2,048 to 1 for it"),
+        (-3_000, "8 a 1 en contra", "8 to 1 against it"),
+        (-1, "tan probable como que no", "as likely as not"),
+        (
+            40_000,
+            "más de un millón a 1 a favor",
+            "more than a million to 1 for it",
+        ),
+    ] {
+        let said = super::super::sentence::odds(bits);
+        assert_eq!((said.es.as_str(), said.en.as_str()), (es, en));
+    }
 }
 
 #[test]

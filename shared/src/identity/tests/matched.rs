@@ -242,12 +242,12 @@ fn a_match_is_explained_and_so_is_what_is_missing() {
     let words = sentence(&answer, false, &|_| None);
     assert!(
         words.es.starts_with(
-            "El visitante 1 y la tarjeta 1 son de la misma persona por lo que coinciden sus datos: el mismo nombre, los mismos apellidos, la misma fecha de nacimiento y la misma dirección. Suman "
+            "El visitante 1 y la tarjeta 1 son de la misma persona por lo que coinciden sus datos: el mismo nombre, los mismos apellidos, la misma fecha de nacimiento y la misma dirección. En total, "
         ),
         "{}",
         words.es
     );
-    assert!(words.en.contains("the same given name, the same surnames, the same date of birth and the same address. They add up to "), "{}", words.en);
+    assert!(words.en.contains("the same given name, the same surnames, the same date of birth and the same address. In all, "), "{}", words.en);
     let answer = why(&graph, &id("email:a"), &id("phone:q"), &none, &rules).unwrap();
     let Why::Apart(reasons) = &answer else {
         panic!("{answer:?}")
@@ -268,12 +268,16 @@ fn a_match_is_explained_and_so_is_what_is_missing() {
         words.es
     );
     assert!(
-        words.es.ends_with("Harían falta 6,0 para unirlos."),
+        words
+            .es
+            .ends_with("Para unirlos haría falta 64 a 1 a favor."),
         "{}",
         words.es
     );
     assert!(
-        words.en.ends_with("It would take 6.0 to link them."),
+        words
+            .en
+            .ends_with("To link them it would take 64 to 1 for it."),
         "{}",
         words.en
     );

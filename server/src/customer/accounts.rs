@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use trenza_shared::{
     account::{Part, Relation, account_id, roles_of},
     crdt::Latest,
+    fragment::Customer,
     id::{AccountId, DecisionId, Fingerprint},
     identity::{Active, Group},
     store::{Direction, StoreError, View},
@@ -24,6 +25,8 @@ pub const PAGE_MAX: usize = 100;
 pub const MEMBERS_MAX: usize = 200;
 /// Most fingerprints of one account that are looked at to find them.
 const PARTS_MAX: usize = 5_000;
+/// Most persons by whom a household is named.
+const NAMED_MAX: usize = 6;
 /// Most accounts of one person that are shown.
 const BELONGS_MAX: usize = 50;
 
@@ -38,6 +41,8 @@ pub struct Account {
     pub household: bool,
     /// The decision that says that its members live together.
     pub decision: Option<DecisionId>,
+    /// Who they are, where nothing but the decision names it.
+    pub living: Vec<Customer>,
 }
 
 /// As what somebody belongs to it.
@@ -66,17 +71,30 @@ impl Account {
         Self {
             household: row.whole.is_household(),
             decision: None,
+            living: Vec::new(),
             row,
             id,
         }
     }
 
-    /// What to call it: its name, else its number in a register, else the id that its issuer gave it.
+    /// What to call it: its name, else its number in a register, else the id that its issuer gave it. Empty where a decision made it
+    /// and nobody named it: the id of a decision is nobody's name.
     pub fn name(&self) -> String {
-        let said = ["name", "nationalId"]
-            .into_iter()
-            .find_map(|name| self.row.whole.text(name));
-        said.unwrap_or_else(|| self.row.value.clone())
+        self.said_name()
+            .unwrap_or_else(|| match self.is_nameless() {
+                true => String::new(),
+                false => self.row.value.clone(),
+            })
+    }
+
+    fn said_name(&self) -> Option<String> {
+        let mut names = ["name", "nationalId"].into_iter();
+        names.find_map(|name| self.row.whole.text(name))
+    }
+
+    /// Whether nothing but a decision speaks of it by a name.
+    pub fn is_nameless(&self) -> bool {
+        self.decision.is_some() && self.said_name().is_none()
     }
 }
 
@@ -97,13 +115,14 @@ pub fn find(
     active: &Active,
     id: &AccountId,
 ) -> Result<Option<Account>, StoreError> {
-    found(view, &decided(id_key, active), id)
+    found(view, &decided(id_key, active), active, id)
 }
 
 /// An account by its id, from its events, a decision, or both.
 fn found(
     view: &dyn View,
     households: &BTreeMap<AccountId, DecisionId>,
+    active: &Active,
     id: &AccountId,
 ) -> Result<Option<Account>, StoreError> {
     let row = ACCOUNTS.get(view, id)?;
@@ -119,7 +138,29 @@ fn found(
     let mut account = Account::of(*id, row);
     account.household |= decision.is_some();
     account.decision = decision;
+    if account.is_nameless() {
+        account.living = living(view, active, decision)?;
+    }
     Ok(Some(account))
+}
+
+/// Those of whom a decision says that they live together, each once.
+fn living(
+    view: &dyn View,
+    active: &Active,
+    decision: Option<DecisionId>,
+) -> Result<Vec<Customer>, StoreError> {
+    let subjects = decision.and_then(|id| active.households().get(&id));
+    let mut persons: Vec<Group> = Vec::new();
+    for subject in subjects.into_iter().flatten() {
+        for group in groups_with(view, subject)? {
+            if persons.iter().all(|known| known.seed != group.seed) {
+                persons.push(group);
+            }
+        }
+    }
+    let named = persons.iter().take(NAMED_MAX);
+    named.map(|group| record::joined(view, group)).collect()
 }
 
 /// A page of accounts by id: all of them, or those of which every word of `query` begins some word. Gives the last id of a page after which
@@ -162,7 +203,7 @@ pub fn list(
     let next = page.last().copied().filter(|_| more);
     let mut accounts = Vec::with_capacity(page.len());
     for id in page {
-        accounts.extend(found(view, &households, &id)?);
+        accounts.extend(found(view, &households, active, &id)?);
     }
     Ok((accounts, next))
 }
@@ -177,7 +218,7 @@ pub fn one(
     active: &Active,
     id: &AccountId,
 ) -> Result<Option<Whole>, StoreError> {
-    let Some(account) = found(view, &decided(id_key, active), id)? else {
+    let Some(account) = found(view, &decided(id_key, active), active, id)? else {
         return Ok(None);
     };
     let rows = MEMBERS.scan_prefix(view, id, Direction::Forward, PARTS_MAX)?;
@@ -260,7 +301,7 @@ pub fn of(
     }
     let mut out = Vec::new();
     for (id, parts) in parts.iter().take(BELONGS_MAX) {
-        if let Some(account) = found(view, &households, id)? {
+        if let Some(account) = found(view, &households, active, id)? {
             out.push((account, roles_of(parts)));
         }
     }

@@ -1,4 +1,4 @@
-//! Who may live together: persons whose address and a surname, or whose landline, are the same, and who are not one person.
+//! Who may live together: persons whose address and a surname, or whose landline, are the same, and who are not one person and of whom nobody is asked whether they are.
 //!
 //! Owns finding them, each pair once. Proposes; that they are a household somebody decides, and persons they stay.
 
@@ -14,9 +14,13 @@ use trenza_shared::{
 use super::{
     accounts,
     record::{self, Record, group_of},
-    review::subject,
+    review::{asks, subject},
 };
-use crate::{evidence::homes, identity::read, tables::HOMES};
+use crate::{
+    evidence::{Home as Shared, homes},
+    identity::read,
+    tables::HOMES,
+};
 
 /// Hash of an address with a surname, or of a landline.
 pub type Home = [u8; 16];
@@ -36,6 +40,8 @@ pub struct Candidate {
     pub records: [Record; 2],
     /// A value of each, if both have one that is theirs alone; a decision about them answers.
     pub subjects: Option<[Identifier; 2]>,
+    /// What says so; never empty.
+    pub because: Vec<Shared>,
 }
 
 /// A page of them by home, at most about `limit`, and the last home looked at, if there may be more.
@@ -109,8 +115,15 @@ fn of(
     for (nth, (one, our_homes, ours)) in each.iter().enumerate() {
         for (other, their_homes, theirs) in each.iter().skip(nth + 1) {
             // A pair with several homes in common is told at the first of them.
-            let first = our_homes.intersection(their_homes).next();
+            let common = our_homes
+                .iter()
+                .filter(|(hash, _)| their_homes.contains_key(*hash));
+            let first = common.clone().next().map(|(hash, _)| hash);
             if first != Some(home) || !ours.is_disjoint(theirs) {
+                continue;
+            }
+            // Whether they are one person comes first: the answer may be that nobody lives with anybody.
+            if asks(view, &one.group, &other.group)? {
                 continue;
             }
             let subjects = match (subject(view, &one.group)?, subject(view, &other.group)?) {
@@ -120,14 +133,15 @@ fn of(
             found.push(Candidate {
                 records: [one.clone(), other.clone()],
                 subjects,
+                because: common.map(|(_, why)| why.clone()).collect(),
             });
         }
     }
     Ok(found)
 }
 
-fn homes_of(view: &dyn View, group: &Group) -> Result<BTreeSet<Home>, StoreError> {
-    let mut all = BTreeSet::new();
+fn homes_of(view: &dyn View, group: &Group) -> Result<BTreeMap<Home, Shared>, StoreError> {
+    let mut all = BTreeMap::new();
     for member in group.members.iter().take(MEMBERS_MAX) {
         if let Some(node) = read::node(view, member)? {
             all.extend(homes(&node.payload));

@@ -12,6 +12,7 @@ pub mod live; // what arrived last
 pub mod lookup; // from KIND:VALUE to identifiers
 pub mod message; // where the event of a messageId stands
 pub mod moment; // one event as it is shown
+pub mod notes; // what a decision does not do
 pub mod record; // one customer
 pub mod relate; // the event that says that somebody belongs to an account
 pub mod review; // whom to ask about

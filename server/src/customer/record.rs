@@ -58,10 +58,7 @@ pub fn group_of(view: &dyn View, fingerprint: &Fingerprint) -> Result<Option<Gro
 /// # Errors
 /// The store cannot be read.
 pub fn load(view: &dyn View, id_key: &[u8; 32], group: Group) -> Result<Record, StoreError> {
-    let mut fragments: Vec<Fragment> = Vec::with_capacity(group.members.len());
-    for member in &group.members {
-        fragments.extend(load_fragment(view, member)?);
-    }
+    let joined = joined(view, &group)?;
     let mut aliases: Vec<CustomerId> = group
         .members
         .iter()
@@ -72,9 +69,21 @@ pub fn load(view: &dyn View, id_key: &[u8; 32], group: Group) -> Result<Record, 
     Ok(Record {
         id: customer_id(id_key, &group.seed),
         aliases,
-        customer: customer(&fragments),
+        customer: joined,
         group,
     })
+}
+
+/// What is known of a group, without its ids.
+///
+/// # Errors
+/// The store cannot be read.
+pub fn joined(view: &dyn View, group: &Group) -> Result<Customer, StoreError> {
+    let mut fragments: Vec<Fragment> = Vec::with_capacity(group.members.len());
+    for member in &group.members {
+        fragments.extend(load_fragment(view, member)?);
+    }
+    Ok(customer(&fragments))
 }
 
 /// The customer to whom an id leads today, whatever it was when it was shown.

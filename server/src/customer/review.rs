@@ -1,15 +1,20 @@
 //! Whom to ask about: persons who may be one, for somebody to decide, with what is needed to.
 
+use std::cmp::Reverse;
+
 use trenza_shared::{
     id::Fingerprint,
     identifier::Identifier,
-    identity::{Group, Question, Rules, compared, group_of},
+    identity::{Graph as _, Group, Question, Rules, Unit, compared, group_of},
     matching::Score,
-    store::{Overlay, StoreError, View},
+    store::{Direction, Overlay, StoreError, View},
 };
 
 use super::record::{self, Record};
-use crate::identity::{StoredGraph, read};
+use crate::{
+    identity::{StoredGraph, question_key, read},
+    tables::{EDGES, QUESTIONS},
+};
 
 /// One question.
 pub struct Doubt {
@@ -17,6 +22,8 @@ pub struct Doubt {
     pub records: [Record; 2],
     /// A value of each, if both have one that is theirs alone; a decision about them answers.
     pub subjects: Option<[Identifier; 2]>,
+    /// What of each was compared.
+    pub units: [Unit; 2],
     /// What their records agree on.
     pub score: Score,
 }
@@ -54,6 +61,9 @@ fn doubt(
     let Some(score) = compared(&graph, one, other, rules)? else {
         return Ok(None);
     };
+    let (Some(unit), Some(other_unit)) = (graph.unit(one)?, graph.unit(other)?) else {
+        return Ok(None);
+    };
     let (Some(ours), Some(theirs)) = (group_of(&graph, one)?, group_of(&graph, other)?) else {
         return Ok(None);
     };
@@ -71,10 +81,39 @@ fn doubt(
         (Some(one), Some(other)) => Some(Doubt {
             records: [one, other],
             subjects,
+            units: [unit.unit().clone(), other_unit.unit().clone()],
             score,
         }),
         _ => None,
     })
+}
+
+/// Most customers by identifiers of one person whose questions are looked at.
+const PARTS_MAX: usize = 32;
+/// Most pairs of one customer that are looked at.
+const EDGES_MAX: usize = 500;
+
+/// Whether somebody is asked if two persons are one.
+///
+/// # Errors
+/// The store cannot be read.
+pub fn asks(view: &dyn View, one: &Group, other: &Group) -> Result<bool, StoreError> {
+    let parts = read::matched(view, &one.seed)?.unwrap_or_else(|| vec![one.seed]);
+    for part in parts.iter().take(PARTS_MAX) {
+        for ((_, end), row) in EDGES.scan_prefix(view, part, Direction::Forward, EDGES_MAX)? {
+            let question = Question {
+                odds: Reverse(row.0),
+                one: *part.min(&end),
+                other: *part.max(&end),
+            };
+            if other.members.contains(&end)
+                && QUESTIONS.get(view, &question_key(&question))?.is_some()
+            {
+                return Ok(true);
+            }
+        }
+    }
+    Ok(false)
 }
 
 /// A value that names a group: the strongest of those that link it.

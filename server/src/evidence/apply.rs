@@ -401,7 +401,7 @@ impl Step<'_, '_> {
                 }
             }
         }
-        for home in homes(payload) {
+        for home in homes(payload).into_keys() {
             HOMES.put(self.overlay, &(home, *fingerprint), &())?;
         }
         Ok(())
@@ -451,7 +451,7 @@ fn unlist(
     fingerprint: &Fingerprint,
     payload: &Payload,
 ) -> Result<(), StoreError> {
-    for home in homes(payload) {
+    for home in homes(payload).into_keys() {
         HOMES.delete(overlay, &(home, *fingerprint));
     }
     for (word, is_name) in words(payload) {

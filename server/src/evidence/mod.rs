@@ -22,4 +22,4 @@ pub use resolver::{DecideError, Resolver, load_decisions, run};
 pub use stored::{
     Opened, Stored, entries_of, entry_at, load_fragment, message_key, next_records, seed_of,
 };
-pub use words::{homes, words};
+pub use words::{Home, homes, words};

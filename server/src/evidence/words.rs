@@ -2,7 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use trenza_shared::{identifier::Kind, identity::Payload, person::fold};
+use trenza_shared::{
+    identifier::{Identifier, Kind},
+    identity::Payload,
+    person::fold,
+};
 
 use crate::tables::AccountRow;
 
@@ -27,21 +31,42 @@ pub fn account_words(row: &AccountRow) -> BTreeSet<String> {
     words.into_iter().take(WORDS_MAX).collect()
 }
 
+/// What says that people may live together.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Home {
+    /// An address with a surname.
+    Address {
+        /// Street and number, folded.
+        street: String,
+        /// Postal code, else the town, folded.
+        place: String,
+        /// A surname, folded.
+        surname: String,
+    },
+    /// A landline.
+    Landline(Identifier),
+}
+
 /// What says that people may live together: an address with a surname, a landline. Many share each; that they are one person it
 /// never says.
-pub fn homes(payload: &Payload) -> BTreeSet<[u8; 16]> {
+pub fn homes(payload: &Payload) -> BTreeMap<[u8; 16], Home> {
     let person = &payload.person;
     let place = person.postal_code.as_ref().or(person.city.as_ref());
-    let mut out = BTreeSet::new();
+    let mut out = BTreeMap::new();
     if let (Some(street), Some(place)) = (&person.street, place) {
         for surname in person.surnames.iter().take(SURNAMES_MAX) {
-            out.insert(hashed(&[street, place, surname]));
+            let home = Home::Address {
+                street: street.clone(),
+                place: place.clone(),
+                surname: surname.clone(),
+            };
+            out.insert(hashed(&[street, place, surname]), home);
         }
     }
     let phones = payload.identifiers.iter().filter(|one| {
         one.kind == Kind::Phone && LANDLINES.iter().any(|start| one.value.starts_with(start))
     });
-    out.extend(phones.map(|one| hashed(&[&one.value])));
+    out.extend(phones.map(|one| (hashed(&[&one.value]), Home::Landline(one.clone()))));
     out
 }
 

@@ -32,6 +32,8 @@ use crate::{
 
 /// Accounts of a page.
 const SHOWN_MAX: usize = 50;
+/// Longest name of a person in that of a household. Unit: characters.
+const NAME_CHARS_MAX: usize = 60;
 /// Most persons in the picture.
 const DRAWN_MAX: usize = 12;
 /// Distance of the persons in the picture. Unit: px.
@@ -122,14 +124,34 @@ async fn listed(app: &App, frame: Frame, asked: Asked, form: Form) -> Result<Res
 
 /// What to call it on a page.
 pub fn name(frame: &Frame, account: &Account) -> String {
-    // What a household is called names people.
-    if account.household && account.row.whole.text("name").is_none() && account.decision.is_some() {
-        return frame.t.a_household().to_owned();
+    if account.is_nameless() {
+        return home_of(frame, account);
     }
+    // What a household is called names people.
     if frame.masked() && account.household {
         return trenza_shared::fragment::mask::name(&account.name());
     }
     account.name()
+}
+
+/// A household by those who live there.
+fn home_of(frame: &Frame, account: &Account) -> String {
+    let t = frame.t;
+    let each = account.living.iter();
+    let each = each.map(|customer| fact::title(t, customer, frame.masked()));
+    let names: Vec<String> = each.map(|name| fact::cut(&name, NAME_CHARS_MAX)).collect();
+    match names.split_last() {
+        None => t.home_nobody().to_owned(),
+        Some((last, [])) => format!("{} {last}", t.home_of()),
+        Some((last, rest)) => {
+            format!(
+                "{} {} {} {last}",
+                t.home_of(),
+                rest.join(", "),
+                t.home_and()
+            )
+        }
+    }
 }
 
 /// What it is.
@@ -293,7 +315,7 @@ async fn shown(
         short: fact::cut(&name(&frame, &whole.account), 26),
         title: name(&frame, &whole.account),
         kind: kind(t, &whole.account),
-        group_id: if masked && whole.account.household {
+        group_id: if whole.account.is_nameless() || (masked && whole.account.household) {
             String::new()
         } else {
             whole.account.row.value.clone()

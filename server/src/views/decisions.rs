@@ -11,7 +11,7 @@ use serde::Deserialize;
 use trenza_shared::{
     id::DecisionId,
     identifier::Identifier,
-    identity::{Change, Decision, DecisionKind, Decisions, Group, Outcome},
+    identity::{Change, Decision, DecisionKind, Decisions, Group, Outcome, Sentence},
     net::error::HttpError,
     store::{StoreError, View},
 };
@@ -27,7 +27,7 @@ use crate::{
     app::App,
     customer::{record::load, why::reason_shown},
     evidence::DecideError,
-    http::api::read,
+    http::api::{noted, read},
     tables::Role,
 };
 
@@ -174,6 +174,8 @@ struct PreviewPage {
     kind: &'static str,
     subjects: Vec<Fact>,
     sentences: Vec<String>,
+    /// What it does not do, and why.
+    notes: Vec<String>,
     results: Vec<Outlook>,
     /// Where the form goes.
     action: String,
@@ -231,6 +233,11 @@ async fn shown(
         .map_err(refused)?;
     let (reader, view_of) = (frame.clone(), outcome.clone());
     let results = read(app, move |app, view| results(view, app, &reader, &view_of)).await?;
+    let notes = noted(app, decision.clone(), outcome.clone(), frame.masked()).await?;
+    let notes = notes.into_iter().map(|note| {
+        let Sentence { es, en } = note.sentence;
+        frame.t.pick(es, en)
+    });
     let decisions = app.resolver.decisions();
     let about = decision
         .undoes
@@ -246,6 +253,7 @@ async fn shown(
         kind: kind(frame.t, decision.kind),
         subjects,
         sentences: sentences(frame.t, &outcome),
+        notes: notes.collect(),
         results,
         action,
         back,

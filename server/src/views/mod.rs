@@ -5,6 +5,7 @@
 
 mod accounts; // organisations and households
 mod assets; // style sheet and icon
+mod compared; // two records side by side
 mod consent_test; // what the snippet stores by what a visitor chose
 mod decisions;
 mod error; // errors as pages

@@ -9,13 +9,12 @@ use serde::Deserialize;
 use trenza_shared::{
     id::{Fingerprint, from_hex, to_hex},
     identifier::Identifier,
-    identity::said_of,
-    matching::Score,
     net::error::HttpError,
     store::Key as _,
 };
 
 use super::{
+    compared::{self, Row, Sure},
     fact::{self, Fact},
     later::is_put_off,
     page::{Frame, Visitor, respond},
@@ -59,8 +58,14 @@ struct Side {
 /// One question.
 struct Asked {
     sides: [Side; 2],
+    /// Field by field; of a home, nothing.
+    rows: Vec<Row>,
+    /// How sure it is; of a home, nothing.
+    sure: Option<Sure>,
     speaks_for: Vec<&'static str>,
     speaks_against: Vec<&'static str>,
+    /// Why a home is asked about.
+    because: Vec<String>,
     /// Whether they may be one person; else they may live together.
     alike: bool,
     /// Whether both have a value of their own, without which nobody can decide.
@@ -122,14 +127,28 @@ pub async fn page(
     })
     .await?;
     let (doubts, next) = doubts;
+    let link = app.applier.rules.now().matching.bands.link;
     let questions = doubts.iter().map(|doubt| {
-        let score = Some(&doubt.score);
-        asked(&app, &frame, &doubt.records, &doubt.subjects, score)
+        let mut one = asked(&app, &frame, &doubt.records, &doubt.subjects);
+        one.rows = compared::rows(frame.t, doubt, frame.masked());
+        one.sure = Some(compared::sure(frame.t, &doubt.score, link));
+        let says = |against: bool| {
+            let said = one
+                .rows
+                .iter()
+                .filter(|row| row.counts() && row.against == against);
+            said.map(|row| row.says).collect()
+        };
+        (one.speaks_for, one.speaks_against) = (says(false), says(true));
+        one.alike = true;
+        one
     });
     let (homes, homes_next) = homes;
-    let live_together = homes
-        .iter()
-        .map(|one| asked(&app, &frame, &one.records, &one.subjects, None));
+    let live_together = homes.iter().map(|home| {
+        let mut one = asked(&app, &frame, &home.records, &home.subjects);
+        one.because = compared::because(frame.t, &home.records[0], &home.because, frame.masked());
+        one
+    });
     respond(&ReviewPage {
         questions: questions.collect(),
         next: next.map(|question| to_hex(&question_key(&question).to_key())),
@@ -145,7 +164,6 @@ fn asked(
     frame: &Frame,
     records: &[Record; 2],
     subjects: &Option<[Identifier; 2]>,
-    score: Option<&Score>,
 ) -> Asked {
     let (key, masked) = (&app.applier.id_key, frame.masked());
     let side = |at: usize, record: &Record| Side {
@@ -163,21 +181,15 @@ fn asked(
             .as_ref()
             .map_or_else(String::new, |subjects| fact::reference(key, &subjects[at])),
     };
-    let says = |for_it: bool| {
-        let terms = score.into_iter().flat_map(|score| &score.terms);
-        let said = terms.filter(|term| (term.bits > 0) == for_it);
-        said.map(|term| {
-            let (es, en) = said_of(term.field, term.level);
-            frame.t.pick(es, en)
-        })
-        .collect()
-    };
     let [one, other] = records;
     Asked {
         sides: [side(0, one), side(1, other)],
-        speaks_for: says(true),
-        speaks_against: says(false),
-        alike: score.is_some(),
+        rows: Vec::new(),
+        sure: None,
+        speaks_for: Vec::new(),
+        speaks_against: Vec::new(),
+        because: Vec::new(),
+        alike: false,
         decidable: subjects.is_some(),
     }
 }

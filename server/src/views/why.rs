@@ -9,7 +9,7 @@ use serde::Deserialize;
 use trenza_shared::{
     id::Fingerprint,
     identifier::Identifier,
-    identity::{Apart, Evidence, Seen, Sentence, Step, Why, agreement, sentence},
+    identity::{Evidence, Seen, Sentence, Step, Why, agreement, apart, sentence},
     net::error::HttpError,
     store::{StoreError, View},
 };
@@ -370,9 +370,9 @@ fn sentences(
             .iter()
             .map(|step: &Step| say(Why::Linked(vec![step.clone()])))
             .collect(),
-        Why::Apart(reasons) => reasons
-            .iter()
-            .map(|reason: &Apart| say(Why::Apart(vec![reason.clone()])))
+        Why::Apart(reasons) => apart(reasons, context.masked)
+            .into_iter()
+            .map(|Sentence { es, en }| t.pick(es, en))
             .collect(),
     }
 }

@@ -7,7 +7,7 @@ use trenza_shared::{
     clock::format_ms,
     id::DecisionId,
     identifier::Identifier,
-    identity::{Decision, DecisionKind},
+    identity::{Decision, DecisionKind, Outcome},
     net::{
         error::HttpError,
         extract::{Json as Body, Query},
@@ -19,7 +19,8 @@ use crate::{
     app::App,
     customer::{
         feed, lookup,
-        why::{reason_shown, shown},
+        notes::{Note, notes},
+        why::{Context, reason_shown, shown},
     },
     evidence::DecideError,
     http::auth::Caller,
@@ -75,9 +76,15 @@ pub async fn decide(
     let id = decision.id;
     let outcome = app
         .resolver
-        .decide(decision, preview)
+        .decide(decision.clone(), preview)
         .await
         .map_err(refused)?;
+    let masked = caller.masked();
+    let notes: Vec<Value> = noted(&app, decision, outcome.clone(), masked)
+        .await?
+        .iter()
+        .map(|note| note.to_json(masked))
+        .collect();
     let changes: Vec<Value> = app
         .applier
         .feed(&outcome.changes)
@@ -85,10 +92,36 @@ pub async fn decide(
         .map(feed::planned)
         .collect();
     if preview {
-        return Ok(Json(json!({ "changes": changes })));
+        return Ok(Json(json!({ "changes": changes, "notes": notes })));
     }
     tracing::info!(decision.id = %id, decision.by = %caller.who, decision.changes = changes.len(), "decision carried out");
-    Ok(Json(json!({ "id": id, "changes": changes })))
+    Ok(Json(
+        json!({ "id": id, "changes": changes, "notes": notes }),
+    ))
+}
+
+/// What a decision does not do, given what it does.
+///
+/// # Errors
+/// The store cannot be read.
+pub async fn noted(
+    app: &App,
+    decision: Decision,
+    outcome: Outcome,
+    masked: bool,
+) -> Result<Vec<Note>, HttpError> {
+    let decisions = app.resolver.decisions();
+    read(app, move |app, view| {
+        let context = Context {
+            decisions: &decisions,
+            rules: &app.applier.rules.now(),
+            registry: &app.registry,
+            zone: &app.config.place.zone,
+            masked,
+        };
+        notes(view, &context, &decision, &outcome)
+    })
+    .await
 }
 
 fn refused(error: DecideError) -> HttpError {

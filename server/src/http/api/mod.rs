@@ -34,6 +34,7 @@ use trenza_shared::{
 
 pub use accounts::today;
 pub use customers::customer_json;
+pub use decisions::noted;
 pub use relate::{Said, no_account, relate};
 
 use crate::{app::App, customer::lookup::Scopes};

@@ -150,7 +150,7 @@ fn what_agrees_is_no_promise_where_something_forbids_the_link() {
             link: 11_000,
         };
         let said = |reasons: &[Apart]| {
-            let said = super::super::sentence::apart(reasons, false);
+            let said = sentence::apart(reasons, false);
             said.last().unwrap().en.clone()
         };
         let with = said(&[clash.clone(), unlike.clone()]);
@@ -176,7 +176,7 @@ fn odds_are_told_as_so_many_to_one() {
             "more than a million to 1 for it",
         ),
     ] {
-        let said = super::super::sentence::odds(bits);
+        let said = odds(bits);
         assert_eq!((said.es.as_str(), said.en.as_str()), (es, en));
     }
 }

@@ -189,6 +189,7 @@ async fn a_household_is_a_group_of_persons_who_stay_persons() {
         .find(|one| !one["decision"].is_null())
         .unwrap();
     assert_eq!(by_decision["decision"], decision.json["id"]);
+    assert_eq!(by_decision["name"], "", "the id of a decision is no name");
     let path = format!("/v1/accounts/{}", by_decision["id"].as_str().unwrap());
     let whole = get(&server, &path).await;
     assert_eq!(whole["members"].as_array().unwrap().len(), 2);

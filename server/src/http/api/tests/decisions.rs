@@ -316,3 +316,80 @@ async fn a_phone_declared_shared_links_nobody_and_the_answer_says_who_said_so() 
     assert_ne!(first["decisions"], second["decisions"]);
     server.close().await;
 }
+
+#[tokio::test]
+async fn a_decision_says_what_it_does_not_do_and_why() {
+    let server = couple().await;
+    let with = |message: &str, dni: &str| json!({"type": "identify", "messageId": message, "traits": {"nationalId": dni, "firstName": "Eva", "lastName": "Ruiz"}});
+    server
+        .capture(WEB, &[with("d1", "12345678Z"), with("d2", "87654321X")])
+        .await;
+    let documents = ["nationalId:12345678Z", "nationalId:87654321X"];
+    let one = ["email:eva@example.org", "email:luis@example.org"];
+    let nobody = ["email:eva@example.org", "email:nobody@example.org"];
+    let before_mending = [
+        (
+            "same",
+            documents,
+            "not_joined",
+            "el DNI 12345678Z y el DNI 87654321X",
+        ),
+        (
+            "not_same",
+            documents,
+            "already_apart",
+            "Ya son fichas distintas",
+        ),
+        ("same", one, "already_one", "Ya son una sola ficha"),
+        (
+            "same",
+            nobody,
+            "unknown_value",
+            "Nadie tiene el correo nobody@example.org",
+        ),
+        ("not_same", nobody, "unknown_value", "Nadie tiene"),
+        (
+            "household",
+            one,
+            "one_person",
+            "Todos los datos son de una misma ficha",
+        ),
+    ];
+    for (kind, subjects, reason, says) in before_mending {
+        let asked = json!({"kind": kind, "subjects": subjects, "reason": "a test"});
+        let preview = server
+            .post(Role::Steward, "/v1/decisions?preview=1", &asked)
+            .await;
+        assert_eq!(
+            preview.json["changes"],
+            json!([]),
+            "{kind}: {}",
+            preview.text
+        );
+        let notes = preview.json["notes"].as_array().unwrap();
+        assert_eq!(notes.len(), 1, "{kind}: {}", preview.text);
+        assert_eq!(notes[0]["reason"], reason, "{}", preview.text);
+        let es = notes[0]["sentence"]["es"].as_str().unwrap();
+        assert!(es.contains(says), "{es}");
+        assert!(!notes[0]["sentence"]["en"].as_str().unwrap().is_empty());
+    }
+    // Carried out it says the same.
+    let asked = json!({"kind": "same", "subjects": documents, "reason": "a test"});
+    let decided = server.post(Role::Steward, "/v1/decisions", &asked).await;
+    assert_eq!(
+        decided.json["notes"][0]["reason"], "not_joined",
+        "{}",
+        decided.text
+    );
+    let undo = json!({"undoes": decided.json["id"], "reason": "a test"});
+    let undone = server.post(Role::Steward, "/v1/decisions", &undo).await;
+    assert_eq!(
+        undone.json["notes"][0]["reason"], "undoes_nothing",
+        "{}",
+        undone.text
+    );
+    // What does all it says has nothing to note.
+    let split = server.post(Role::Steward, "/v1/decisions", &apart()).await;
+    assert_eq!(split.json["notes"], json!([]), "{}", split.text);
+    server.close().await;
+}

@@ -1,0 +1,232 @@
+//! What a decision does not do, and why: a decision that changes nothing without a word looks like one that was lost.
+//!
+//! Owns what is noted, and its words. Decides nothing.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+use trenza_shared::{
+    id::Fingerprint,
+    identifier::Identifier,
+    identity::{Apart, Decision, DecisionKind, Outcome, Sentence, Why, apart},
+    store::{StoreError, View},
+};
+
+use super::why::{Context, Side, explain, shown};
+use crate::identity::read;
+
+/// Most holders of one value that are looked at.
+const HOLDERS_MAX: usize = 1_000;
+
+/// Something that a decision does not do.
+pub struct Note {
+    /// Which, for programs.
+    pub reason: &'static str,
+    /// About which values.
+    pub values: Vec<Identifier>,
+    /// The same in words.
+    pub sentence: Sentence,
+}
+
+impl Note {
+    /// As the API gives it.
+    pub fn to_json(&self, masked: bool) -> Value {
+        let values = self.values.iter().map(|value| shown(value, masked));
+        json!({
+            "reason": self.reason,
+            "values": values.collect::<Vec<_>>(),
+            "sentence": self.sentence,
+        })
+    }
+}
+
+/// Who holds a value, once the decision is carried out.
+struct Holding<'a> {
+    value: &'a Identifier,
+    holders: BTreeSet<Fingerprint>,
+    /// Seeds of their persons.
+    persons: BTreeSet<Fingerprint>,
+}
+
+/// What a decision does not do, given what it does: as a preview, or carried out.
+///
+/// # Errors
+/// The store cannot be read.
+pub fn notes(
+    view: &dyn View,
+    context: &Context<'_>,
+    decision: &Decision,
+    outcome: &Outcome,
+) -> Result<Vec<Note>, StoreError> {
+    let idle = outcome.changes.is_empty();
+    if decision.kind == DecisionKind::Undo {
+        let note = note(
+            "undoes_nothing",
+            &[],
+            "Deshacerla no cambia hoy ninguna ficha.",
+            "Undoing it changes no record today.",
+        );
+        return Ok(idle.then_some(note).into_iter().collect());
+    }
+    let (mut notes, mut held) = (Vec::new(), Vec::new());
+    for value in &decision.subjects {
+        let holding = holding(view, value, outcome)?;
+        if holding.holders.is_empty() {
+            notes.push(unknown(context, value));
+        } else {
+            held.push(holding);
+        }
+    }
+    let Some((first, rest)) = held.split_first() else {
+        return Ok(notes);
+    };
+    let (joined, parted): (Vec<&Holding<'_>>, Vec<&Holding<'_>>) = rest
+        .iter()
+        .partition(|one| !one.persons.is_disjoint(&first.persons));
+    match decision.kind {
+        DecisionKind::Same => {
+            for other in &parted {
+                notes.push(unjoined(view, context, first.value, other.value)?);
+            }
+            if idle && notes.is_empty() {
+                notes.push(note(
+                    "already_one",
+                    &decision.subjects,
+                    "Ya son una sola ficha: hoy no cambia nada.",
+                    "They are one record already: nothing changes today.",
+                ));
+            }
+        }
+        DecisionKind::NotSame if idle => {
+            for other in &joined {
+                notes.push(unparted(first, other));
+            }
+            if notes.is_empty() {
+                notes.push(note(
+                    "already_apart",
+                    &decision.subjects,
+                    "Ya son fichas distintas: hoy no cambia nada, y lo que llegue no las unirá.",
+                    "They are apart already: nothing changes today, and what is to come will not join them.",
+                ));
+            }
+        }
+        DecisionKind::SharedIdentifier if idle && notes.is_empty() => notes.push(note(
+            "links_nobody",
+            &decision.subjects,
+            "Hoy no une ninguna ficha con otra: nada cambia, y tampoco las unirá después.",
+            "It links no records today: nothing changes, and it will link none later.",
+        )),
+        DecisionKind::Household if parted.is_empty() && notes.is_empty() => notes.push(note(
+            "one_person",
+            &decision.subjects,
+            "Todos los datos son de una misma ficha: un hogar reúne a varias.",
+            "All these values are one record's: a household takes several.",
+        )),
+        _ => {}
+    }
+    Ok(notes)
+}
+
+fn note(reason: &'static str, values: &[Identifier], es: &str, en: &str) -> Note {
+    Note {
+        reason,
+        values: values.to_vec(),
+        sentence: Sentence {
+            es: es.to_owned(),
+            en: en.to_owned(),
+        },
+    }
+}
+
+fn unknown(context: &Context<'_>, value: &Identifier) -> Note {
+    let said = joined(&apart(&[Apart::Unknown(value.clone())], context.masked));
+    note(
+        "unknown_value",
+        std::slice::from_ref(value),
+        &format!(
+            "{} Hasta que alguien lo tenga, la decisión no hace nada con ese dato. Compruebe que está bien escrito.",
+            said.es
+        ),
+        &format!(
+            "{} Until somebody does, the decision does nothing with that value. Check that it is typed right.",
+            said.en
+        ),
+    )
+}
+
+/// Why two stay two though somebody says that they are one.
+fn unjoined(
+    view: &dyn View,
+    context: &Context<'_>,
+    one: &Identifier,
+    other: &Identifier,
+) -> Result<Note, StoreError> {
+    let [from, to] = [one, other].map(|value| Side::Value(vec![value.clone()]));
+    let explained = explain(view, context, None, &from, &to)?;
+    let mut reasons = match explained.why {
+        Why::Apart(reasons) => reasons,
+        Why::Linked(_) => Vec::new(),
+    };
+    // How alike they are is not what is missing once somebody has decided.
+    reasons.retain(|reason| !matches!(reason, Apart::Unlike { .. } | Apart::NothingInCommon));
+    if reasons.iter().any(|one| matches!(one, Apart::Clash(_))) {
+        reasons.retain(|reason| matches!(reason, Apart::Clash(_)));
+    }
+    let why = joined(&apart(&reasons, context.masked));
+    Ok(note(
+        "not_joined",
+        &[one.clone(), other.clone()],
+        format!("No se unen. {}", why.es).trim_end(),
+        format!("They are not joined. {}", why.en).trim_end(),
+    ))
+}
+
+/// Why two stay one though somebody says that they are two.
+fn unparted(one: &Holding<'_>, other: &Holding<'_>) -> Note {
+    let values = [one.value.clone(), other.value.clone()];
+    if one.holders.is_disjoint(&other.holders) {
+        return note(
+            "not_parted",
+            &values,
+            "Siguen en una misma ficha.",
+            "They stay in one record.",
+        );
+    }
+    note(
+        "not_parted",
+        &values,
+        "Siguen en una misma ficha: hay eventos que traen los dos datos a la vez.",
+        "They stay in one record: there are events that hold both values at once.",
+    )
+}
+
+fn joined(said: &[Sentence]) -> Sentence {
+    let join = |text: fn(&Sentence) -> &str| said.iter().map(text).collect::<Vec<_>>().join(" ");
+    Sentence {
+        es: join(|one| &one.es),
+        en: join(|one| &one.en),
+    }
+}
+
+fn holding<'a>(
+    view: &dyn View,
+    value: &'a Identifier,
+    outcome: &Outcome,
+) -> Result<Holding<'a>, StoreError> {
+    let holders = read::holders(view, value, None, HOLDERS_MAX)?;
+    let mut holding = Holding {
+        value,
+        holders: holders.iter().copied().collect(),
+        persons: BTreeSet::new(),
+    };
+    for holder in holders {
+        let changed = outcome.changed.iter();
+        let mut changed = changed.filter(|group| group.members.contains(&holder));
+        let seed = match changed.next() {
+            Some(group) => Some(group.seed),
+            None => read::person(view, &holder)?.map(|group| group.seed),
+        };
+        holding.persons.extend(seed);
+    }
+    Ok(holding)
+}

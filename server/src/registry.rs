@@ -76,6 +76,14 @@ impl Registry {
         self.read().sources.get(key).cloned()
     }
 
+    /// A source by its key or its name, with its key; of two with one name, that which is in use.
+    pub fn source_named(&self, named: &str) -> Option<(String, SourceRow)> {
+        self.sources()
+            .into_iter()
+            .filter(|(key, row)| key == named || row.name == named)
+            .min_by_key(|(_, row)| row.revoked)
+    }
+
     /// Every source with its key.
     pub fn sources(&self) -> BTreeMap<String, SourceRow> {
         self.read().sources.clone()

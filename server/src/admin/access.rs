@@ -108,16 +108,11 @@ pub struct SourceRevoked {
 pub async fn source_revoke(app: &App, named: &str) -> Result<SourceRevoked, HttpError> {
     // One at a time: what another changes meanwhile must not be lost.
     let _one = app.enrolling.lock().await;
-    let sources = app.registry.sources();
-    let (write_key, row) = sources
-        .into_iter()
-        .filter(|(key, row)| key == named || row.name == named)
-        // Of two with one name, that which is in use; twice is once.
-        .min_by_key(|(_, row)| row.revoked)
-        .ok_or_else(|| {
-            HttpError::not_found("there is no such source")
-                .hint("`trenza-server source list` shows names and write keys of those there are")
-        })?;
+    // Twice is once: one that is taken back is found, too.
+    let (write_key, row) = app.registry.source_named(named).ok_or_else(|| {
+        HttpError::not_found("there is no such source")
+            .hint("`trenza-server source list` shows names and write keys of those there are")
+    })?;
     let row = SourceRow {
         revoked: true,
         ..row

@@ -2,7 +2,7 @@
 //!
 //! Owns what is noted, and its words. Decides nothing.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 use trenza_shared::{
@@ -68,9 +68,13 @@ pub fn notes(
         );
         return Ok(idle.then_some(note).into_iter().collect());
     }
+    let changed = outcome.changed.iter();
+    let seeds: BTreeMap<Fingerprint, Fingerprint> = changed
+        .flat_map(|group| group.members.iter().map(|member| (*member, group.seed)))
+        .collect();
     let (mut notes, mut held) = (Vec::new(), Vec::new());
     for value in &decision.subjects {
-        let holding = holding(view, value, outcome)?;
+        let holding = holding(view, value, &seeds)?;
         if holding.holders.is_empty() {
             notes.push(unknown(context, value));
         } else {
@@ -211,7 +215,7 @@ fn joined(said: &[Sentence]) -> Sentence {
 fn holding<'a>(
     view: &dyn View,
     value: &'a Identifier,
-    outcome: &Outcome,
+    changed: &BTreeMap<Fingerprint, Fingerprint>,
 ) -> Result<Holding<'a>, StoreError> {
     let holders = read::holders(view, value, None, HOLDERS_MAX)?;
     let mut holding = Holding {
@@ -220,10 +224,8 @@ fn holding<'a>(
         persons: BTreeSet::new(),
     };
     for holder in holders {
-        let changed = outcome.changed.iter();
-        let mut changed = changed.filter(|group| group.members.contains(&holder));
-        let seed = match changed.next() {
-            Some(group) => Some(group.seed),
+        let seed = match changed.get(&holder) {
+            Some(seed) => Some(*seed),
             None => read::person(view, &holder)?.map(|group| group.seed),
         };
         holding.persons.extend(seed);

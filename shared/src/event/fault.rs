@@ -45,7 +45,7 @@ impl Needs {
                 "must be personal or professional; as it is, it says nothing of the side"
             }
             Self::Consent => {
-                "must be {purpose, granted, channel}, or a list of these; as it is, nothing is granted or refused by it"
+                "must be {purpose, granted, channel}, or a list of these; as it is, it grants nothing"
             }
             Self::Name => "is missing or no text: the event has no name",
             Self::Given => {

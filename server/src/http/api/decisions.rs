@@ -79,17 +79,17 @@ pub async fn decide(
         .decide(decision.clone(), preview)
         .await
         .map_err(refused)?;
-    let masked = caller.masked();
-    let notes: Vec<Value> = noted(&app, decision, outcome.clone(), masked)
-        .await?
-        .iter()
-        .map(|note| note.to_json(masked))
-        .collect();
     let changes: Vec<Value> = app
         .applier
         .feed(&outcome.changes)
         .iter()
         .map(feed::planned)
+        .collect();
+    let masked = caller.masked();
+    let notes: Vec<Value> = noted(&app, decision, outcome, masked)
+        .await?
+        .iter()
+        .map(|note| note.to_json(masked))
         .collect();
     if preview {
         return Ok(Json(json!({ "changes": changes, "notes": notes })));

@@ -168,14 +168,7 @@ fn source_key(app: &App, named: &str) -> Result<Option<String>, HttpError> {
     if named.is_empty() {
         return Ok(None);
     }
-    let found = app
-        .registry
-        .sources()
-        .into_iter()
-        .filter(|(key, row)| row.name == named || key == named)
-        // Of two with one name, that which is in use.
-        .min_by_key(|(_, row)| row.revoked);
-    match found {
+    match app.registry.source_named(named) {
         Some((key, _)) => Ok(Some(key)),
         None => Err(HttpError::not_found("there is no such source")
             .hint("trenza-server source list shows those there are; leave source out to see all")),

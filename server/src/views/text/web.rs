@@ -147,7 +147,7 @@ impl Lang {
             Needs::Id => "debe ser texto o número. Así no dice quién es.",
             Needs::Facet => "debe ser personal o professional. Así no dice de qué lado es.",
             Needs::Consent => {
-                "debe ser {purpose, granted, channel}, o una lista de ellos. Así no concede ni niega nada."
+                "debe ser {purpose, granted, channel}, o una lista de ellos. Así no concede nada."
             }
             Needs::Name => "falta o no es texto: el evento no tiene nombre.",
             Needs::Given => "falta, o no es texto ni número: sin él, el evento no dice nada.",

@@ -40,7 +40,7 @@ use crate::{
         log::{Arrival, Log, Placed},
         refusals::Refusals,
     },
-    tables::{META, MetaRow, plain, point_lookups, spaces},
+    tables::{META, MetaRow, plain, point_lookups, prefixes, spaces},
 };
 
 /// What an agent may have on the way at a time: 70,000 events a second over a round trip of 700 ms. Unit: bytes.
@@ -139,6 +139,7 @@ impl App {
             write_buffer_bytes: config.store.write_buffer_mib << 20,
             write_buffers_bytes_max: config.store.write_buffer_mib << 22,
             point_lookups: point_lookups(),
+            prefixes: prefixes(),
             plain: plain(),
             ..RocksOptions::default()
         };

@@ -99,6 +99,10 @@ impl View for At<'_> {
         self.view.get(place(space, self.second), key)
     }
 
+    fn get_many(&self, space: Space, keys: &[Vec<u8>]) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
+        self.view.get_many(place(space, self.second), keys)
+    }
+
     fn scan(
         &self,
         space: Space,
@@ -114,6 +118,10 @@ impl View for At<'_> {
 impl View for Homes {
     fn get(&self, space: Space, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
         self.shown().get(space, key)
+    }
+
+    fn get_many(&self, space: Space, keys: &[Vec<u8>]) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
+        self.shown().get_many(space, keys)
     }
 
     fn scan(
@@ -164,6 +172,10 @@ impl Other {
 impl View for Other {
     fn get(&self, space: Space, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
         self.at().get(space, key)
+    }
+
+    fn get_many(&self, space: Space, keys: &[Vec<u8>]) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
+        self.at().get_many(space, keys)
     }
 
     fn scan(

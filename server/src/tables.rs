@@ -34,7 +34,7 @@ pub use copies::{CopyKeyRow, CopyOfRow, InstanceRow, InstancesRow, Standing};
 pub use lane::{EarlierRow, LaneRow, Links, MarkRow, RecordRow};
 pub use matched::{EdgeRow, MatchedRow, UnitRow};
 pub use rules::{FORMER, FormerRow, RULES, RulesRow, SECOND, SECOND_SHOWN};
-pub use spaces::{DERIVED, TRUTH, backed_up, plain, point_lookups, second_home, spaces};
+pub use spaces::{DERIVED, TRUTH, backed_up, plain, point_lookups, prefixes, second_home, spaces};
 
 // ---- ground truth ----
 

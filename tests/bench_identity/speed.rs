@@ -17,7 +17,7 @@ use trenza_server::{
     registry::Registry,
     rules::InForce,
     sync::log::Arrival,
-    tables::{Hop, LOG, RecordRow, SourceRow, plain, point_lookups, spaces},
+    tables::{Hop, LOG, RecordRow, SourceRow, plain, point_lookups, prefixes, spaces},
 };
 use trenza_shared::{
     clock::SystemClock,
@@ -404,6 +404,7 @@ fn open(dir: &Path) -> anyhow::Result<RocksStore> {
         write_buffer_bytes: WRITE_BUFFER_BYTES,
         write_buffers_bytes_max: WRITE_BUFFER_BYTES << 2,
         point_lookups: point_lookups(),
+        prefixes: prefixes(),
         plain: plain(),
         ..RocksOptions::default()
     };

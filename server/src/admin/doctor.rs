@@ -18,7 +18,7 @@ use crate::{
     app::reachable,
     certs::{self, Standing},
     config::Config,
-    tables::{META, point_lookups},
+    tables::{META, point_lookups, prefixes},
 };
 
 /// Longest wait for a server that runs.
@@ -144,6 +144,7 @@ fn read(config: &Config) -> (bool, String) {
     }
     let options = RocksOptions {
         point_lookups: point_lookups(),
+        prefixes: prefixes(),
         ..RocksOptions::default()
     };
     let opened = RocksStore::open_to_read(dir, options);

@@ -1,10 +1,11 @@
 //! Applies records of the log to the derived tables.
 
 mod anew; // what was applied and is known better now
+mod taken; // what the entries of a record say
 mod told; // what is to be told of it
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, HashSet},
     sync::Arc,
 };
 
@@ -15,16 +16,13 @@ use trenza_shared::{
     id::{AgentId, CustomerId, EventId, Fingerprint},
     identity::{self, Change, Decisions, Node, Outcome, Payload, Rules, customer_id},
     person::forms,
-    skew::Fact,
-    store::{Direction, Overlay, StoreError, Writer as _},
-    wire::{
-        Shape,
-        dropped::Dropped,
-        entry::{Entry, Open, What},
-    },
+    store::{Direction, Key as _, Overlay, StoreError, Writer as _},
+    wire::dropped::Dropped,
 };
 
 pub use told::Fed;
+
+use taken::{Said, Taken};
 
 use super::{
     clocks::Clocks,
@@ -36,7 +34,7 @@ use crate::{
     registry::Registry,
     rules::InForce,
     tables::{
-        DROPPED, DroppedRow, EVENTS, EventRow, FRAGMENTS, HOMES, Hop, IDS, MESSAGES, OriginRow,
+        DROPPED, DroppedRow, EVENTS, EventRow, FRAGMENTS, HOMES, IDS, MESSAGES, OriginRow,
         Position, REJECTED, RULED, RecordRow, RejectedRow, SPELLINGS, TIMELINE, WORDS,
     },
 };
@@ -61,6 +59,8 @@ pub struct Step<'a, 'b> {
     fragments: BTreeMap<Fingerprint, Fragment>,
     changes: Vec<Change>,
     touched: BTreeSet<Fingerprint>,
+    /// Names whose spellings are known to be noted.
+    spelled: HashSet<String>,
     pub(super) opened: Opened,
     clocks: Clocks,
 }
@@ -84,11 +84,17 @@ impl Applier {
             fragments: BTreeMap::new(),
             changes: Vec::new(),
             touched: BTreeSet::new(),
+            spelled: HashSet::new(),
             opened: Opened::default(),
             clocks: Clocks::default(),
         };
-        for (number, record) in records {
-            step.record(*number, record)?;
+        let taken: Vec<Taken> = records
+            .iter()
+            .flat_map(|(number, record)| Taken::of(*number, record))
+            .collect();
+        step.read_ahead(&taken)?;
+        for one in taken {
+            step.take(one)?;
         }
         RULED.put(step.overlay, &(), &step.rules.digest().to_vec())?;
         step.finish()
@@ -101,81 +107,42 @@ impl Applier {
 }
 
 impl Step<'_, '_> {
-    fn record(&mut self, number: u64, record: &RecordRow) -> Result<(), StoreError> {
-        let agent = match &record.hop {
-            Hop::Agent { agent, .. } => Some(*agent),
-            Hop::Own | Hop::Import(_) => None,
+    /// Reads at one go what each event asks for first.
+    fn read_ahead(&mut self, taken: &[Taken]) -> Result<(), StoreError> {
+        let events = || {
+            taken.iter().filter_map(|one| match &one.what {
+                Ok(Said::Event(event, _)) => Some(event),
+                _ => None,
+            })
         };
-        // One record that cannot be read must not keep the others waiting: it is kept apart, and its number says where it is.
-        let entries = match record.run.unpack() {
-            Ok(entries) => entries,
-            Err(error) => {
-                tracing::error!(log.record = number, %error, "a record of the log cannot be read");
-                let position = Position {
-                    record: number,
-                    index: 0,
-                };
-                return self.reject(position, unreadable(&error));
-            }
-        };
-        for (entry, index) in entries.iter().zip(0..) {
-            let position = Position {
-                record: number,
-                index,
-            };
-            if let Err(refusal) = self.entry(position, entry, agent)? {
-                self.reject(position, refusal)?;
-            }
-        }
-        Ok(())
+        let ids = events().map(|event| event.id.to_key());
+        self.overlay.read_ahead(EVENTS.space(), ids)?;
+        let messages = events().map(|event| message_key(&event.message_id).to_key());
+        self.overlay.read_ahead(MESSAGES.space(), messages)
     }
 
-    /// Takes in one entry; the inner error says why it is kept apart.
-    fn entry(
+    /// Takes in one entry, or keeps it apart.
+    fn take(&mut self, one: Taken) -> Result<(), StoreError> {
+        let (position, agent) = (one.position, one.agent);
+        let done = match one.what {
+            Ok(Said::Event(event, origin)) => self.event(position, *event, *origin)?,
+            Ok(Said::Clock(boot, fact)) => self.measured(agent, boot, fact)?,
+            Ok(Said::Dropped(dropped)) => self.given_up(agent, &dropped)?,
+            Err(refusal) => Err(refusal),
+        };
+        match done {
+            Ok(()) => Ok(()),
+            Err(refusal) => self.reject(position, refusal),
+        }
+    }
+
+    /// Takes in an event; the inner error says why it is kept apart.
+    fn event(
         &mut self,
         position: Position,
-        entry: &Entry,
-        agent: Option<AgentId>,
+        event: Event,
+        origin: OriginRow,
     ) -> Result<Result<(), RejectedRow>, StoreError> {
-        let open = match Open::from_bytes(&entry.open) {
-            Ok(open) => open,
-            Err(error) => return Ok(Err(unreadable(&error))),
-        };
-        if let What::Rejected {
-            code,
-            reason,
-            message_id,
-        } = open.what
-        {
-            return Ok(Err(RejectedRow {
-                code,
-                reason,
-                message_id,
-            }));
-        }
-        if let What::Clock {
-            server_ms,
-            round_trip_ms,
-        } = open.what
-        {
-            let fact = Fact {
-                round_trip_ms,
-                boottime_ms: open.boottime_ms,
-                server_ms,
-            };
-            return self.measured(agent, open.boot, fact);
-        }
-        if let What::Dropped(dropped) = open.what {
-            return self.given_up(agent, &dropped);
-        }
-        let event = match entry.text() {
-            Ok(text) => match Event::stored(text.to_owned()) {
-                Ok(event) => event,
-                Err(error) => return Ok(Err(unreadable(&error))),
-            },
-            Err(error) => return Ok(Err(unreadable(&error))),
-        };
-        let origin = OriginRow::new(open, agent);
         if self.applier.registry.source(&origin.key).is_none() {
             return Ok(Err(RejectedRow {
                 code: "unknown_write_key".into(),
@@ -395,10 +362,13 @@ impl Step<'_, '_> {
             .put_raw(IDS.space(), id.0.to_vec(), fingerprint.0.to_vec());
         for (word, is_name) in words(payload) {
             WORDS.put(self.overlay, &(word.clone(), *fingerprint), &is_name)?;
-            if is_name && !SPELLINGS.has(self.overlay, &(word.clone(), word.clone()))? {
-                for form in forms(&word) {
-                    SPELLINGS.put(self.overlay, &(form, word.clone()), &())?;
+            if is_name && !self.spelled.contains(&word) {
+                if !SPELLINGS.has(self.overlay, &(word.clone(), word.clone()))? {
+                    for form in forms(&word) {
+                        SPELLINGS.put(self.overlay, &(form, word.clone()), &())?;
+                    }
                 }
+                self.spelled.insert(word);
             }
         }
         for home in homes(payload).into_keys() {
@@ -471,15 +441,6 @@ fn unlist(
     Ok(())
 }
 
-fn unreadable(error: &dyn ToString) -> RejectedRow {
-    RejectedRow {
-        code: "unreadable".into(),
-        reason: error.to_string(),
-        message_id: None,
-    }
-}
-
 fn timeline_key(fingerprint: &Fingerprint, at_ms: i64, event: &EventId) -> Vec<u8> {
-    use trenza_shared::store::Key;
     (*fingerprint, at_ms, *event).to_key()
 }

@@ -72,6 +72,10 @@ impl View for Beside<'_> {
         self.of(space).get(space, key)
     }
 
+    fn get_many(&self, space: Space, keys: &[Vec<u8>]) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
+        self.of(space).get_many(space, keys)
+    }
+
     fn scan(
         &self,
         space: Space,

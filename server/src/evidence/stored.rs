@@ -171,6 +171,9 @@ pub fn next_records(
 /// Most entries of one batch, unless a single record has more.
 const BATCH_ENTRIES_MAX: u32 = 4_000;
 
+/// Records read at a time for a batch: one may have the size of a frame, and few such make one.
+const BATCH_PAGE: usize = 8;
+
 /// The records after `applied` that make one batch: at most `max`, and with more than one at most [`BATCH_ENTRIES_MAX`] entries.
 ///
 /// # Errors
@@ -180,16 +183,23 @@ pub fn next_batch(
     applied: u64,
     max: usize,
 ) -> Result<Vec<(u64, RecordRow)>, StoreError> {
-    let mut records = next_records(view, applied, max)?;
+    let mut records: Vec<(u64, RecordRow)> = Vec::new();
     let mut held = 0_u32;
-    let fits = records.iter().take_while(|(_, record)| {
-        let first = held == 0;
-        held = held.saturating_add(record.count);
-        first || held <= BATCH_ENTRIES_MAX
-    });
-    let fits = fits.count();
-    records.truncate(fits);
-    Ok(records)
+    loop {
+        let last = records.last().map_or(applied, |(number, _)| *number);
+        let page = next_records(view, last, BATCH_PAGE.min(max - records.len()))?;
+        let is_last = page.len() < BATCH_PAGE;
+        for (number, record) in page {
+            held = held.saturating_add(record.count);
+            if held > BATCH_ENTRIES_MAX && !records.is_empty() {
+                return Ok(records);
+            }
+            records.push((number, record));
+        }
+        if is_last || records.len() >= max {
+            return Ok(records);
+        }
+    }
 }
 
 /// Joins a taking-in: per key, agent and boot the earliest by the collector's clock, sorted, at most [`ORIGINS_MAX`] earliest.

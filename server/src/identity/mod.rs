@@ -11,12 +11,12 @@ use trenza_shared::{
     identifier::Identifier,
     identity::{Component, Graph, Group, Held, Holder, KeyProfile, Node, Question, key_hash},
     matching::Bits,
-    store::{Direction, Overlay, StoreError, View, Writer},
+    store::{Direction, Key, Overlay, StoreError, View, Writer},
 };
 
 use crate::tables::{
-    COMPONENT_OF, COMPONENTS, ComponentRow, EDGES, EdgeRow, HOLDERS, MATCHED, MatchedRow, NODES,
-    NodeRow, PROFILES, ProfileRow, QUESTIONS, UNITS, UnitRow,
+    COMPONENT_OF, COMPONENTS, ComponentRow, EDGES, EdgeRow, HOLDERS, MATCH_KEYS, MATCHED,
+    MatchedRow, NODES, NodeRow, PROFILES, ProfileRow, QUESTIONS, UNITS, UnitRow,
 };
 
 /// The graph over an overlay: what is written is read back at once and committed by the caller.
@@ -268,6 +268,11 @@ impl<'b> Graph for StoredGraph<'_, 'b> {
     fn remove_unit(&mut self, seed: &Fingerprint) -> Result<(), StoreError> {
         UNITS.delete(self.0, seed);
         Ok(())
+    }
+
+    fn read_ahead(&mut self, keys: &[u64]) -> Result<(), StoreError> {
+        let keys = keys.iter().map(Key::to_key);
+        self.0.read_ahead(MATCH_KEYS.space(), keys)
     }
 
     fn match_holders(&self, key: &u64, max: usize) -> Result<Option<Vec<Holder>>, StoreError> {

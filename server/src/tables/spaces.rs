@@ -86,6 +86,9 @@ const POINT_LOOKUPS: [Space; 9] = [
     MATCHED.space(),
 ];
 
+/// Tables of which all rows below one key are asked for, mostly with none there, and how long that key is. Unit: bytes.
+const PREFIXES: [(Space, usize); 2] = [(HOLDERS.space(), 16), (EDGES.space(), 16)];
+
 /// Tables of nothing but hashes: to compress them costs time and saves nothing.
 const HASHES: [Space; 5] = [
     HOLDERS.space(),
@@ -98,6 +101,16 @@ const HASHES: [Space; 5] = [
 /// The tables that are asked by exact key, in both homes.
 pub fn point_lookups() -> Vec<Space> {
     in_both_homes(&POINT_LOOKUPS)
+}
+
+/// The tables that are asked by a prefix of their keys, in both homes.
+pub fn prefixes() -> Vec<(Space, usize)> {
+    let both = |(space, bytes)| {
+        in_both_homes(&[space])
+            .into_iter()
+            .map(move |home| (home, bytes))
+    };
+    PREFIXES.into_iter().flat_map(both).collect()
 }
 
 /// The tables that are not compressed, in both homes.

@@ -119,6 +119,14 @@ pub trait Graph {
     /// # Errors
     /// Those of the store.
     fn remove_unit(&mut self, seed: &Fingerprint) -> Result<(), Self::Error>;
+    /// Match keys that are asked for next, sorted: a store may read them at one go.
+    ///
+    /// # Errors
+    /// Those of the store.
+    fn read_ahead(&mut self, keys: &[u64]) -> Result<(), Self::Error> {
+        let _ = keys;
+        Ok(())
+    }
     /// Which of them have a match key, in order; none when more than `max` have it.
     ///
     /// # Errors

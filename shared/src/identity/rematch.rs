@@ -145,6 +145,9 @@ impl<G: Graph> Work<'_, '_, G> {
             }
         }
         moves.sort_by_key(|(key, _)| *key);
+        let mut asked: Vec<u64> = moves.iter().map(|(key, _)| *key).collect();
+        asked.dedup();
+        self.graph.read_ahead(&asked)?;
         for moves in moves.chunk_by(|one, other| one.0 == other.0) {
             if let Some((key, _)) = moves.first() {
                 self.move_holders(*key, moves, &mut pairs)?;

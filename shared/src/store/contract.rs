@@ -12,7 +12,7 @@ use proptest::{
 
 use super::{
     BATCH_BYTES_MAX, Batch, Direction, Durable, Entry, KEY_BYTES_MAX, Overlay, Range, Space, Store,
-    StoreError, View, clear_spaces, entries, mem::rows_in, prefix_entries, scan_prefix, snapshot,
+    StoreError, View, clear_spaces, entries, prefix_entries, scan_prefix, snapshot,
 };
 
 /// The tables an engine under test must have been opened with.
@@ -320,6 +320,7 @@ enum Step {
     DeleteRange(usize, Vec<u8>, Option<Vec<u8>>),
     /// Range, backwards, at most.
     Scan(usize, Vec<u8>, Option<Vec<u8>>, bool, usize),
+    ReadAhead(usize, Vec<Vec<u8>>),
     Commit,
 }
 
@@ -339,6 +340,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         1 => (0..2_usize, key(), end()).prop_map(|(space, from, to)| Step::DeleteRange(space, from, to)),
         3 => (0..2_usize, key(), end(), any::<bool>(), 0..6_usize)
             .prop_map(|(space, from, to, back, max)| Step::Scan(space, from, to, back, max)),
+        1 => (0..2_usize, proptest::collection::vec(key(), 0..4)).prop_map(|(space, keys)| Step::ReadAhead(space, keys)),
         1 => Just(Step::Commit),
     ];
     proptest::collection::vec(step, 0..80)
@@ -347,7 +349,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 type Model = [BTreeMap<Vec<u8>, Vec<u8>>; 2];
 
 fn model_scan(model: &Model, space: usize, range: Range<'_>, back: bool, max: usize) -> Vec<Entry> {
-    let found = rows_in(&model[space], range).map(|(key, value)| (key.clone(), value.clone()));
+    let found = model[space].range::<[u8], _>(range.bounds());
+    let found = found.map(|(key, value)| (key.clone(), value.clone()));
     if back {
         found.rev().take(max).collect()
     } else {
@@ -414,6 +417,14 @@ fn histories_match_the_model<S: Store>(make: &impl Fn() -> S) {
                             model[space].get(&from).cloned()
                         );
                     }
+                    Step::ReadAhead(space, keys) => {
+                        ok(overlay.read_ahead(SPACES[space], keys.clone()));
+                        let expected: Vec<_> = keys
+                            .iter()
+                            .map(|key| model[space].get(key).cloned())
+                            .collect();
+                        prop_assert_eq!(ok(overlay.get_many(SPACES[space], &keys)), expected);
+                    }
                     Step::Commit => break,
                 }
             }
@@ -430,6 +441,13 @@ fn histories_match_the_model<S: Store>(make: &impl Fn() -> S) {
                     &ok(layered.scan(space, Range::ALL, Direction::Forward, 999)),
                     &expected
                 );
+                // What is there and what is not, side by side.
+                let keys = rows
+                    .keys()
+                    .flat_map(|key| [key.clone(), [key, &[7][..]].concat()]);
+                let keys: Vec<Vec<u8>> = keys.collect();
+                let expected: Vec<_> = keys.iter().map(|key| rows.get(key).cloned()).collect();
+                prop_assert_eq!(ok(plain.get_many(space, &keys)), expected);
             }
         }
         Ok(())

@@ -2,7 +2,6 @@
 
 use std::{
     collections::BTreeMap,
-    ops::Bound,
     sync::{Arc, PoisonError, RwLock},
 };
 
@@ -37,19 +36,6 @@ impl State {
     }
 }
 
-/// The part of `rows` inside `range`.
-pub(super) fn rows_in<'a, V>(
-    rows: &'a BTreeMap<Vec<u8>, V>,
-    range: Range<'_>,
-) -> std::collections::btree_map::Range<'a, Vec<u8>, V> {
-    // `BTreeMap::range` panics on an inverted range; `from..from` is the same nothing.
-    let to = match range.to {
-        Some(to) => Bound::Excluded(to.max(range.from)),
-        None => Bound::Unbounded,
-    };
-    rows.range::<[u8], _>((Bound::Included(range.from), to))
-}
-
 impl View for State {
     fn get(&self, space: Space, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
         Ok(self.0.get(&space).and_then(|rows| rows.get(key)).cloned())
@@ -65,7 +51,7 @@ impl View for State {
         let Some(rows) = self.0.get(&space) else {
             return Ok(Vec::new());
         };
-        let found = rows_in(rows, range);
+        let found = rows.range::<[u8], _>(range.bounds());
         let copy = |(key, value): (&Vec<u8>, &Vec<u8>)| (key.clone(), value.clone());
         Ok(match direction {
             Direction::Forward => found.take(max).map(copy).collect(),

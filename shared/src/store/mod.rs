@@ -18,6 +18,8 @@ mod overlay;
 pub mod rocks;
 mod table;
 
+use std::ops::Bound;
+
 pub use batch::{Batch, Change};
 pub use entries::{Entries, entries, prefix_end, prefix_entries, scan_prefix};
 pub use error::StoreError;
@@ -72,6 +74,15 @@ impl<'a> Range<'a> {
     pub fn is_empty(&self) -> bool {
         self.to.is_some_and(|to| to <= self.from)
     }
+
+    /// The same for an ordered collection, which panics on an inverted range: `from..from` is the same nothing.
+    fn bounds(self) -> (Bound<&'a [u8]>, Bound<&'a [u8]>) {
+        let to = match self.to {
+            Some(to) => Bound::Excluded(to.max(self.from)),
+            None => Bound::Unbounded,
+        };
+        (Bound::Included(self.from), to)
+    }
 }
 
 /// The order of a scan.
@@ -100,6 +111,14 @@ pub trait View: Send + Sync {
     /// # Errors
     /// When the engine cannot read, or the bytes fail their checksum.
     fn get(&self, space: Space, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError>;
+
+    /// The values of some keys, in their order; at less cost than one by one when the keys are sorted.
+    ///
+    /// # Errors
+    /// As [`View::get`].
+    fn get_many(&self, space: Space, keys: &[Vec<u8>]) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
+        keys.iter().map(|key| self.get(space, key)).collect()
+    }
 
     /// At most `max` entries of `range`, in byte order of the keys. Fewer than `max` means there are no more.
     /// Each call is consistent in itself; two calls on a live store may see different states.

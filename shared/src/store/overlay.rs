@@ -1,18 +1,48 @@
 //! Writes that are not committed yet, read as if they were.
 
-use std::{cmp::Ordering, collections::BTreeMap};
-
-use super::{
-    Batch, Direction, Entry, Range, Space, StoreError, View, Writer, entries, mem::rows_in,
+use std::{
+    cmp::Ordering,
+    collections::{BTreeMap, BTreeSet},
+    sync::OnceLock,
 };
+
+use foldhash::{HashMap, HashMapExt as _};
+
+use super::{Batch, Direction, Entry, Range, Space, StoreError, View, Writer, entries};
 
 /// A [`View`] over another one that sees its own writes: what a single-writer loop decides on, then commits at once.
 ///
 /// It is no transaction: nothing notices when somebody else writes below it. One writer per store.
 pub struct Overlay<'a> {
     base: &'a dyn View,
+    tables: HashMap<Space, Rows>,
+}
+
+/// What is known of one table. Hashed: nearly all is asked by exact key, and most tables are never scanned here.
+#[derive(Default)]
+struct Rows {
     /// `None`: removed.
-    writes: BTreeMap<Space, BTreeMap<Vec<u8>, Option<Vec<u8>>>>,
+    written: HashMap<Vec<u8>, Option<Vec<u8>>>,
+    /// The written keys in order, once somebody scanned.
+    order: OnceLock<BTreeSet<Vec<u8>>>,
+    /// What lies below under keys that were read ahead.
+    below: HashMap<Vec<u8>, Option<Vec<u8>>>,
+}
+
+impl Rows {
+    fn write(&mut self, key: Vec<u8>, value: Option<Vec<u8>>) {
+        if let Some(order) = self.order.get_mut()
+            && !order.contains(&key)
+        {
+            order.insert(key.clone());
+        }
+        self.written.insert(key, value);
+    }
+
+    fn order(&self) -> &BTreeSet<Vec<u8>> {
+        self.order
+            .get_or_init(|| self.written.keys().cloned().collect())
+    }
 }
 
 impl<'a> Overlay<'a> {
@@ -20,24 +50,43 @@ impl<'a> Overlay<'a> {
     pub fn new(base: &'a dyn View) -> Self {
         Self {
             base,
-            writes: BTreeMap::new(),
+            tables: HashMap::new(),
         }
     }
 
     /// Sets `key` to `value`.
     pub fn put(&mut self, space: Space, key: impl Into<Vec<u8>>, value: impl Into<Vec<u8>>) {
-        self.writes
-            .entry(space)
-            .or_default()
-            .insert(key.into(), Some(value.into()));
+        self.rows(space).write(key.into(), Some(value.into()));
     }
 
     /// Removes `key`.
     pub fn delete(&mut self, space: Space, key: impl Into<Vec<u8>>) {
-        self.writes
-            .entry(space)
-            .or_default()
-            .insert(key.into(), None);
+        self.rows(space).write(key.into(), None);
+    }
+
+    fn rows(&mut self, space: Space) -> &mut Rows {
+        self.tables.entry(space).or_default()
+    }
+
+    /// Reads the rows of some keys at one go, which costs less than one by one; they are kept until the end. What is read is the
+    /// same without it.
+    ///
+    /// # Errors
+    /// As [`View::get`].
+    pub fn read_ahead(
+        &mut self,
+        space: Space,
+        keys: impl IntoIterator<Item = Vec<u8>>,
+    ) -> Result<(), StoreError> {
+        let base = self.base;
+        let rows = self.rows(space);
+        let mut keys: Vec<Vec<u8>> = keys.into_iter().collect();
+        keys.retain(|key| !rows.written.contains_key(key) && !rows.below.contains_key(key));
+        keys.sort_unstable();
+        keys.dedup();
+        let found = base.get_many(space, &keys)?;
+        rows.below.extend(keys.into_iter().zip(found));
+        Ok(())
     }
 
     /// Removes `range`, key by key; memory grows with the number of keys. To empty a whole table use
@@ -58,7 +107,7 @@ impl<'a> Overlay<'a> {
 
     /// Number of keys that were written or removed.
     pub fn len(&self) -> usize {
-        self.writes.values().map(BTreeMap::len).sum()
+        self.tables.values().map(|rows| rows.written.len()).sum()
     }
 
     /// True when nothing was written.
@@ -69,8 +118,11 @@ impl<'a> Overlay<'a> {
     /// Everything written, in the order of tables and keys: equal writes give equal batches.
     pub fn into_batch(self) -> Batch {
         let mut batch = Batch::new();
-        for (space, rows) in self.writes {
-            for (key, value) in rows {
+        let tables: BTreeMap<Space, Rows> = self.tables.into_iter().collect();
+        for (space, rows) in tables {
+            let mut written: Vec<_> = rows.written.into_iter().collect();
+            written.sort_unstable();
+            for (key, value) in written {
                 match value {
                     Some(value) => batch.put(space, key, value),
                     None => batch.delete(space, key),
@@ -83,8 +135,12 @@ impl<'a> Overlay<'a> {
 
 impl View for Overlay<'_> {
     fn get(&self, space: Space, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        match self.writes.get(&space).and_then(|rows| rows.get(key)) {
-            Some(written) => Ok(written.clone()),
+        let known = self
+            .tables
+            .get(&space)
+            .and_then(|rows| rows.written.get(key).or_else(|| rows.below.get(key)));
+        match known {
+            Some(known) => Ok(known.clone()),
             None => self.base.get(space, key),
         }
     }
@@ -96,11 +152,12 @@ impl View for Overlay<'_> {
         direction: Direction,
         max: usize,
     ) -> Result<Vec<Entry>, StoreError> {
-        let Some(written) = self.writes.get(&space) else {
+        let rows = self.tables.get(&space);
+        let Some(rows) = rows.filter(|rows| !rows.written.is_empty()) else {
             return self.base.scan(space, range, direction, max);
         };
         let back = direction == Direction::Back;
-        let mut own = rows_in(written, range);
+        let mut own = rows.order().range::<[u8], _>(range.bounds());
         let mut next_own = move || if back { own.next_back() } else { own.next() };
         // One more than is asked for: the walk looks one ahead.
         let mut below = entries(self.base, space, range, direction).of_few(max.saturating_add(1));
@@ -111,15 +168,17 @@ impl View for Overlay<'_> {
                 (None, None) => break,
                 (Some(_), None) => Ordering::Less,
                 (None, Some(_)) => Ordering::Greater,
-                (Some((own, _)), Some((base, _))) if back => base.cmp(own),
-                (Some((own, _)), Some((base, _))) => (*own).cmp(base),
+                (Some(own), Some((base, _))) if back => base.cmp(own),
+                (Some(own), Some((base, _))) => (*own).cmp(base),
             };
             if order.is_le() {
                 // The own write hides what is below it.
                 if order.is_eq() {
                     right = below.next().transpose()?;
                 }
-                if let Some((key, Some(value))) = left {
+                if let Some(key) = left
+                    && let Some(Some(value)) = rows.written.get(key)
+                {
                     found.push((key.clone(), value.clone()));
                 }
                 left = next_own();

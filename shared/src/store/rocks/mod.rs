@@ -315,6 +315,11 @@ impl RocksStore {
 }
 
 impl View for RocksStore {
+    fn get_many(&self, space: Space, keys: &[Vec<u8>]) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
+        let open = self.open_now()?;
+        self.noted(open.get_many(space, keys, &ReadOptions::default()))
+    }
+
     fn get(&self, space: Space, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
         self.noted(self.open_now()?.get(space, key, &ReadOptions::default()))
     }

@@ -17,7 +17,7 @@ use rocksdb::{
 };
 
 use super::{
-    super::{Direction, Entry, Range, Space, StoreError, View},
+    super::{Direction, Entry, Range, Space, StoreError, View, prefix_end},
     RocksOptions, aside,
     failure::understand,
     torn,
@@ -26,10 +26,15 @@ use super::{
 /// Scans longer than this do not push other blocks out of the cache. Unit: entries.
 const CACHED_SCAN_ENTRIES_MAX: usize = 256;
 
+/// Rows read at one go. More are read in pieces, so that little stays pinned.
+const READ_AT_ONCE_MAX: usize = 256;
+
 /// An open database. When the last user lets go, the files close and `closed` hears of it.
 pub(super) struct Open {
     pub(super) db: DB,
     pub(super) cache: Cache,
+    /// Tables with filters of prefixes, and how long those are. Unit: bytes.
+    prefixes: Vec<(Space, usize)>,
     /// Long readers stop at their next read.
     pub(super) closing: AtomicBool,
     pub(super) closed: Mutex<mpsc::Receiver<()>>,
@@ -67,7 +72,7 @@ impl Open {
             });
         }
         let linked = !exists || torn::trim(path).map_err(io)?;
-        let cache = Cache::new_lru_cache(options.cache_bytes);
+        let cache = Cache::new_hyper_clock_cache(options.cache_bytes, 0);
         let database = options
             .opening(&cache, linked)
             .map_err(|error| understand(path, "*", "open", &error))?;
@@ -75,13 +80,13 @@ impl Open {
             .families(path, &database, &cache, spaces, exists)
             .and_then(|families| DB::open_cf_descriptors(&database, path, families))
             .map_err(|error| understand(path, "*", "open", &error))?;
-        Ok(Self::of(db, cache))
+        Ok(Self::of(db, cache, options))
     }
 
     /// With the tables that are there, and without a write to the folder.
     pub(super) fn to_read(path: &Path, options: &RocksOptions) -> Result<Self, StoreError> {
         torn::check(path).map_err(|error| unsound(path, error))?;
-        let cache = Cache::new_lru_cache(options.cache_bytes);
+        let cache = Cache::new_hyper_clock_cache(options.cache_bytes, 0);
         let database = options.database(&cache);
         let db = options
             .families(path, &database, &cache, &[], true)
@@ -89,14 +94,15 @@ impl Open {
                 DB::open_cf_descriptors_read_only(&database, path, families, false)
             })
             .map_err(|error| understand(path, "*", "open", &error))?;
-        Ok(Self::of(db, cache))
+        Ok(Self::of(db, cache, options))
     }
 
-    fn of(db: DB, cache: Cache) -> Self {
+    fn of(db: DB, cache: Cache, options: &RocksOptions) -> Self {
         let (_on_close, closed) = mpsc::channel();
         Self {
             db,
             cache,
+            prefixes: options.prefixes.clone(),
             closing: AtomicBool::new(false),
             closed: Mutex::new(closed),
             _on_close,
@@ -156,6 +162,28 @@ impl Open {
         found.map_err(|error| self.unread(space.0, &error))
     }
 
+    pub(super) fn get_many(
+        &self,
+        space: Space,
+        keys: &[Vec<u8>],
+        options: &ReadOptions,
+    ) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
+        let family = self.family(space)?;
+        let mut values = Vec::with_capacity(keys.len());
+        // What is found stays pinned until its piece is copied.
+        for keys in keys.chunks(READ_AT_ONCE_MAX) {
+            let sorted = keys.is_sorted();
+            for found in self
+                .db
+                .batched_multi_get_cf_opt(family, keys, sorted, options)
+            {
+                let found = found.map_err(|error| self.unread(space.0, &error))?;
+                values.push(found.map(|value| value.to_vec()));
+            }
+        }
+        Ok(values)
+    }
+
     pub(super) fn scan(
         &self,
         space: Space,
@@ -173,6 +201,12 @@ impl Open {
             options.set_iterate_upper_bound(to);
         }
         options.fill_cache(max <= CACHED_SCAN_ENTRIES_MAX);
+        // Below one prefix its filter may say that nothing is there; anything else must not ask it.
+        let prefix = self.prefixes.iter().find(|(table, _)| *table == space);
+        let below = direction == Direction::Forward
+            && prefix.is_some_and(|(_, bytes)| is_below_one_prefix(range, *bytes));
+        options.set_total_order_seek(!below);
+        options.set_prefix_same_as_start(below);
         let mut rows: DBRawIterator<'_> = self.db.raw_iterator_cf_opt(family, options);
         match direction {
             Direction::Forward => rows.seek_to_first(),
@@ -193,6 +227,16 @@ impl Open {
             .map_err(|error| self.unread(space.0, &error))?;
         Ok(found)
     }
+}
+
+/// Whether every key of a range has the same first `bytes`.
+fn is_below_one_prefix(range: Range<'_>, bytes: usize) -> bool {
+    let from = range.from.get(..bytes);
+    from.is_some_and(|prefix| match (range.to, prefix_end(prefix)) {
+        (Some(to), Some(end)) => to <= end.as_slice(),
+        (_, None) => true,
+        (None, Some(_)) => false,
+    })
 }
 
 /// One state of the database, inside [`Store::with_snapshot`].
@@ -221,6 +265,10 @@ impl<'a> Snapshot<'a> {
 }
 
 impl View for Snapshot<'_> {
+    fn get_many(&self, space: Space, keys: &[Vec<u8>]) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
+        self.open.get_many(space, keys, &self.options()?)
+    }
+
     fn get(&self, space: Space, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
         self.open.get(space, key, &self.options()?)
     }

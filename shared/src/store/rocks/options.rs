@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, path::Path};
 
 use rocksdb::{
     BlockBasedIndexType, BlockBasedOptions, Cache, ColumnFamilyDescriptor, DB, DBCompressionType,
-    DBRecoveryMode, LogLevel, Options,
+    DBRecoveryMode, LogLevel, Options, SliceTransform,
 };
 
 use super::super::Space;
@@ -65,6 +65,8 @@ pub struct RocksOptions {
     pub compression: Compression,
     /// Tables read mostly by exact key, often one that is absent: they get Bloom filters.
     pub point_lookups: Vec<Space>,
+    /// Tables of which mostly all keys with the same first so many bytes are asked for, often with none there: those get filters too.
+    pub prefixes: Vec<(Space, usize)>,
     /// Tables that are not compressed, whatever `compression` says: their values are packed already, and lie in the file as they
     /// are, so that they can be found in a damaged one.
     pub plain: Vec<Space>,
@@ -83,6 +85,7 @@ impl Default for RocksOptions {
             background_jobs: 2,
             compression: Compression::Zstd,
             point_lookups: Vec::new(),
+            prefixes: Vec::new(),
             plain: Vec::new(),
         }
     }
@@ -130,12 +133,14 @@ impl RocksOptions {
 
     fn family(&self, cache: &Cache, name: &str) -> Options {
         let named = |spaces: &[Space]| spaces.iter().any(|space| space.0 == name);
+        let mut options = Options::default();
         let mut blocks = BlockBasedOptions::default();
         blocks.set_block_cache(cache);
         // Inside the cache, so that memory does not grow with the data.
         blocks.set_cache_index_and_filter_blocks(true);
         blocks.set_pin_l0_filter_and_index_blocks_in_cache(true);
-        if named(&self.point_lookups) {
+        let prefix = self.prefixes.iter().find(|(space, _)| space.0 == name);
+        if named(&self.point_lookups) || prefix.is_some() {
             blocks.set_bloom_filter(BLOOM_BITS, false);
             blocks.set_optimize_filters_for_memory(true);
             // In pieces: the one filter of a large file is greater than the cache, and its keys are held in memory while it is made.
@@ -143,7 +148,11 @@ impl RocksOptions {
             blocks.set_partition_filters(true);
             blocks.set_metadata_block_size(FILTER_BLOCK_BYTES);
         }
-        let mut options = Options::default();
+        if let Some((_, bytes)) = prefix {
+            blocks.set_whole_key_filtering(false);
+            options.set_prefix_extractor(SliceTransform::create_fixed_prefix(*bytes));
+            options.set_memtable_prefix_bloom_ratio(MEMORY_FILTER_SHARE);
+        }
         options.set_block_based_table_factory(&blocks);
         options.set_write_buffer_size(self.write_buffer_bytes);
         if named(&self.point_lookups) {

@@ -47,6 +47,10 @@ impl View for Temporary {
         self.0.get(space, key)
     }
 
+    fn get_many(&self, space: Space, keys: &[Vec<u8>]) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
+        self.0.get_many(space, keys)
+    }
+
     fn scan(
         &self,
         space: Space,
@@ -74,6 +78,23 @@ fn the_rocksdb_engine_keeps_the_contract() {
         let folder = TempDir::new().unwrap();
         Temporary(store_in(&folder), folder)
     });
+}
+
+/// With filters of keys and of prefixes, which must never hide a row.
+#[test]
+fn the_rocksdb_engine_keeps_the_contract_with_filters() {
+    for bytes in [1, 2] {
+        contract::check(|| {
+            let folder = TempDir::new().unwrap();
+            let options = RocksOptions {
+                point_lookups: SPACES.to_vec(),
+                prefixes: vec![(SPACES[1], bytes)],
+                ..RocksOptions::default()
+            };
+            let store = RocksStore::open(folder.path().join("store"), &SPACES, options).unwrap();
+            Temporary(store, folder)
+        });
+    }
 }
 
 #[test]

@@ -4,6 +4,7 @@
 //! nothing.
 
 pub mod accounts; // organisations, households and who belongs to them
+pub mod compared; // two records side by side
 pub mod export; // `export customers`, `export events`
 pub mod feed; // what became of customers, in order
 pub mod household; // who may live together

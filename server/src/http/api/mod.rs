@@ -53,7 +53,7 @@ pub struct Call {
 }
 
 /// Every call. The description in `openapi/` has the same ones, which a test sees to.
-pub const CALLS: [Call; 19] = [
+pub const CALLS: [Call; 20] = [
     Call {
         path: "/v1/customers",
         method: "get",
@@ -123,6 +123,11 @@ pub const CALLS: [Call; 19] = [
         path: "/v1/review",
         method: "get",
         serve: || get(review::page),
+    },
+    Call {
+        path: "/v1/review/homes",
+        method: "get",
+        serve: || get(review::homes),
     },
     Call {
         path: "/v1/rules",

@@ -138,10 +138,29 @@ async fn a_near_one_is_a_question_that_a_decision_answers() {
         assert!((0.0..11.0).contains(&bits), "{}", review.text);
         let masked = server.get(Role::Reader, "/v1/review").await;
         assert!(
-            !masked.text.contains(&first) && !masked.text.contains("Bordils"),
+            !masked.text.contains(&first)
+                && !masked.text.contains("Bordils")
+                && !masked.text.contains("1980-05"),
             "{}",
             masked.text
         );
+        let of = |field: &str| {
+            let fields = questions[0]["compared"].as_array().unwrap();
+            fields.iter().find(|one| one["field"] == field).cloned()
+        };
+        let birth = of("birth").unwrap();
+        let mut days: Vec<&str> = birth["values"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter_map(|one| one[0].as_str())
+            .collect();
+        days.sort_unstable();
+        assert_eq!(days, ["1980-05-12", "1980-05-17"]);
+        assert_eq!(birth["verdict"], "nearly", "{}", review.text);
+        assert_eq!(of("given").unwrap()["values"], json!([[name], [name]]));
+        assert_eq!(of("email").unwrap()["verdict"], "missing");
+        assert_eq!(of("gender"), None);
         let subjects = &questions[0]["subjects"];
         assert_eq!(subjects.as_array().unwrap().len(), 2);
         let answer = json!({"kind": kind, "subjects": subjects, "reason": "asked at the desk"});
@@ -194,5 +213,71 @@ async fn questions_are_paged_the_surest_first_and_a_wrong_cursor_is_refused() {
         "{}",
         wrong.text
     );
+    server.close().await;
+}
+
+#[tokio::test]
+async fn who_may_live_together_is_listed_with_the_reason_until_somebody_decides() {
+    let server = Server::start().await;
+    let lives = |message: &str, first: &str, last: &str, street: &str, phone: &str| {
+        json!({"type": "identify", "messageId": message, "timestamp": "2026-03-01T10:00:00Z", "traits": {
+            "firstName": first, "lastName": last, "email": format!("{message}@example.org"), "phone": phone,
+            "address": {"street": street, "postalCode": "28012"}}})
+    };
+    let events = [
+        lives(
+            "carmen",
+            "Carmen",
+            "Vidal Ríos",
+            "Calle del Olmo 14",
+            "913456789",
+        ),
+        lives("jorge", "Jorge", "Lara Gil", "Calle Mayor 3", "913456789"),
+        lives(
+            "nora",
+            "Nora",
+            "Lara Vidal",
+            "Calle del Olmo 14",
+            "600111222",
+        ),
+    ];
+    server.capture(WEB, &events).await;
+    let all = server.get(Role::Steward, "/v1/review/homes").await;
+    let homes = all.json["homes"].as_array().unwrap();
+    let because: Vec<&Value> = homes.iter().map(|home| &home["because"][0]).collect();
+    let address =
+        json!({"kind": "address", "address": "Calle del Olmo 14, 28012", "surnames": ["Vidal"]});
+    let landline = json!({"kind": "landline", "phone": "+34913456789"});
+    assert_eq!(homes.len(), 2, "{}", all.text);
+    assert!(
+        because.contains(&&address) && because.contains(&&landline),
+        "{}",
+        all.text
+    );
+    // The same, one after the other.
+    let mut path = "/v1/review/homes?limit=1".to_owned();
+    let mut paged = Vec::new();
+    loop {
+        let page = server.get(Role::Steward, &path).await;
+        paged.extend(page.json["homes"].as_array().unwrap().iter().cloned());
+        let Some(next) = page.json["next"].as_str() else {
+            break;
+        };
+        path = format!("/v1/review/homes?limit=1&after={next}");
+    }
+    assert_eq!(&paged, homes);
+    let masked = server.get(Role::Reader, "/v1/review/homes").await;
+    for hidden in ["Vidal", "Olmo", "3456789", "carmen@"] {
+        assert!(!masked.text.contains(hidden), "{hidden}: {}", masked.text);
+    }
+    for home in homes {
+        let answer = json!({"kind": "household", "subjects": home["subjects"], "reason": "asked"});
+        let decided = server.post(Role::Steward, "/v1/decisions", &answer).await;
+        assert_eq!(decided.status, 200, "{}", decided.text);
+    }
+    let left = server.get(Role::Steward, "/v1/review/homes").await;
+    assert_eq!(left.json, json!({"homes": [], "next": null}));
+    let wrong = server.get(Role::Steward, "/v1/review/homes?after=12").await;
+    assert_eq!(wrong.json["code"], "bad_cursor", "{}", wrong.text);
     server.close().await;
 }

@@ -4,6 +4,7 @@
 //! nothing.
 
 pub mod accounts; // organisations, households and who belongs to them
+pub mod beside; // events that are of one of several, and of nobody alone
 pub mod compared; // two records side by side
 pub mod export; // `export customers`, `export events`
 pub mod feed; // what became of customers, in order

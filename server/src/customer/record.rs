@@ -3,13 +3,14 @@
 use std::collections::BTreeSet;
 
 use trenza_shared::{
-    fragment::{Customer, Fragment, customer},
+    fragment::{Customer, Fragment, customer, customer_beside},
     id::{CustomerId, Fingerprint},
     identifier::Identifier,
     identity::{Group, customer_id},
     store::{StoreError, View},
 };
 
+use super::beside;
 use crate::{
     evidence::load_fragment,
     identity::read,
@@ -53,12 +54,13 @@ pub fn group_of(view: &dyn View, fingerprint: &Fingerprint) -> Result<Option<Gro
     read::person(view, fingerprint)
 }
 
-/// Joins a group's fragments.
+/// Joins a group's fragments, with what is refused beside them.
 ///
 /// # Errors
 /// The store cannot be read.
 pub fn load(view: &dyn View, id_key: &[u8; 32], group: Group) -> Result<Record, StoreError> {
-    let joined = joined(view, &group)?;
+    let fragments = fragments(view, &group)?;
+    let joined = customer_beside(&fragments, &beside::refusing(view, &group)?);
     let mut aliases: Vec<CustomerId> = group
         .members
         .iter()
@@ -74,16 +76,20 @@ pub fn load(view: &dyn View, id_key: &[u8; 32], group: Group) -> Result<Record, 
     })
 }
 
-/// What is known of a group, without its ids.
+/// What a group's own fragments say, without its ids.
 ///
 /// # Errors
 /// The store cannot be read.
 pub fn joined(view: &dyn View, group: &Group) -> Result<Customer, StoreError> {
+    Ok(customer(&fragments(view, group)?))
+}
+
+fn fragments(view: &dyn View, group: &Group) -> Result<Vec<Fragment>, StoreError> {
     let mut fragments: Vec<Fragment> = Vec::with_capacity(group.members.len());
     for member in &group.members {
         fragments.extend(load_fragment(view, member)?);
     }
-    Ok(customer(&fragments))
+    Ok(fragments)
 }
 
 /// The customer to whom an id leads today, whatever it was when it was shown.

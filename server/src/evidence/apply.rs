@@ -26,11 +26,12 @@ use taken::{Said, Taken};
 
 use super::{
     clocks::Clocks,
-    stored::{Opened, join_origin, load_fragment, message_key, seed_of},
+    stored::{Opened, join_origin, load_fragment, message_key},
     words::{homes, words},
 };
 use crate::{
-    identity::StoredGraph,
+    customer::beside,
+    identity::{StoredGraph, read},
     registry::Registry,
     rules::InForce,
     tables::{
@@ -402,8 +403,18 @@ impl Step<'_, '_> {
         }
         let mut updated = BTreeSet::new();
         for fingerprint in &self.touched {
-            if let Some(seed) = seed_of(self.overlay, fingerprint)? {
-                updated.insert(self.applier.customer(&seed));
+            let Some(group) = read::person(self.overlay, fingerprint)? else {
+                continue;
+            };
+            updated.insert(self.applier.customer(&group.seed));
+            // A refusal that is nobody's alone holds for everybody it may be of.
+            if self
+                .fragments
+                .get(fingerprint)
+                .is_some_and(Fragment::refuses)
+            {
+                let concerned = beside::concerned(self.overlay, &group)?;
+                updated.extend(concerned.iter().map(|seed| self.applier.customer(seed)));
             }
         }
         fed.extend(updated.difference(&told).map(|customer| Fed {

@@ -1,6 +1,6 @@
 //! One record: who, what is known and by whom, what happened.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use askama::Template;
 use axum::{
@@ -292,7 +292,7 @@ fn seen(
         known: known.collect(),
         said: said(t, times, record, masked),
         interests,
-        consents: permissions(t, &customer.consents),
+        consents: permissions(t, &customer.consents, &customer.refused_beside),
         belongs: belongs(view, app, frame, record)?,
         sides: customer
             .facets
@@ -306,7 +306,7 @@ fn seen(
                     .take(TRAITS_MAX)
                     .map(|one| Fact::new(t, key, one, masked))
                     .collect(),
-                consents: permissions(t, &side.consents),
+                consents: permissions(t, &side.consents, &BTreeSet::new()),
             })
             .collect(),
         graph: Graph::draw(view, &drawing, record)?,
@@ -369,13 +369,19 @@ fn belongs(
     Ok(shown.collect())
 }
 
-fn permissions(t: Lang, consents: &BTreeMap<ConsentPart, ConsentState>) -> Vec<Permission> {
-    let shown = consents.iter().map(|((purpose, channel), state)| {
-        (
-            purpose.clone(),
-            t.channel(channel).to_owned(),
-            consent(t, *state),
-        )
+/// `beside`: those that are refused by an event of nobody alone, of which the timeline shows nothing.
+fn permissions(
+    t: Lang,
+    consents: &BTreeMap<ConsentPart, ConsentState>,
+    beside: &BTreeSet<ConsentPart>,
+) -> Vec<Permission> {
+    let shown = consents.iter().map(|(part, state)| {
+        let (purpose, channel) = part;
+        let state = match beside.contains(part) {
+            true => t.refused_beside(),
+            false => consent(t, *state),
+        };
+        (purpose.clone(), t.channel(channel).to_owned(), state)
     });
     shown.collect()
 }

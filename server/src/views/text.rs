@@ -246,6 +246,7 @@ phrases! {
     no_consents: "No consta ningún permiso: se trata como un no.", "No consent is on record: that counts as no.";
     granted: "Concedido", "Granted";
     denied: "Denegado", "Denied";
+    refused_beside: "Denegado en un contacto que puede ser suyo o de otra persona", "Denied in a touch that may be theirs or another person's";
     unknown: "No consta", "Unknown";
     purpose: "Finalidad", "Purpose";
     channel_word: "Canal", "Channel";

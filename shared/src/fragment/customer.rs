@@ -31,6 +31,8 @@ pub struct Customer {
     pub counters: BTreeMap<String, u64>,
     /// What is allowed to whoever names no side, by purpose and channel: what the parts without a side grant, unless any part refuses.
     pub consents: BTreeMap<ConsentPart, ConsentState>,
+    /// Those of them that are refused by an event which is of this person or of another, and of nobody alone.
+    pub refused_beside: BTreeSet<ConsentPart>,
     /// The sides that its events name.
     pub facets: BTreeMap<Facet, Side>,
 }
@@ -54,6 +56,15 @@ type BySide<'a> = BTreeMap<Option<Facet>, Vec<&'a Consent>>;
 
 /// The join of fragments. A fingerprint that is given twice counts once: the state with more events is the later one.
 pub fn customer<'a>(fragments: impl IntoIterator<Item = &'a Fragment>) -> Customer {
+    customer_beside(fragments, &[])
+}
+
+/// The same, where some more fragments are of this person or of another, and of nobody alone: what those refuse is refused here too,
+/// until a grant of the person's own observed it. Nothing else of them counts.
+pub fn customer_beside<'a>(
+    fragments: impl IntoIterator<Item = &'a Fragment>,
+    beside: &'a [Fragment],
+) -> Customer {
     let mut each: BTreeMap<Fingerprint, &Fragment> = BTreeMap::new();
     for fragment in fragments {
         let known = each.entry(fragment.fingerprint).or_insert(fragment);
@@ -83,13 +94,39 @@ pub fn customer<'a>(fragments: impl IntoIterator<Item = &'a Fragment>) -> Custom
             sides.entry(facet).or_default().push(consent);
         }
     }
+    let mut refusing: BTreeMap<&ConsentPart, BySide<'_>> = BTreeMap::new();
+    for fragment in beside {
+        for (part, consent) in &fragment.consents {
+            if !consent.withdrawals().is_empty() {
+                let sides = refusing.entry(part).or_default();
+                sides
+                    .entry(fragment.payload.facet)
+                    .or_default()
+                    .push(consent);
+                consents.entry(part).or_default();
+            }
+        }
+    }
     for (part, sides) in &consents {
         let of = |facet| sides.get(&facet).into_iter().flatten().copied();
-        let named = Facet::ALL.into_iter().flat_map(|facet| of(Some(facet)));
-        let state = Consent::state_beside(of(None), named);
+        let others = refusing.get(part);
+        let theirs = |facet| {
+            let of = others.and_then(|sides| sides.get(&facet));
+            of.into_iter().flatten().copied()
+        };
+        let named = || Facet::ALL.into_iter().flat_map(|facet| of(Some(facet)));
+        let refusing = || {
+            let named = Facet::ALL.into_iter().map(Some);
+            named.chain([None]).flat_map(theirs)
+        };
+        let state = Consent::state_beside(of(None), named().chain(refusing()));
+        if state == ConsentState::Denied && Consent::state_beside(of(None), named()) != state {
+            customer.refused_beside.insert((*part).clone());
+        }
         customer.consents.insert((*part).clone(), state);
         for (facet, side) in &mut customer.facets {
-            let state = Consent::state_beside(of(Some(*facet)), of(None));
+            let beside = of(None).chain(theirs(Some(*facet))).chain(theirs(None));
+            let state = Consent::state_beside(of(Some(*facet)), beside);
             if state != ConsentState::Unknown {
                 side.consents.insert((*part).clone(), state);
             }

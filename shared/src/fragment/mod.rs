@@ -14,7 +14,7 @@ mod render;
 mod tests;
 
 pub use bytes::{BadFragment, VERSION};
-pub use customer::{Customer, Side, customer};
+pub use customer::{Customer, Side, customer, customer_beside};
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -141,6 +141,13 @@ impl Fragment {
             counters: BTreeMap::new(),
             consents: BTreeMap::new(),
         }
+    }
+
+    /// Whether any of its events refuses something or takes it back.
+    #[must_use]
+    pub fn refuses(&self) -> bool {
+        let mut consents = self.consents.values();
+        consents.any(|consent| !consent.withdrawals().is_empty())
     }
 
     /// The earliest event; none before the first `add`.

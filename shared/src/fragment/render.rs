@@ -94,6 +94,9 @@ impl Customer {
                 "last_seen": time(side.span.last()),
             })
         });
+        let beside = self.refused_beside.iter();
+        let beside =
+            beside.map(|(purpose, channel)| json!({"purpose": purpose, "channel": channel}));
         json!({
             "id": id,
             "aliases": aliases,
@@ -102,6 +105,7 @@ impl Customer {
             "interests": interests,
             "facets": facets.collect::<Vec<_>>(),
             "consents": consents_json(&self.consents),
+            "refused_beside": beside.collect::<Vec<_>>(),
             "counters": counters,
             "first_seen": time(self.span.first()),
             "last_seen": time(self.span.last()),

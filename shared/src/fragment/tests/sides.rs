@@ -75,6 +75,40 @@ fn a_consent_of_one_side_never_leaks_to_the_other_nor_to_whoever_names_none() {
     );
 }
 
+/// An event that is this person's or another's, and nobody's alone, refuses for both and allows for neither.
+#[test]
+fn what_nobody_alone_refuses_is_refused_until_the_person_grants_it_again() {
+    let part = ("newsletter".to_owned(), "email".to_owned());
+    let beside = |own: &[Fragment], other: Fragment| {
+        let whole = customer_beside(own, &[other]);
+        let is_beside = whole.refused_beside.contains(&part);
+        assert_eq!(whole.events, customer(own).events, "nothing else counts");
+        let state = whole.consents.get(&part).map(|state| state.name());
+        (state, is_beside)
+    };
+    let granted = || stated(None, 1, true, &[]);
+    let refused = || stated(None, 2, false, &[]);
+    assert_eq!(beside(&[granted()], refused()), (Some("denied"), true));
+    let knowing = stated(None, 3, true, &[2]);
+    assert_eq!(beside(&[knowing], refused()), (Some("granted"), false));
+    assert_eq!(beside(&[], refused()), (Some("denied"), true));
+    assert_eq!(beside(&[], granted()), (None, false));
+    let own = stated(None, 4, false, &[]);
+    assert_eq!(beside(&[own], refused()), (Some("denied"), false));
+    // On the side that it names, and without a side; not on the other.
+    let work = Some(Facet::Professional);
+    let (at_work, at_home) = (
+        stated(work, 1, true, &[]),
+        stated(Some(Facet::Personal), 5, true, &[]),
+    );
+    let whole = customer_beside(&[at_work, at_home], &[stated(work, 2, false, &[])]);
+    let side = |facet| whole.facets[&facet].consents[&part].name();
+    assert_eq!(
+        (side(Facet::Professional), side(Facet::Personal)),
+        ("denied", "granted")
+    );
+}
+
 proptest! {
     #[test]
     fn a_side_is_granted_only_by_a_grant_of_its_own(all in prop::collection::vec((0usize..3, any::<bool>(), prop::collection::vec(0u8..8, 0..4)), 0..8)) {

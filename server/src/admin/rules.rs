@@ -253,8 +253,20 @@ pub async fn train(app: &App, from: Language) -> Result<Trained, HttpError> {
         .map_err(HttpError::internal)?
         .map_err(HttpError::internal)?
         .map_err(HttpError::internal)?;
+    let model = Weights::Own(Arc::new(learned.model));
+    if let Some(wrong) = model.wrong() {
+        let refused = HttpError::bad_request(
+            "nothing_to_learn",
+            format!(
+                "{} customers are too few to learn weights from: {wrong}",
+                learned.customers
+            ),
+        );
+        return Err(refused
+            .hint("import more records first; until then the weights that are shipped serve"));
+    }
     let [same, apart, alike, _] = learned.pairs;
-    rules.matching.model = Weights::Own(Arc::new(learned.model));
+    rules.matching.model = model;
     Ok(Trained {
         rules,
         customers: learned.customers,

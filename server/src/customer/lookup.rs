@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use trenza_shared::{
     facet::Facet,
-    identifier::{Identifier, Invalid, Kind, Place, RAW_BYTES_MAX, parse_lookup},
+    identifier::{Identifier, Invalid, Kind, Place, RAW_BYTES_MAX, calling_code, parse_lookup},
     identity::Group,
     store::{StoreError, View},
 };
@@ -74,6 +74,14 @@ impl Scopes {
 }
 
 impl Scopes {
+    /// What stands before the telephone numbers of the countries where values are captured, once each.
+    pub fn calling_codes(&self) -> BTreeSet<String> {
+        let countries = self.countries.iter().chain([&self.country]);
+        countries
+            .filter_map(|country| calling_code(country))
+            .collect()
+    }
+
     /// What a text that somebody typed may be: `KIND:VALUE`, or a bare value of any kind.
     pub fn guesses(&self, text: &str) -> Vec<Identifier> {
         let text = text.trim();

@@ -101,11 +101,11 @@ pub fn notes(
                 ));
             }
         }
-        DecisionKind::NotSame if idle => {
+        DecisionKind::NotSame => {
             for other in &joined {
                 notes.push(unparted(first, other));
             }
-            if notes.is_empty() {
+            if idle && notes.is_empty() {
                 notes.push(note(
                     "already_apart",
                     &decision.subjects,
@@ -185,9 +185,18 @@ fn unjoined(
     ))
 }
 
-/// Why two stay one though somebody says that they are two.
+/// Why two stay one though somebody says that they are two, or a part of what they hold does.
 fn unparted(one: &Holding<'_>, other: &Holding<'_>) -> Note {
     let values = [one.value.clone(), other.value.clone()];
+    // Each has a record that the other has not.
+    if !one.persons.is_subset(&other.persons) && !other.persons.is_subset(&one.persons) {
+        return note(
+            "held_at_once",
+            &values,
+            "Hay eventos que traen los dos datos a la vez: no se sabe de quién son, y quedan en una ficha aparte.",
+            "There are events that hold both values at once: nobody knows whose they are, and they stay in a record of their own.",
+        );
+    }
     if one.holders.is_disjoint(&other.holders) {
         return note(
             "not_parted",

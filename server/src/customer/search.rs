@@ -12,7 +12,10 @@ use trenza_shared::{
     store::{Direction, Key, StoreError, Table, Value, View, scan_prefix},
 };
 
-use super::record::{FOUND_MAX, group_of};
+use super::{
+    lookup::{self, Scopes},
+    record::{FOUND_MAX, group_of},
+};
 use crate::{
     evidence,
     identity::read,
@@ -39,6 +42,11 @@ const JOINED_ROWS_MAX: usize = 40_000;
 const PAGE_ROWS: usize = 256;
 /// Most fingerprints of a customer whose words are compared.
 const MEMBERS_MAX: usize = 200;
+
+/// Fewer digits are no beginning of a telephone number.
+const NUMBER_DIGITS_MIN: usize = 3;
+/// What is dialled for a call abroad, before the country's code.
+const ABROAD: &str = "00";
 
 /// A word that customers may bear.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -70,19 +78,74 @@ pub struct Found {
     pub more: bool,
 }
 
-/// Customers of which every word of the query is some word.
+/// Whom a text that somebody typed may mean: who holds it as a whole value first, since whoever types one means it, then who bears
+/// its words.
 ///
 /// # Errors
 /// The store cannot be read.
-pub fn find(view: &dyn View, query: &str) -> Result<Found, StoreError> {
+pub fn whoever(view: &dyn View, scopes: &Scopes, text: &str) -> Result<Found, StoreError> {
+    let groups = lookup::groups(view, &scopes.guesses(text))?;
+    let mut found = Found {
+        groups,
+        more: false,
+    };
+    let codes = scopes.calling_codes();
+    let by_words = find(view, text, &codes)?;
+    found.add(by_words);
+    if found.groups.is_empty() {
+        let joined = numbers_joined(text);
+        if joined != text {
+            found.add(find(view, &joined, &codes)?);
+        }
+    }
+    found.groups.truncate(FOUND_MAX);
+    Ok(found)
+}
+
+impl Found {
+    fn add(&mut self, other: Self) {
+        for group in other.groups {
+            if self.groups.iter().all(|known| known.seed != group.seed) {
+                self.groups.push(group);
+            }
+        }
+        self.more |= other.more;
+    }
+}
+
+/// The same text with the parts of a number in one piece, as in `600 111 222`.
+fn numbers_joined(text: &str) -> String {
+    let chars: Vec<char> = text.chars().collect();
+    let is_gap = |char: &char| matches!(char, ' ' | '.' | '-' | '/' | '(' | ')');
+    let mut joined = String::with_capacity(text.len());
+    let mut at = 0;
+    while let Some(char) = chars.get(at) {
+        let gap = chars
+            .iter()
+            .skip(at)
+            .take_while(|char| is_gap(char))
+            .count();
+        let digit = |char: Option<&char>| char.is_some_and(char::is_ascii_digit);
+        if gap > 0 && digit(joined.chars().last().as_ref()) && digit(chars.get(at + gap)) {
+            at += gap;
+            continue;
+        }
+        joined.push(*char);
+        at += 1;
+    }
+    joined
+}
+
+/// Customers of which every word of the query is some word. `codes` may stand before what of a number was typed without.
+///
+/// # Errors
+/// The store cannot be read.
+pub fn find(view: &dyn View, query: &str, codes: &BTreeSet<String>) -> Result<Found, StoreError> {
     let typed = words(query);
     if typed.is_empty() {
         return Ok(Found::default());
     }
-    let as_typed: Vec<Vec<Term>> = typed
-        .iter()
-        .map(|word| vec![Term::Beginning(word.clone())])
-        .collect();
+    let as_typed: Vec<Vec<Term>> = typed.iter().map(|word| begun(word, codes)).collect();
     // Whoever types an address or a number means it as it is.
     let is_name = !query.contains('@') && !query.chars().any(|char| char.is_ascii_digit());
     let (found, mut more) = matching(view, &as_typed, !is_name)?;
@@ -103,6 +166,23 @@ pub fn find(view: &dyn View, query: &str) -> Result<Found, StoreError> {
     more |= groups.len() >= FOUND_MAX;
     groups.truncate(FOUND_MAX);
     Ok(Found { groups, more })
+}
+
+/// What begins as a word was typed; a number also as it is called from abroad, which is how it is stored.
+fn begun(word: &str, codes: &BTreeSet<String>) -> Vec<Term> {
+    let mut terms = vec![Term::Beginning(word.to_owned())];
+    if word.len() >= NUMBER_DIGITS_MIN && word.bytes().all(|byte| byte.is_ascii_digit()) {
+        match word.strip_prefix(ABROAD) {
+            Some(rest) if !rest.is_empty() => terms.push(Term::Beginning(rest.to_owned())),
+            _ => {
+                let abroad = codes
+                    .iter()
+                    .map(|code| Term::Beginning(format!("{code}{word}")));
+                terms.extend(abroad);
+            }
+        }
+    }
+    terms
 }
 
 /// The words of a query that count.

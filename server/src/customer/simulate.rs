@@ -14,6 +14,7 @@ use serde::Serialize;
 use tokio::sync::watch;
 use trenza_shared::{
     clock::Clock,
+    id::Fingerprint,
     identifier::Identifier,
     identity::{Change, Group, Rules, Sentence},
     store::{Store, StoreError, View},
@@ -54,6 +55,8 @@ pub enum What {
     Split,
     /// Events of some are others'.
     Shifted,
+    /// All events of one are of one, who has other values, and so perhaps another id.
+    Reread,
     /// Events that were nobody's are somebody's.
     Appeared,
     /// All events of one are nobody's.
@@ -275,12 +278,13 @@ fn compared(
         alike: was.reads_like(&is),
     };
     let counts = regrouping.changes(&mut |regrouped| {
-        for what in whats(&regrouped) {
+        for (what, change) in whats(&regrouped) {
             let found = report.found.entry(what).or_default();
             found.times += 1;
             found.customers += regrouped.before.len() as u64;
             if found.examples.len() < EXAMPLES_MAX {
-                let example = example(applier, &context, (before, after), what, &regrouped)?;
+                let views = (before, after);
+                let example = example(applier, &context, views, (what, change), &regrouped)?;
                 found.examples.push(example);
             }
         }
@@ -290,36 +294,39 @@ fn compared(
     Ok(report)
 }
 
-/// What happens to customers; one set of them may be split and merged at once.
-fn whats(regrouped: &Regrouped) -> Vec<What> {
+/// What happens to customers, and by which change; one set of them may be split and merged at once.
+fn whats(regrouped: &Regrouped) -> Vec<(What, Option<&Change>)> {
     let Regrouped {
         before,
         after,
         outcome,
+        same_events,
     } = regrouped;
     let mut whats = Vec::new();
     for change in &outcome.changes {
         whats.extend(match change {
-            Change::Merged { .. } => Some(What::Merged),
-            Change::Split { .. } => Some(What::Split),
+            Change::Merged { .. } => Some((What::Merged, Some(change))),
+            Change::Split { .. } => Some((What::Split, Some(change))),
             Change::Created { .. } | Change::Reseeded { .. } | Change::Updated { .. } => None,
         });
     }
     if !whats.is_empty() {
         return whats;
     }
-    vec![match (before.is_empty(), after.is_empty()) {
-        (true, _) => What::Appeared,
-        (_, true) => What::Vanished,
+    let what = match (&before[..], &after[..]) {
+        ([], _) => What::Appeared,
+        (_, []) => What::Vanished,
+        ([_], [_]) if *same_events => What::Reread,
         _ => What::Shifted,
-    }]
+    };
+    vec![(what, None)]
 }
 
 fn example(
     applier: &Applier,
     context: &Context<'_>,
     (before, after): (&dyn View, &dyn View),
-    what: What,
+    (what, change): (What, Option<&Change>),
     regrouped: &Regrouped,
 ) -> Result<Example, StoreError> {
     let load = |view, groups: &[Group]| {
@@ -329,9 +336,18 @@ fn example(
             .collect::<Result<Vec<_>, _>>()
     };
     // Two ends of which it can be said why they would be one, or not.
-    let sides = match (what, &regrouped.before[..], &regrouped.after[..]) {
-        (What::Merged, [one, other, ..], _) => own_values(before, one, other)?,
-        (What::Split, _, [one, other, ..]) => [one, other]
+    let of = |groups: &[Group], seeds: &[Fingerprint]| -> Vec<Group> {
+        let is_wanted = |group: &&Group| seeds.contains(&group.seed);
+        groups.iter().filter(is_wanted).take(2).cloned().collect()
+    };
+    let ends = match change {
+        Some(Change::Merged { from, .. }) => of(&regrouped.before, from),
+        Some(Change::Split { into, .. }) => of(&regrouped.after, into),
+        _ => Vec::new(),
+    };
+    let sides = match (what, &ends[..]) {
+        (What::Merged, [one, other]) => own_values(before, one, other)?,
+        (What::Split, [one, other]) => [one, other]
             .map(|group| Side::Customer {
                 member: group.seed,
                 group: group.clone(),

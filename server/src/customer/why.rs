@@ -169,6 +169,23 @@ fn answer(
     if !unknown.is_empty() {
         return Ok(Why::Apart(unknown));
     }
+    let alone = |ours: &[Group], theirs: &[Group]| {
+        let is_alone = |one: &&Group| theirs.iter().all(|other| other.seed != one.seed);
+        ours.iter().find(is_alone).cloned()
+    };
+    // Each has a customer of its own, as somebody decided: what holds both at once says nothing.
+    let two = match (from, to, within) {
+        (Side::Value(one), Side::Value(other), None)
+            if why::parted(context.decisions, one, other) =>
+        {
+            alone(&ours, &theirs).zip(alone(&theirs, &ours))
+        }
+        _ => None,
+    };
+    let (ours, theirs) = match two {
+        Some((one, other)) => (vec![one], vec![other]),
+        None => (ours, theirs),
+    };
     if let Some(group) = ours
         .iter()
         .find(|group| theirs.iter().any(|other| other.seed == group.seed))

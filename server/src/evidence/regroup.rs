@@ -34,6 +34,8 @@ pub struct Regrouped {
     pub after: Vec<Group>,
     /// What became of them.
     pub outcome: Outcome,
+    /// Every event that was somebody's of them is somebody's, and no other came.
+    pub same_events: bool,
 }
 
 /// An event's place in both groupings: its fingerprint before and after, where it has one.
@@ -76,6 +78,7 @@ impl Regrouping<'_> {
                 before: Vec::new(),
                 after: vec![group],
                 outcome,
+                same_events: false,
             })
         })?;
         Ok((before, after))
@@ -125,6 +128,10 @@ impl Regrouping<'_> {
                 }
             }
         }
+        let all = before.values().chain(after.values());
+        let same_events = all
+            .flat_map(|(_, ties)| ties)
+            .all(|(was, is)| was.is_some() && is.is_some());
         let tied = |(group, ties): &(Group, BTreeSet<Tie>)| Group {
             members: ties.iter().map(atom).collect(),
             ..group.clone()
@@ -135,6 +142,7 @@ impl Regrouping<'_> {
         );
         Ok(Regrouped {
             outcome: Outcome::between(&was, &is),
+            same_events,
             before: before.into_values().map(|(group, _)| group).collect(),
             after: after.into_values().map(|(group, _)| group).collect(),
         })

@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     app::App,
-    customer::{lookup, record, search},
+    customer::{lookup::Scopes, record, search},
     http::api::read,
     tables::FEED,
 };
@@ -104,16 +104,13 @@ pub async fn page(
 }
 
 fn wanted(view: &dyn View, app: &App, text: &str) -> Result<(Vec<Group>, bool), StoreError> {
-    // A whole value first: whoever types one means it.
-    let mut groups = lookup::groups(view, &fact::guesses(app, text))?;
-    if let Ok(id) = text.parse::<CustomerId>() {
-        groups.extend(record::group_by_id(view, &app.applier.id_key, &id)?.map(|(_, group)| group));
-    }
-    let found = search::find(view, text)?;
-    for group in found.groups {
-        if groups.iter().all(|known| known.seed != group.seed) {
-            groups.push(group);
-        }
+    let mut found = search::whoever(view, &Scopes::of(&app.registry, &app.place()), text)?;
+    let mut groups = std::mem::take(&mut found.groups);
+    if let Ok(id) = text.parse::<CustomerId>()
+        && let Some((_, group)) = record::group_by_id(view, &app.applier.id_key, &id)?
+        && groups.iter().all(|known| known.seed != group.seed)
+    {
+        groups.insert(0, group);
     }
     let more = found.more || groups.len() > RESULTS_MAX;
     groups.truncate(RESULTS_MAX);

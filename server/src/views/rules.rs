@@ -411,6 +411,16 @@ fn tried(app: &App, frame: &Frame, report: &Report) -> Tried {
                     ("ficha con otros contactos", "fichas con otros contactos"),
                     ("record with other touches", "records with other touches"),
                 ),
+                What::Reread => count(
+                    (
+                        "ficha con los mismos contactos y otros datos",
+                        "fichas con los mismos contactos y otros datos",
+                    ),
+                    (
+                        "record with the same touches and other values",
+                        "records with the same touches and other values",
+                    ),
+                ),
                 What::Appeared => count(
                     ("ficha nueva", "fichas nuevas"),
                     ("new record", "new records"),

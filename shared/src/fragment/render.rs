@@ -94,10 +94,7 @@ impl Customer {
                 "last_seen": time(side.span.last()),
             })
         });
-        let beside = self.refused_beside.iter();
-        let beside =
-            beside.map(|(purpose, channel)| json!({"purpose": purpose, "channel": channel}));
-        json!({
+        let mut whole = json!({
             "id": id,
             "aliases": aliases,
             "identifiers": identifiers(&self.identifiers),
@@ -105,11 +102,17 @@ impl Customer {
             "interests": interests,
             "facets": facets.collect::<Vec<_>>(),
             "consents": consents_json(&self.consents),
-            "refused_beside": beside.collect::<Vec<_>>(),
             "counters": counters,
             "first_seen": time(self.span.first()),
             "last_seen": time(self.span.last()),
-        })
+        });
+        if !self.refused_beside.is_empty() {
+            let beside = self.refused_beside.iter();
+            whole["refused_beside"] = beside
+                .map(|(purpose, channel)| json!({"purpose": purpose, "channel": channel}))
+                .collect();
+        }
+        whole
     }
 
     /// One line of `export customers`, without the line end: compact, keys and lists sorted. `records` are the messageIds of its

@@ -21,6 +21,7 @@ use crate::facet::Facet;
 pub use invalid::Invalid;
 pub use lookup::parse_lookup;
 pub use national_id::Document;
+pub use phone::calling_code;
 
 /// What a value names a person by. The text form is the `KIND` of the contract.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]

@@ -22,6 +22,14 @@ const MEXICO: i32 = 52;
 /// That 1, before ten digits.
 const MEXICAN_ONE: u64 = 10_u64.pow(10);
 
+/// What stands before the numbers of a country (ISO 3166-1, as ES) when they are called from abroad; none of what is no country.
+#[must_use]
+pub fn calling_code(country: &str) -> Option<String> {
+    let region = country.parse::<Region>().ok()?;
+    let code = PHONE_NUMBER_UTIL.get_country_code_for_region(region)?;
+    Some(code.to_string())
+}
+
 pub(super) fn normal_form(text: &str, country: &str) -> Result<String, Invalid> {
     let dialled = Dialled::of(text)?;
     let number = dialled.number(country)?;

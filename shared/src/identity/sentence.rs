@@ -101,12 +101,16 @@ fn link(step: &Step, masked: bool, seen: &dyn Fn(&Fingerprint) -> Option<Seen>) 
 /// nobody waits for more agreement where agreement is not what is missing.
 #[must_use]
 pub fn apart(reasons: &[Apart], masked: bool) -> Vec<Sentence> {
-    let barred = reasons.iter().any(|one| matches!(one, Apart::Clash(_)));
-    let say = |reason| one_apart(reason, barred, masked);
+    let say = |reason| one_apart(reason, reasons, masked);
     reasons.iter().map(say).collect()
 }
 
-fn one_apart(reason: &Apart, barred: bool, masked: bool) -> Sentence {
+/// `all`: what is said beside it.
+fn one_apart(reason: &Apart, all: &[Apart], masked: bool) -> Sentence {
+    let is_told = |clash: &Clash| {
+        all.iter()
+            .any(|one| matches!(one, Apart::Clash(told) if told == clash))
+    };
     match reason {
         Apart::Unknown(key) => {
             let key = named(key, masked);
@@ -122,6 +126,13 @@ fn one_apart(reason: &Apart, barred: bool, masked: bool) -> Sentence {
                 format!("The two are not linked by {}.", key.en),
             )
         }
+        // What else may agree is told with what does.
+        Apart::NothingInCommon if all.iter().any(|one| matches!(one, Apart::Unlike { .. })) => {
+            both(
+                "No tienen ningún identificador en común: uno los uniría.",
+                "They have no identifier in common: one would link them.",
+            )
+        }
         Apart::NothingInCommon => both(
             "No tienen ningún dato en común. Un nombre solo no une nunca: los uniría un identificador en común, o que \
              coincidieran también la fecha de nacimiento o la dirección.",
@@ -131,6 +142,7 @@ fn one_apart(reason: &Apart, barred: bool, masked: bool) -> Sentence {
         Apart::Clash(clash) => clashing(clash, masked),
         Apart::Unlike { score, link } => {
             let (agree, needed) = (agreement(score), odds(*link));
+            let barred = all.iter().any(|one| matches!(one, Apart::Clash(_)));
             let rest = match (barred, score.odds >= *link) {
                 (true, true) => both(
                     "Por sí solo bastaría para unirlos, pero lo anterior lo impide.",
@@ -169,14 +181,20 @@ fn one_apart(reason: &Apart, barred: bool, masked: bool) -> Sentence {
                     "las reglas lo dan por compartido".to_owned(),
                     "the rules list it as shared".to_owned(),
                 ),
-                SharedWhy::Contradiction(_) => (
-                    "quienes lo usan se contradicen".to_owned(),
-                    "those who use it contradict each other".to_owned(),
-                ),
-                SharedWhy::Ambiguous(_) => (
-                    "puede ser de dos personas distintas".to_owned(),
-                    "it may be either of two persons'".to_owned(),
-                ),
+                SharedWhy::Contradiction(clash) => {
+                    let ends = ends(clash, is_told(clash), masked);
+                    (
+                        format!("quienes lo usan se contradicen{}", ends.es),
+                        format!("those who use it contradict each other{}", ends.en),
+                    )
+                }
+                SharedWhy::Ambiguous(clash) => {
+                    let ends = ends(clash, is_told(clash), masked);
+                    (
+                        format!("puede ser de dos personas distintas{}", ends.es),
+                        format!("it may be either of two persons'{}", ends.en),
+                    )
+                }
                 SharedWhy::Limit { max, .. } => (
                     format!("una persona tiene como mucho {max} de su clase"),
                     format!("a person has at most {max} of its kind"),
@@ -190,17 +208,45 @@ fn one_apart(reason: &Apart, barred: bool, masked: bool) -> Sentence {
     }
 }
 
+/// The two ends of a contradiction in brackets; nothing where it is told already.
+fn ends(clash: &Clash, is_told: bool, masked: bool) -> Sentence {
+    if is_told {
+        return both(String::new(), String::new());
+    }
+    let (one, other) = match clash {
+        Clash::Exclusive { one, other } | Clash::Decision { one, other, .. } => {
+            (named(one, masked), named(other, masked))
+        }
+        Clash::Names { one, other } => {
+            let show = |name: &str| if masked { initials(name) } else { titled(name) };
+            let (one, other) = (show(one), show(other));
+            (both(one.clone(), one), both(other.clone(), other))
+        }
+    };
+    let (mut es, mut en) = (
+        format!(" ({} y {}", one.es, other.es),
+        format!(" ({} and {}", one.en, other.en),
+    );
+    let (decided_es, decided_en) = match clash {
+        Clash::Decision { .. } => (", según decidió alguien)", ", as somebody decided)"),
+        Clash::Exclusive { .. } | Clash::Names { .. } => (")", ")"),
+    };
+    es.push_str(decided_es);
+    en.push_str(decided_en);
+    both(es, en)
+}
+
 fn clashing(clash: &Clash, masked: bool) -> Sentence {
     match clash {
         Clash::Exclusive { one, other } => {
             let (one, other) = (named(one, masked), named(other, masked));
             both(
                 format!(
-                    "Una persona no puede tener {} y {}. Mientras no se corrija uno de los dos no se unen, coincida lo que coincida.",
+                    "Una persona no puede tener {} y {}: no se unen, coincida lo que coincida. Si uno de los dos está mal escrito, declárelo dato compartido y dejará de separarlos.",
                     one.es, other.es
                 ),
                 format!(
-                    "One person cannot have {} and {}. Until one of the two is corrected they are not linked, whatever agrees.",
+                    "One person cannot have {} and {}: they are not linked, whatever agrees. If one of the two is mistyped, declare it a shared value, and it will no longer keep them apart.",
                     one.en, other.en
                 ),
             )

@@ -204,6 +204,17 @@ pub fn why<G: Graph>(
     if !unknown.is_empty() {
         return Ok(Why::Apart(unknown));
     }
+    let two = alone(&ours, &theirs).zip(alone(&theirs, &ours));
+    let parted = parted(
+        decisions,
+        std::slice::from_ref(from),
+        std::slice::from_ref(to),
+    );
+    if let Some((one, other)) = two.filter(|_| parted) {
+        let (ours, theirs) = (nodes(graph, one)?, nodes(graph, other)?);
+        let apart = between((one, &ours), (other, &theirs), decisions, rules);
+        return Ok(Why::Apart(apart));
+    }
     for (seed, group) in &ours {
         if theirs.contains_key(seed) {
             let (nodes, bridges) = (nodes(graph, group)?, bridges(graph, group, rules)?);
@@ -417,11 +428,29 @@ fn name_clash(ours: &[Node], theirs: &[Node]) -> Option<Clash> {
 }
 
 /// The groups that hold a value, by event time of the seed.
-fn groups<G: Graph>(
-    graph: &G,
-    key: &Identifier,
-) -> Result<BTreeMap<(i64, Fingerprint), Group>, G::Error> {
-    let mut out: BTreeMap<(i64, Fingerprint), Group> = BTreeMap::new();
+/// Whether somebody decided that two values are two persons'. What holds both at once is then neither's, and links nobody.
+#[must_use]
+pub fn parted(decisions: &Decisions, ours: &[Identifier], theirs: &[Identifier]) -> bool {
+    let not_same = decisions.active().not_same();
+    let mut pairs = ours
+        .iter()
+        .flat_map(|one| theirs.iter().map(move |other| (one, other)));
+    pairs.any(|(one, other)| {
+        not_same.contains_key(&(one.min(other).clone(), one.max(other).clone()))
+    })
+}
+
+/// Persons by time and seed.
+type Persons = BTreeMap<(i64, Fingerprint), Group>;
+
+/// The first of them that is not among the others.
+fn alone<'a>(ours: &'a Persons, theirs: &Persons) -> Option<&'a Group> {
+    let mut alone = ours.iter().filter(|(seed, _)| !theirs.contains_key(seed));
+    alone.next().map(|(_, group)| group)
+}
+
+fn groups<G: Graph>(graph: &G, key: &Identifier) -> Result<Persons, G::Error> {
+    let mut out = Persons::new();
     for holder in graph.holders(key, None, HOLDERS_MAX)? {
         if out.values().any(|group| group.members.contains(&holder)) {
             continue;

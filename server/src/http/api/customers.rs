@@ -61,17 +61,9 @@ pub async fn find(
         (None, Some(text)) => {
             let text: String = text.chars().take(QUERY_CHARS_MAX).collect();
             read(&app, move |app, view| {
-                // A whole value first: whoever types one means it.
-                let guesses = Scopes::of(&app.registry, &app.place()).guesses(&text);
-                let mut groups = lookup::groups(view, &guesses)?;
-                let found = search::find(view, &text)?;
-                for group in found.groups {
-                    if groups.iter().all(|known| known.seed != group.seed) {
-                        groups.push(group);
-                    }
-                }
-                groups.truncate(FOUND_MAX);
-                Ok((load(app, view, groups)?, found.more))
+                let scopes = Scopes::of(&app.registry, &app.place());
+                let found = search::whoever(view, &scopes, &text)?;
+                Ok((load(app, view, found.groups)?, found.more))
             })
             .await?
         }

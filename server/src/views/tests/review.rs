@@ -373,11 +373,11 @@ async fn a_preview_says_what_a_decision_will_not_do_and_why() {
     for (lang, says) in [
         (
             "es",
-            "No se unen. Una persona no puede tener el DNI 12345678Z y el DNI 87654321X. Mientras no se corrija",
+            "No se unen. Una persona no puede tener el DNI 12345678Z y el DNI 87654321X: no se unen, coincida lo que coincida.",
         ),
         (
             "en",
-            "They are not joined. One person cannot have the DNI 12345678Z and the DNI 87654321X. Until one",
+            "They are not joined. One person cannot have the DNI 12345678Z and the DNI 87654321X: they are not linked, whatever agrees.",
         ),
     ] {
         let page = browser

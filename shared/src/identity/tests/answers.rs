@@ -47,8 +47,8 @@ fn two_documents_keep_two_persons_apart() {
     assert_eq!(reasons, [Apart::Clash(clash), shared]);
     says(
         &words,
-        "Una persona no puede tener el DNI 1 y el DNI 2. Mientras no se corrija uno de los dos no se unen",
-        "One person cannot have the DNI 1 and the DNI 2. Until one of the two is corrected they are not linked",
+        "Una persona no puede tener el DNI 1 y el DNI 2: no se unen, coincida lo que coincida. Si uno de los dos está mal escrito, declárelo",
+        "One person cannot have the DNI 1 and the DNI 2: they are not linked, whatever agrees. If one of the two is mistyped, declare it",
     );
     says(
         &words,

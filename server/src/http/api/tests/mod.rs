@@ -10,6 +10,7 @@ mod fleet;
 mod hostile;
 mod inert;
 mod live;
+mod parted;
 mod records;
 mod replay;
 mod retries;

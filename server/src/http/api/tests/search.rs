@@ -71,6 +71,36 @@ async fn a_name_is_found_by_any_part_without_accents_and_in_spite_of_mistakes() 
 }
 
 #[tokio::test]
+async fn a_telephone_is_found_by_its_beginning_as_people_write_it() {
+    let server = Server::start().await;
+    let mut elena = person(1, "Elena", "Ruiz Soto");
+    elena["traits"]["phone"] = json!("+34 615 47 21 44");
+    let mut rosa = person(2, "Rosa", "Ruiz Gil");
+    rosa["traits"]["phone"] = json!("611000001");
+    server.capture(CORE, &[elena, rosa]).await;
+    for (query, number) in [
+        ("615472144", 1),
+        ("61547", 1),
+        ("615 47", 1),
+        ("615-472-1", 1),
+        ("(615) 47.21", 1),
+        ("0034615472", 1),
+        ("+3461547", 1),
+        ("+34 615 47", 1),
+        ("elena 61547", 1),
+        ("elena 615 47 21 44", 1),
+        ("ruiz 611000001", 2),
+        ("ruiz 611", 2),
+    ] {
+        let logins = found(&server, query).await;
+        assert_eq!(logins, [format!("u-{number}")].into(), "{query}");
+    }
+    for query in ["rosa 615", "47", "547", "0033615"] {
+        assert_eq!(found(&server, query).await, BTreeSet::new(), "{query}");
+    }
+}
+
+#[tokio::test]
 async fn whoever_bears_several_very_frequent_names_is_found() {
     let server = Server::start().await;
     // More of each name than are looked at one by one, and few of both.

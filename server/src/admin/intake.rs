@@ -4,8 +4,10 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 use trenza_shared::{
-    event::Event,
+    event::{Event, EventType},
+    evidence::Origin,
     group_commit::GroupError,
+    identity::Rules,
     net::error::HttpError,
     store::StoreError,
     wire::entry::{Entry, Open, What},
@@ -15,7 +17,7 @@ use super::{NewSource, access, import::CHUNK_EVENTS_MAX};
 use crate::{
     app::App,
     sync::log::Arrival,
-    tables::{EVENTS, Hop},
+    tables::{EVENTS, Hop, OriginRow},
 };
 
 /// The source of an import.
@@ -25,6 +27,10 @@ pub struct Started {
     pub key: String,
     /// Whether it was made just now.
     pub created: bool,
+    /// As what its events are taken in: by it their identifiers are read.
+    pub origin: Origin,
+    /// The rules in force: by them some identifiers are nobody's.
+    pub rules: Rules,
 }
 
 /// What became of a chunk.
@@ -46,32 +52,53 @@ pub async fn start(app: &App, source: String) -> Result<Started, HttpError> {
         .sources()
         .into_iter()
         .find(|(_, row)| row.name == name && !row.revoked);
-    if let Some((key, _)) = known {
-        return Ok(Started {
-            key,
-            created: false,
-        });
-    }
-    let made = access::source_create(
-        app,
-        NewSource {
-            name,
-            ..NewSource::default()
-        },
-    )
-    .await?;
+    let created = known.is_none();
+    let key = match known {
+        Some((key, _)) => key,
+        None => {
+            let new = NewSource {
+                name,
+                ..NewSource::default()
+            };
+            access::source_create(app, new).await?.write_key
+        }
+    };
+    let now = (app.clock.wall_ms(), app.clock.boottime_ms());
+    let row = OriginRow::new(taken_in(now, key.clone(), EventType::Identify), None);
+    let Some(origin) = app.registry.origin(&row, None) else {
+        return Err(no_source());
+    };
     Ok(Started {
-        key: made.write_key,
-        created: true,
+        key,
+        created,
+        origin,
+        rules: Rules::clone(&app.applier.rules.now()),
     })
+}
+
+fn no_source() -> HttpError {
+    HttpError::not_found("the write key of the import belongs to no source")
+}
+
+/// The open part of an event that is imported now, by the wall clock and the boot clock. Unit of both: ms.
+fn taken_in((captured_ms, boottime_ms): (i64, u64), key: String, kind: EventType) -> Open {
+    Open {
+        what: What::Event(kind),
+        captured_ms,
+        boottime_ms,
+        boot: 0,
+        offset_min: 0,
+        key,
+        unverified: false,
+        bot: None,
+        sent_lag_ms: 0,
+    }
 }
 
 /// Appends what is new of a chunk, on stable storage when it answers.
 pub async fn chunk(app: &App, key: &str, texts: Vec<String>) -> Result<Took, HttpError> {
     let Some(source) = app.registry.source(key) else {
-        return Err(HttpError::not_found(
-            "the write key of the import belongs to no source",
-        ));
+        return Err(no_source());
     };
     if texts.len() > CHUNK_EVENTS_MAX {
         return Err(HttpError::bad_request(
@@ -93,17 +120,7 @@ pub async fn chunk(app: &App, key: &str, texts: Vec<String>) -> Result<Took, Htt
             duplicates += 1;
             continue;
         }
-        let open = Open {
-            what: What::Event(event.kind),
-            captured_ms: now_ms,
-            boottime_ms,
-            boot: 0,
-            offset_min: 0,
-            key: key.to_owned(),
-            unverified: false,
-            bot: None,
-            sent_lag_ms: 0,
-        };
+        let open = taken_in((now_ms, boottime_ms), key.to_owned(), event.kind);
         entries.push(Entry::clear(&open, &event.text));
     }
     let stored = entries.len() as u64;

@@ -25,10 +25,20 @@ and the usual Spanish and English names of them; every other column is a trait. 
   others = "ignore"           # columns not named below: "traits" (default) or "ignore"
   [columns]
   "Customer no" = "userId"
-  "Total" = "properties.total"
-  "Ref" = { to = "traits.ref", as = "text" }   # text, number, boolean or guess
+  "Total" = { to = "properties.total", as = "number" }   # 1234.5, 1234,5 or 1.234,5; 1.234 is 1.234, and 1,234 is refused
+  "Signed" = { to = "properties.signed", as = "date" }   # 2025-12-31 or 31/12/2025
+  "Ref" = { to = "traits.ref", as = "text" }             # text, number, date, boolean (sí, no, x) or guess
   [fixed]
-  "context.trenza.channel" = "store""#;
+  "context.trenza.channel" = "store"
+  [group.columns]             # the person belongs to an account or a household: which, and as what; [group.fixed] too
+  "Company no" = "groupId"
+  "Job" = "traits.role"
+
+Worked examples with their files: config/import/crm.toml, config/import/till.toml.
+
+Without a column of time a row whose values go back to those of an earlier import is the same row again and changes nothing: map a
+column to timestamp for that. A row of which no identifier is right is refused with the reasons, an event (.jsonl) is not.
+Refused rows and lines are in FILE.rejects.jsonl."#;
 
 // Where the settings are.
 #[derive(clap::Args)]

@@ -18,7 +18,10 @@ use trenza_shared::{
     },
 };
 
-use super::{message::nobody_because, timeline::moment};
+use super::{
+    message::{nobody_because, said},
+    timeline::moment,
+};
 use crate::{
     evidence::{message_key, seed_of},
     registry::Registry,
@@ -346,7 +349,10 @@ fn judged(
             seed,
         },
         Some(seed) => Verdict::Resolved(seed),
-        None => Verdict::Nobody(nobody_because(&moment(view, &event.id)?, registry)),
+        None => {
+            let said = said(&moment(view, &event.id)?, registry);
+            Verdict::Nobody(nobody_because(&said))
+        }
     };
     let message = MESSAGES.get(view, &message_key(&event.message_id))?;
     let conflict = message.is_some_and(|message| message.events.len() > 1);

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 
 use trenza_shared::{
     event::Event,
+    evidence::{Observation, observe},
     id::Fingerprint,
     store::{StoreError, View},
     wire::{
@@ -17,6 +18,7 @@ use trenza_shared::{
 use super::timeline::{Moment, moment};
 use crate::{
     evidence::{entry_at, message_key, next_records, seed_of},
+    registry::Registry,
     tables::{APPLIED, MESSAGES, REJECTED, RejectedRow},
 };
 
@@ -109,15 +111,19 @@ fn unapplied(view: &dyn View, message_id: &str) -> Result<Option<Event>, StoreEr
     Ok(None)
 }
 
-/// Why an event that was taken in belongs to nobody: what is wrong with each of its identifiers.
-pub fn nobody_because(moment: &Moment, registry: &crate::registry::Registry) -> String {
+/// What a stored event says, by all of its takings-in.
+pub fn said(moment: &Moment, registry: &Registry) -> Observation {
     let origins: BTreeSet<_> = moment
         .row
         .origins
         .iter()
         .filter_map(|row| registry.origin(row, None))
         .collect();
-    let said = trenza_shared::evidence::observe(&moment.event, &origins);
+    observe(&moment.event, &origins)
+}
+
+/// Why an event that says this belongs to nobody: what is wrong with each of its identifiers.
+pub fn nobody_because(said: &Observation) -> String {
     let wrong: Vec<String> = said
         .unusable
         .iter()

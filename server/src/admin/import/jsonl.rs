@@ -74,6 +74,7 @@ fn next(reader: &mut BufReader<File>, number: u64) -> anyhow::Result<Option<(u64
             number,
             raw: raw.to_owned(),
             events,
+            is_row: false,
             at: 0,
         }),
     )))

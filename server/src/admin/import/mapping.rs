@@ -10,7 +10,7 @@
 //! others = "ignore"           # columns not named below: "traits" (default) or "ignore"
 //! [columns]
 //! "Customer no" = "userId"
-//! "Total" = "properties.total"
+//! "Total" = { to = "properties.total", as = "number" }   # 1234.5, 1234,5 or 1.234,5
 //! "Postcode" = { to = "traits.address.postalCode", as = "text" }
 //! "Signed" = { to = "properties.signed", as = "date" }   # 31/12/2025 or 2025-12-31
 //! [fixed]
@@ -26,16 +26,20 @@
 //! A row whose `groupId` is empty belongs to none. Worked examples with their files are in `config/import/`.
 
 mod usual; // where a column goes that nobody named
+mod value; // what the text of a cell becomes
 
 use std::{collections::BTreeMap, path::Path};
 
 use anyhow::Context as _;
 use serde::Deserialize;
-use serde_json::{Map, Number, Value};
-use trenza_shared::event::{EventType, IDENTIFIER_TRAITS};
+use serde_json::{Map, Value};
+use trenza_shared::event::{EventType, IDENTIFIER_TRAITS, at};
 
 use super::super::check::Advised;
 use usual::{by_name, usual_kind};
+use value::read;
+
+pub use usual::is_one;
 
 /// Members of the event itself.
 const MEMBERS: [&str; 8] = [
@@ -50,8 +54,6 @@ const MEMBERS: [&str; 8] = [
 ];
 /// Where a member may stand.
 const ROOTS: [&str; 3] = ["traits.", "properties.", "context."];
-/// Most digits that are read as a number; longer ones are somebody's reference. Unit: characters.
-const NUMBER_CHARS_MAX: usize = 15;
 /// Deepest member of a mapping.
 const DEPTH_MAX: usize = 8;
 
@@ -61,7 +63,7 @@ const DEPTH_MAX: usize = 8;
 enum As {
     /// As it is.
     Text,
-    /// A number; anything else refuses the row.
+    /// A number as 1234.5, 1234,5 or 1.234,5; anything else, and what may be two numbers (`1,234`), refuses the row.
     Number,
     /// `true` or `false`, also as people tick it (sí, no, yes, x, 1, 0); anything else refuses the row.
     Boolean,
@@ -223,14 +225,47 @@ fn filled(columns: &Columns, fixed: &Fixed, fields: &[&str]) -> Result<Map<Strin
     for (path, value) in fixed {
         put(&mut body, path, value.clone())?;
     }
+    let mut identifiers: Vec<(&str, Value)> = Vec::new();
     for (column, field) in columns.iter().zip(fields) {
         if let Some((path, kind)) = column
             && !field.is_empty()
         {
-            put(&mut body, path, read(field, *kind)?)?;
+            let value = read(field, *kind)?;
+            match path.as_slice() {
+                [root, name] if root == "traits" && IDENTIFIER_TRAITS.contains(&name.as_str()) => {
+                    identifiers.push((name, value));
+                }
+                _ => put(&mut body, path, value)?,
+            }
         }
     }
+    put_identifiers(&mut body, identifiers)?;
     Ok(body)
+}
+
+/// A person with two telephones has both: the first is the trait, the others stand beside it. An account has one of each.
+fn put_identifiers(
+    body: &mut Map<String, Value>,
+    identifiers: Vec<(&str, Value)>,
+) -> Result<(), String> {
+    let is_group = body.get("type").and_then(Value::as_str) == Some(EventType::Group.name());
+    let (mut taken, mut others) = (Vec::new(), Vec::new());
+    for (name, value) in identifiers {
+        if !is_group && taken.contains(&name) {
+            others.push(serde_json::json!({"id": value, "type": name}));
+        } else {
+            put(body, &["traits".to_owned(), name.to_owned()], value)?;
+            taken.push(name);
+        }
+    }
+    if others.is_empty() {
+        return Ok(());
+    }
+    let place = ["context", "externalIds"].map(str::to_owned);
+    if let Some(Value::Array(own)) = at(body, &["context", "externalIds"]) {
+        others.splice(0..0, own.clone());
+    }
+    put(body, &place, others.into())
 }
 
 /// The group event of a row is about the person of its other event, at the same time and in the same circumstances.
@@ -308,68 +343,6 @@ fn path(member: &str) -> Result<Vec<String>, Advised> {
         ));
     }
     Ok(parts)
-}
-
-fn read(field: &str, kind: As) -> Result<Value, String> {
-    let number = || {
-        plain_number(field)
-            .then(|| field.parse::<Number>().ok())
-            .flatten()
-            .map(Value::Number)
-    };
-    let truth = || match field.to_ascii_lowercase().as_str() {
-        "true" => Some(Value::Bool(true)),
-        "false" => Some(Value::Bool(false)),
-        _ => None,
-    };
-    let ticked = || match field.to_lowercase().as_str() {
-        "sí" | "si" | "s" | "yes" | "y" | "x" | "1" => Some(Value::Bool(true)),
-        "no" | "n" | "0" => Some(Value::Bool(false)),
-        _ => None,
-    };
-    let shown = || field.chars().take(40).collect::<String>();
-    match kind {
-        As::Text => Ok(field.into()),
-        As::Number => {
-            number().ok_or_else(|| format!("{:?} is no number; write it as 1234.5", shown()))
-        }
-        As::Boolean => truth()
-            .or_else(ticked)
-            .ok_or_else(|| format!("{:?} is neither true nor false", shown())),
-        As::Date => day(field)
-            .map(Value::from)
-            .ok_or_else(|| format!("{:?} is no day; write 2025-12-31 or 31/12/2025", shown())),
-        As::Guess => Ok(number().or_else(truth).unwrap_or_else(|| field.into())),
-    }
-}
-
-/// A day of the calendar as 2025-12-31, of that or of 31/12/2025.
-fn day(field: &str) -> Option<String> {
-    let parts: Vec<&str> = field.split(['-', '/', '.']).collect();
-    let [first, month, last] = parts[..] else {
-        return None;
-    };
-    let (year, day) = if first.len() == 4 {
-        (first, last)
-    } else {
-        (last, first)
-    };
-    let day = jiff::civil::Date::new(year.parse().ok()?, month.parse().ok()?, day.parse().ok()?);
-    (year.len() == 4).then_some(day.ok()?.to_string())
-}
-
-/// A number as people write an amount: `-12`, `3.50`; not `007`, `1e5`, `+34`.
-fn plain_number(field: &str) -> bool {
-    let digits = field.strip_prefix('-').unwrap_or(field);
-    let (whole, fraction) = digits
-        .split_once('.')
-        .map_or((digits, None), |(whole, fraction)| (whole, Some(fraction)));
-    let all_digits =
-        |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    all_digits(whole)
-        && (whole == "0" || !whole.starts_with('0'))
-        && fraction.is_none_or(all_digits)
-        && field.len() <= NUMBER_CHARS_MAX
 }
 
 fn put(body: &mut Map<String, Value>, path: &[String], value: Value) -> Result<(), String> {

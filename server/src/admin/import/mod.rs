@@ -5,9 +5,10 @@
 mod csv; // rows
 mod jsonl; // events, one a line
 mod mapping; // from columns to members of an event
+mod records; // lines of a file, taken apart into cells
 
 use std::{
-    collections::HashSet,
+    collections::{BTreeSet, HashSet},
     fs::File,
     io::{BufWriter, Write as _},
     path::{Path, PathBuf},
@@ -20,7 +21,9 @@ use serde_json::{Map, Value};
 use trenza_shared::{
     canonical,
     event::{Event, Taking},
+    evidence::{Origin, observe},
     id::{EventId, to_hex},
+    identity::{Payload, Rules},
 };
 
 use super::{
@@ -29,6 +32,7 @@ use super::{
     export::Progress,
     intake::{Started, Took},
 };
+use crate::customer::message::nobody_because;
 
 /// Most events of one chunk.
 pub const CHUNK_EVENTS_MAX: usize = 1_000;
@@ -38,6 +42,8 @@ pub const CHUNK_BYTES_MAX: usize = 256 * 1024;
 const REMEMBERED_MAX: usize = 1_000_000;
 /// Longest part of a refused line that is kept. Unit: characters.
 const REJECT_CHARS_MAX: usize = 2_000;
+/// The same of a row: whole, so that it can be mended and imported, unless it is longer than anything of a spreadsheet.
+const REJECT_ROW_CHARS_MAX: usize = 64 * 1024;
 
 /// What was done.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -71,6 +77,8 @@ pub struct Line {
     number: u64,
     raw: String,
     events: Result<Vec<String>, String>,
+    /// Whether it is a row: a row says who somebody is, so one that is of nobody is wrong. An event is what happened, whoever it was.
+    is_row: bool,
     /// Where the reader stands now. Unit: bytes of the file.
     at: u64,
 }
@@ -107,6 +115,8 @@ pub async fn run(
     let mut run = Run {
         link,
         key: started.key,
+        rules: started.rules,
+        origins: BTreeSet::from([started.origin]),
         seen: HashSet::new(),
         chunk: Vec::new(),
         chunk_bytes: 0,
@@ -168,6 +178,8 @@ fn rejects_path(path: &Path) -> PathBuf {
 struct Run<'a> {
     link: &'a Link,
     key: String,
+    rules: Rules,
+    origins: BTreeSet<Origin>,
     seen: HashSet<EventId>,
     chunk: Vec<String>,
     chunk_bytes: usize,
@@ -182,14 +194,28 @@ impl Run<'_> {
             number,
             raw,
             events,
+            is_row,
             ..
         } = line;
         // All of a row or nothing: a role without its person would be nobody's.
         let taken = |texts: Vec<String>| texts.iter().map(|text| take(text)).collect();
-        let events: Vec<Event> = match events.and_then(taken) {
+        let judged = |events: Vec<Event>| {
+            let mut events_of_row = events.iter().filter(|_| is_row);
+            match events_of_row.find_map(|event| self.nobody(event)) {
+                Some(reason) => Err(reason),
+                None => Ok(events),
+            }
+        };
+        let events: Vec<Event> = match events.and_then(taken).and_then(judged) {
             Ok(events) => events,
             Err(reason) => {
                 self.summary.rejected += 1;
+                let most = if is_row {
+                    REJECT_ROW_CHARS_MAX
+                } else {
+                    REJECT_CHARS_MAX
+                };
+                let raw: String = raw.chars().take(most).collect();
                 return self.rejects.add(number, &reason, &raw);
             }
         };
@@ -197,6 +223,33 @@ impl Run<'_> {
             self.event(event).await?;
         }
         Ok(())
+    }
+
+    /// Why an event would belong to nobody, by the rules in force; none when it is somebody's, or an account's alone.
+    fn nobody(&self, event: &Event) -> Option<String> {
+        let said = observe(event, &self.origins);
+        let names_nobody = said.identifiers.is_empty() && said.unusable.is_empty();
+        if names_nobody && said.group.is_some() {
+            return None;
+        }
+        let payload = Payload::new(
+            said.identifiers.iter().cloned(),
+            said.facet,
+            said.at_ms,
+            said.person.clone(),
+            &self.rules,
+        );
+        if payload.is_some() {
+            return None;
+        }
+        let reason = if names_nobody {
+            "it has no identifier of a known kind, and no groupId that is one".to_owned()
+        } else {
+            nobody_because(&said)
+        };
+        Some(format!(
+            "the row would belong to nobody: {reason}; it needs at least one identifier that is right"
+        ))
     }
 
     async fn event(&mut self, event: Event) -> anyhow::Result<()> {
@@ -285,7 +338,6 @@ impl Rejects {
                 create_private(&self.path).with_context(failed)?,
             )),
         };
-        let raw: String = raw.chars().take(REJECT_CHARS_MAX).collect();
         let line = serde_json::json!({ "line": number, "reason": reason, "text": raw });
         writeln!(file, "{line}").with_context(failed)
     }

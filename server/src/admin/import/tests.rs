@@ -236,3 +236,127 @@ async fn persons_and_companies_of_a_crm_are_imported_once() {
     assert!(verified.equal, "{verified:?}");
     link.close().await;
 }
+
+/// What an import refused: line, reason and text of each.
+fn refused(report: &Report) -> Vec<(u64, String, String)> {
+    let text = fs::read_to_string(report.rejects.as_ref().unwrap()).unwrap();
+    let one = |line: &str| {
+        let line: Value = serde_json::from_str(line).unwrap();
+        let text = |name: &str| line[name].as_str().unwrap().to_owned();
+        (line["line"].as_u64().unwrap(), text("reason"), text("text"))
+    };
+    text.lines().map(one).collect()
+}
+
+#[tokio::test]
+async fn a_stray_quote_costs_its_own_row_and_no_other() {
+    let (dir, config, _made) = made();
+    let link = Link::open(config).await.unwrap();
+    let path = dir.path().join("quote.csv");
+    let mut lines: Vec<String> = (1..=1_500)
+        .map(|n| format!("C-{n};Ana {n};ana{n}@example.org"))
+        .collect();
+    lines.insert(0, "userId;Nombre;Correo".into());
+    lines[11] = format!("C-11;\"Ana 11;ana11@example.org{}", "x".repeat(5_000));
+    // Another one, and a cell in quotes that would close it.
+    lines[700] = "C-700;\"Ana 700;ana700@example.org".into();
+    lines[720] = "C-720;\"Ana; 720\";ana720@example.org".into();
+    fs::write(&path, lines.join("\n")).unwrap();
+    let report = run(&link, "CRM", &path, None, false).await.unwrap();
+    let summary = Summary {
+        read: 1_500,
+        stored: 1_498,
+        duplicates: 0,
+        rejected: 2,
+    };
+    assert_eq!(report.summary, summary);
+    let refused = refused(&report);
+    for ((number, reason, text), line) in refused.iter().zip([12, 701]) {
+        assert_eq!((*number, text), (line, &lines[line as usize - 1]));
+        assert!(
+            reason.contains(&format!("opened in line {line} ")),
+            "{reason}"
+        );
+    }
+    link.close().await;
+}
+
+#[tokio::test]
+async fn a_row_that_would_be_nobodys_is_refused_with_what_is_wrong() {
+    let (dir, config, _made) = made();
+    let link = Link::open(config).await.unwrap();
+    let path = dir.path().join("nobody.csv");
+    let rows = [
+        "Nombre;Correo;Teléfono;DNI",
+        "Ana;ana@;12;12345678A",
+        "Eva;eva@;612345678;",
+        "Luis;nobody at home;;",
+    ];
+    fs::write(&path, rows.join("\n")).unwrap();
+    let report = run(&link, "CRM", &path, None, false).await.unwrap();
+    let summary = Summary {
+        read: 3,
+        stored: 1,
+        duplicates: 0,
+        rejected: 2,
+    };
+    assert_eq!(report.summary, summary);
+    let refused = refused(&report);
+    let [(2, all, text), (4, one, _)] = &refused[..] else {
+        panic!("{refused:?}")
+    };
+    assert_eq!(text, rows[1]);
+    for part in [
+        "email: ",
+        "phone: ",
+        "nationalId: ",
+        "the check letter",
+        "at least one identifier that is right",
+    ] {
+        assert!(all.contains(part), "{part} not in {all}");
+    }
+    assert!(one.contains("email: ") && !one.contains("phone: "), "{one}");
+    assert_eq!(body(&link, &Command::ExportEvents).await.lines().count(), 1);
+    // An event is what happened, whoever it was.
+    let events = dir.path().join("anonymous.jsonl");
+    let lines = [
+        r#"{"type":"track","event":"Seen","anonymousId":"v-1","messageId":"m1"}"#,
+        r#"{"type":"track","event":"Seen","messageId":"m2","context":{"traits":{"email":"ana@"}}}"#,
+    ];
+    fs::write(&events, lines.join("\n")).unwrap();
+    let report = run(&link, "CRM", &events, None, false).await.unwrap();
+    assert_eq!((report.summary.stored, report.rejects), (2, None));
+    link.close().await;
+}
+
+#[tokio::test]
+async fn rows_of_accounts_need_no_person_but_a_role_needs_one() {
+    let (dir, config, _made) = made();
+    let link = Link::open(config).await.unwrap();
+    let [rows, map] = ["firms.csv", "firms.toml"].map(|name| dir.path().join(name));
+    fs::write(&map, "type = \"group\"\n[columns]\n\"Id\" = \"groupId\"\n\"Contacto\" = \"context.traits.email\"").unwrap();
+    let text =
+        "Id;Empresa;Contacto\nE-1;Soler;\nE-2;Prat;ana@example.org\nE-3;Gil;ana@\nnull;Roca;\n";
+    fs::write(&rows, text).unwrap();
+    let report = run(&link, "CRM", &rows, Some(&map), false).await.unwrap();
+    let summary = Summary {
+        read: 4,
+        stored: 2,
+        duplicates: 0,
+        rejected: 2,
+    };
+    assert_eq!(report.summary, summary);
+    let refused = refused(&report);
+    assert!(
+        refused[0].1.contains("email: ") && refused[1].1.contains("no groupId"),
+        "{refused:?}"
+    );
+    // Of a person with a company nothing is taken when the person is nobody.
+    let [rows, map] = ["crm.csv", "crm.toml"].map(|name| dir.path().join(name));
+    fs::write(&map, include_str!("../../../../config/import/crm.toml")).unwrap();
+    let text = include_str!("../../../../config/import/crm.csv").to_owned();
+    fs::write(&rows, text + ";Eva;Gil;eva@;;E-100;;;Compras;;;;\n").unwrap();
+    let report = run(&link, "CRM", &rows, Some(&map), false).await.unwrap();
+    assert_eq!((report.summary.stored, report.summary.rejected), (5, 1));
+    link.close().await;
+}

@@ -95,7 +95,10 @@ fn to_json(app: &App, standing: &Standing, masked: bool) -> Value {
                 .sum();
             let reason = match first.seed {
                 Some(_) => Value::Null,
-                None => message::nobody_because(&first.moment, &app.registry).into(),
+                None => {
+                    let said = message::said(&first.moment, &app.registry);
+                    message::nobody_because(&said).into()
+                }
             };
             let conflicts = others
                 .iter()

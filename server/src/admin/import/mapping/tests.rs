@@ -191,3 +191,45 @@ fn a_group_without_its_id_is_refused() {
     let wrong = event(&["a"], &["1"], "[group.columns]\na = \"traits.role\"").unwrap_err();
     assert!(wrong.contains("which account"), "{wrong}");
 }
+
+#[test]
+fn a_telephone_is_one_whatever_its_column_is_called() {
+    for name in [
+        "Tel",
+        "TEL.",
+        "Tfno",
+        "tfno.",
+        "Tlf",
+        "Tlf.",
+        "Móvil",
+        "movil",
+        "MÓVIL",
+        "Teléfono móvil",
+        "Phone No.",
+        "Cell",
+    ] {
+        let made = event(&[name], &["612345678"], "").unwrap();
+        assert_eq!(
+            made["traits"],
+            serde_json::json!({"phone": "612345678"}),
+            "{name}"
+        );
+    }
+}
+
+#[test]
+fn a_person_with_two_telephones_has_both() {
+    let names = ["Tel.", "Móvil", "Correo"];
+    let made = event(&names, &["912345678", "612345678", "a@example.org"], "").unwrap();
+    assert_eq!(
+        made["traits"],
+        serde_json::json!({"phone": "912345678", "email": "a@example.org"})
+    );
+    assert_eq!(
+        made["context"]["externalIds"],
+        serde_json::json!([{"id": "612345678", "type": "phone"}])
+    );
+    let made = event(&names, &["", "612345678", ""], "").unwrap();
+    assert_eq!(made["traits"], serde_json::json!({"phone": "612345678"}));
+    assert!(made.get("context").is_none());
+}

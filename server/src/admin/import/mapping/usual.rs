@@ -16,7 +16,7 @@ const TEXT_TRAITS: [&str; 8] = [
     "address",
 ];
 /// The usual names of columns, folded, and where they go.
-const USUAL: [(&str, &str); 67] = [
+const USUAL: [(&str, &str); 86] = [
     ("email", "traits.email"),
     ("mail", "traits.email"),
     ("emailaddress", "traits.email"),
@@ -27,6 +27,25 @@ const USUAL: [(&str, &str); 67] = [
     ("mobile", "traits.phone"),
     ("telefono", "traits.phone"),
     ("movil", "traits.phone"),
+    ("telefonomovil", "traits.phone"),
+    ("telefonofijo", "traits.phone"),
+    ("numerodetelefono", "traits.phone"),
+    ("telefono1", "traits.phone"),
+    ("telefono2", "traits.phone"),
+    ("tel", "traits.phone"),
+    ("telf", "traits.phone"),
+    ("tfno", "traits.phone"),
+    ("tlf", "traits.phone"),
+    ("tlfn", "traits.phone"),
+    ("tlfno", "traits.phone"),
+    ("celular", "traits.phone"),
+    ("telephone", "traits.phone"),
+    ("telephonenumber", "traits.phone"),
+    ("phoneno", "traits.phone"),
+    ("mobilephone", "traits.phone"),
+    ("mobilenumber", "traits.phone"),
+    ("cell", "traits.phone"),
+    ("cellphone", "traits.phone"),
     ("nationalid", "traits.nationalId"),
     ("dni", "traits.nationalId"),
     ("nie", "traits.nationalId"),
@@ -115,4 +134,9 @@ pub(super) fn usual_kind(to: &str) -> As {
     } else {
         As::Guess
     }
+}
+
+/// Whether two names are one to whoever goes by names: by their usual meaning they go to one member.
+pub fn is_one(name: &str, other: &str) -> bool {
+    by_name(name) == by_name(other)
 }

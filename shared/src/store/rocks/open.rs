@@ -72,7 +72,7 @@ impl Open {
             });
         }
         let linked = !exists || torn::trim(path).map_err(io)?;
-        let cache = Cache::new_hyper_clock_cache(options.cache_bytes, 0);
+        let cache = Cache::new_lru_cache(options.cache_bytes);
         let database = options
             .opening(&cache, linked)
             .map_err(|error| understand(path, "*", "open", &error))?;
@@ -86,7 +86,7 @@ impl Open {
     /// With the tables that are there, and without a write to the folder.
     pub(super) fn to_read(path: &Path, options: &RocksOptions) -> Result<Self, StoreError> {
         torn::check(path).map_err(|error| unsound(path, error))?;
-        let cache = Cache::new_hyper_clock_cache(options.cache_bytes, 0);
+        let cache = Cache::new_lru_cache(options.cache_bytes);
         let database = options.database(&cache);
         let db = options
             .families(path, &database, &cache, &[], true)

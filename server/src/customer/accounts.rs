@@ -9,6 +9,7 @@ use trenza_shared::{
     crdt::Latest,
     fragment::Customer,
     id::{AccountId, DecisionId, Fingerprint},
+    identifier::Identifier,
     identity::{Active, Group},
     store::{Direction, StoreError, View},
 };
@@ -294,7 +295,10 @@ pub fn of(
     let households = decided(id_key, active);
     for (account, decision) in &households {
         let subjects = active.households().get(decision);
-        let held = |one| record.customer.identifiers.contains_key(one);
+        let held = |one: &Identifier| match one.record() {
+            Some(named) => record.group.members.contains(&named),
+            None => record.customer.identifiers.contains_key(one),
+        };
         if subjects.is_some_and(|subjects| subjects.iter().any(held)) {
             parts.entry(*account).or_default();
         }

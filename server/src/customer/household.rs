@@ -14,7 +14,7 @@ use trenza_shared::{
 use super::{
     accounts,
     record::{self, Record, group_of},
-    review::{asks, subject},
+    review::{asks, subjects},
 };
 use crate::{
     evidence::{Home as Shared, homes},
@@ -38,8 +38,8 @@ const MEMBERS_MAX: usize = 500;
 pub struct Candidate {
     /// The two persons.
     pub records: [Record; 2],
-    /// A value of each, if both have one that is theirs alone; a decision about them answers.
-    pub subjects: Option<[Identifier; 2]>,
+    /// What names each of them in a decision, which answers.
+    pub subjects: [Identifier; 2],
     /// What says so; never empty.
     pub because: Vec<Shared>,
 }
@@ -126,10 +126,7 @@ fn of(
             if asks(view, &one.group, &other.group)? {
                 continue;
             }
-            let subjects = match (subject(view, &one.group)?, subject(view, &other.group)?) {
-                (Some(one), Some(other)) if one != other => Some([one, other]),
-                _ => None,
-            };
+            let subjects = subjects(view, &one.group, &other.group)?;
             found.push(Candidate {
                 records: [one.clone(), other.clone()],
                 subjects,

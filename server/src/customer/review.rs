@@ -20,8 +20,8 @@ use crate::{
 pub struct Doubt {
     /// The two persons.
     pub records: [Record; 2],
-    /// A value of each, if both have one that is theirs alone; a decision about them answers.
-    pub subjects: Option<[Identifier; 2]>,
+    /// What names each of them in a decision, which answers.
+    pub subjects: [Identifier; 2],
     /// What of each was compared.
     pub units: [Unit; 2],
     /// What their records agree on.
@@ -67,10 +67,7 @@ fn doubt(
     let (Some(ours), Some(theirs)) = (group_of(&graph, one)?, group_of(&graph, other)?) else {
         return Ok(None);
     };
-    let subjects = match (subject(view, &ours)?, subject(view, &theirs)?) {
-        (Some(one), Some(other)) => Some([one, other]),
-        _ => None,
-    };
+    let subjects = subjects(view, &ours, &theirs)?;
     let load = |seed: &Fingerprint| -> Result<Option<Record>, StoreError> {
         let group = record::group_of(view, seed)?;
         group
@@ -116,11 +113,16 @@ pub fn asks(view: &dyn View, one: &Group, other: &Group) -> Result<bool, StoreEr
     Ok(false)
 }
 
-/// A value that names a group: the strongest of those that link it.
+/// What names a group in a decision: the strongest value that links it, or, where it has none of its own, one of its
+/// records.
 ///
 /// # Errors
 /// The store cannot be read.
-pub fn subject(view: &dyn View, group: &Group) -> Result<Option<Identifier>, StoreError> {
+pub fn subject(
+    view: &dyn View,
+    record: Fingerprint,
+    group: &Group,
+) -> Result<Identifier, StoreError> {
     let mut best: Option<Identifier> = None;
     for member in &group.members {
         let node = read::node(view, member)?;
@@ -131,5 +133,25 @@ pub fn subject(view: &dyn View, group: &Group) -> Result<Option<Identifier>, Sto
             }
         }
     }
-    Ok(best)
+    Ok(best.unwrap_or_else(|| Identifier::of_record(&record)))
+}
+
+/// What names two groups in a decision, each something else.
+///
+/// # Errors
+/// The store cannot be read.
+pub fn subjects(
+    view: &dyn View,
+    one: &Group,
+    other: &Group,
+) -> Result<[Identifier; 2], StoreError> {
+    let [first, second] = [
+        subject(view, one.seed, one)?,
+        subject(view, other.seed, other)?,
+    ];
+    Ok(if first == second {
+        [one, other].map(|group| Identifier::of_record(&group.seed))
+    } else {
+        [first, second]
+    })
 }

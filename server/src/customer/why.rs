@@ -9,10 +9,10 @@ use trenza_shared::{
     clock::format_ms,
     fragment::mask,
     id::Fingerprint,
-    identifier::Identifier,
+    identifier::{Identifier, Kind},
     identity::{
         Apart, Clash, Decision, Decisions, Evidence, Group, Node, Rules, Seen, Sentence, SharedWhy,
-        Step, Why, agreement, bridges, nearest, said_of, sentence, why,
+        Step, Why, agreement, bridges, customer_id, nearest, said_of, sentence, why,
     },
     matching::Score,
     store::{Direction, Overlay, StoreError, View},
@@ -30,6 +30,8 @@ use crate::{
 
 /// What stands for what is not shown.
 const HIDDEN: &str = "***";
+/// Begins a subject of a decision that is a customer's id.
+pub const CUSTOMER: &str = "customer:";
 /// Most values of a customer from which a chain is tried.
 const CANDIDATES_MAX: usize = 8;
 
@@ -344,9 +346,11 @@ pub fn score_json(score: &Score) -> Value {
     })
 }
 
-/// `KIND:VALUE`, shortened for those who may not see it.
+/// `KIND:VALUE`, shortened for those who may not see it. What names a record is only said to: its fingerprint could be guessed from.
 pub fn shown(identifier: &Identifier, masked: bool) -> String {
-    if masked {
+    if identifier.kind == Kind::Record {
+        Kind::Record.name().to_owned()
+    } else if masked {
         format!(
             "{}:{}",
             identifier.kind.name(),
@@ -360,6 +364,14 @@ pub fn shown(identifier: &Identifier, masked: bool) -> String {
 /// The reason of a decision; what people write there names people, so it is hidden from those who may not see them.
 pub fn reason_shown(decision: &Decision, masked: bool) -> &str {
     if masked { HIDDEN } else { &decision.reason }
+}
+
+/// What a decision names, as [`shown`]; a record by the id under which it is found, so that the text may be given again.
+pub fn subject_shown(id_key: &[u8; 32], subject: &Identifier, masked: bool) -> String {
+    match subject.record() {
+        Some(record) => format!("{CUSTOMER}{}", customer_id(id_key, &record)),
+        None => shown(subject, masked),
+    }
 }
 
 fn apart_json(reason: &Apart, masked: bool) -> Value {

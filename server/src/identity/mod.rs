@@ -9,7 +9,9 @@ use std::{cmp::Reverse, sync::Arc};
 use trenza_shared::{
     id::Fingerprint,
     identifier::Identifier,
-    identity::{Component, Graph, Group, Held, Holder, KeyProfile, Node, Question, key_hash},
+    identity::{
+        Component, Graph, Group, Held, Holder, KeyProfile, Node, Question, held_by_record, key_hash,
+    },
     matching::Bits,
     store::{Direction, Key, Overlay, StoreError, View, Writer},
 };
@@ -37,7 +39,7 @@ pub mod read {
         Ok(NODES.get(view, fingerprint)?.map(|row| row.0))
     }
 
-    /// Holders of a value, in order, after a given one.
+    /// Holders of a value or of what names a record, in order, after a given one.
     ///
     /// # Errors
     /// The store cannot be read.
@@ -47,6 +49,10 @@ pub mod read {
         after: Option<&Fingerprint>,
         max: usize,
     ) -> Result<Vec<Fingerprint>, StoreError> {
+        if let Some(record) = key.record() {
+            let known = NODES.get(view, &record)?.is_some();
+            return Ok(held_by_record(record, known, after, max));
+        }
         let hash = key_hash(key);
         let rows = match after {
             None => HOLDERS.scan_prefix(view, &hash, Direction::Forward, max)?,

@@ -416,9 +416,9 @@ async fn decision(app: &App, by: &str, asked: &Asked) -> Result<Decision, HttpEr
         let mut subjects = Vec::with_capacity(sides.len());
         for (id, reference) in &sides {
             let found = fact::record(view, app, id)?.ok_or_else(fact::no_record);
-            subjects.push(found.and_then(|record| {
-                fact::referred(&app.applier.id_key, &record.customer, reference)
-            }));
+            subjects.push(
+                found.and_then(|record| fact::referred(&app.applier.id_key, &record, reference)),
+            );
         }
         Ok(subjects.into_iter().collect())
     })

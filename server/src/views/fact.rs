@@ -9,7 +9,7 @@ use trenza_shared::{
     fragment::{Customer, mask},
     id::{CustomerId, to_hex},
     identifier::Identifier,
-    identity::key_hash,
+    identity::{customer_id, key_hash},
     net::error::HttpError,
     store::{StoreError, View},
 };
@@ -44,7 +44,11 @@ impl Fact {
     pub fn new(t: Lang, id_key: &[u8; 32], identifier: &Identifier, masked: bool) -> Self {
         Self {
             kind: t.kind(identifier.kind),
-            value: value(identifier, masked),
+            value: match identifier.record() {
+                // Its fingerprint could be guessed from.
+                Some(record) => customer_id(id_key, &record).to_string(),
+                None => value(identifier, masked),
+            },
             reference: reference(id_key, identifier),
         }
     }
@@ -68,22 +72,17 @@ pub fn reference(id_key: &[u8; 32], identifier: &Identifier) -> String {
     to_hex(hash.as_bytes().get(..REFERENCE_BYTES).unwrap_or_default())
 }
 
-/// The identifier of a record that a reference names.
+/// What a reference names of a record: a value of it, or one of the records it is made of.
 ///
 /// # Errors
 /// 409: it is not there any more.
-pub fn referred(
-    id_key: &[u8; 32],
-    customer: &Customer,
-    given: &str,
-) -> Result<Identifier, HttpError> {
-    let found = customer
-        .identifiers
-        .keys()
+pub fn referred(id_key: &[u8; 32], record: &Record, given: &str) -> Result<Identifier, HttpError> {
+    let values = record.customer.identifiers.keys().cloned();
+    let records = record.group.members.iter().map(Identifier::of_record);
+    let found = values
+        .chain(records)
         .find(|identifier| reference(id_key, identifier) == given);
-    found
-        .cloned()
-        .ok_or_else(|| HttpError::conflict("record_changed", "the record holds no such value"))
+    found.ok_or_else(|| HttpError::conflict("record_changed", "the record holds no such value"))
 }
 
 /// The record of an id in an address.

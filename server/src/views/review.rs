@@ -68,8 +68,6 @@ struct Asked {
     because: Vec<String>,
     /// Whether they may be one person; else they may live together.
     alike: bool,
-    /// Whether both have a value of their own, without which nobody can decide.
-    decidable: bool,
 }
 
 #[derive(Template)]
@@ -159,12 +157,7 @@ pub async fn page(
     })
 }
 
-fn asked(
-    app: &App,
-    frame: &Frame,
-    records: &[Record; 2],
-    subjects: &Option<[Identifier; 2]>,
-) -> Asked {
+fn asked(app: &App, frame: &Frame, records: &[Record; 2], subjects: &[Identifier; 2]) -> Asked {
     let (key, masked) = (&app.applier.id_key, frame.masked());
     let side = |at: usize, record: &Record| Side {
         id: record.id.to_string(),
@@ -177,9 +170,7 @@ fn asked(
             .take(FACTS_MAX)
             .map(|one| Fact::new(frame.t, key, one, masked))
             .collect(),
-        reference: subjects
-            .as_ref()
-            .map_or_else(String::new, |subjects| fact::reference(key, &subjects[at])),
+        reference: fact::reference(key, &subjects[at]),
     };
     let [one, other] = records;
     Asked {
@@ -190,6 +181,5 @@ fn asked(
         speaks_against: Vec::new(),
         because: Vec::new(),
         alike: false,
-        decidable: subjects.is_some(),
     }
 }

@@ -90,6 +90,7 @@ impl Lang {
             Kind::Email => self.pick("Correo", "E-mail"),
             Kind::Phone => self.pick("Teléfono", "Phone"),
             Kind::AnonymousId => self.pick("Visitante", "Visitor"),
+            Kind::Record => self.pick("Ficha", "Record"),
         }
     }
 
@@ -296,7 +297,6 @@ phrases! {
     review_lead: "Fichas que pueden ser de la misma persona, las más seguras primero. Antes de decidir se ve lo que pasaría.", "Records that may be one person's, the surest first. What a decision would do is shown before it is taken.";
     review_none: "Nada que decidir.", "Nothing to decide.";
     review_more: "Más dudas", "More";
-    review_undecidable: "Una de las dos no tiene ningún dato propio con el que decidir.", "One of the two has no value of its own to decide by.";
     say_household: "Hogar", "Household";
     later: "Después", "Later";
     later_done: "Aplazada 30 días, solo para usted.", "Put off for 30 days, for you alone.";

@@ -205,7 +205,7 @@ impl Asking<'_> {
         other: &str,
     ) -> Result<Result<Answered, HttpError>, StoreError> {
         let key = &self.app.applier.id_key;
-        let own = |reference: &str| fact::referred(key, &self.record.customer, reference);
+        let own = |reference: &str| fact::referred(key, self.record, reference);
         if from.is_empty() || (to.is_empty() && other.is_empty()) {
             return Ok(Ok(Answered::Nothing));
         }

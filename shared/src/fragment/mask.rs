@@ -38,6 +38,7 @@ pub fn identifier(identifier: &Identifier) -> String {
     let value = &identifier.value;
     match (identifier.kind, value.contains('@')) {
         (_, true) | (Kind::Email, _) => email(value),
+        (Kind::Record, _) => HIDDEN.to_owned(),
         (Kind::NationalId, _) if value.ends_with(|last: char| last.is_ascii_alphabetic()) => {
             end(value, 4)
         }

@@ -215,5 +215,6 @@ fn thing_es(kind: Kind) -> &'static str {
         Kind::Email => "El correo",
         Kind::Phone => "El teléfono",
         Kind::AnonymousId => "El código de visitante",
+        Kind::Record => "La ficha",
     }
 }

@@ -16,7 +16,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::facet::Facet;
+use crate::{facet::Facet, id::Fingerprint};
 
 pub use invalid::Invalid;
 pub use lookup::parse_lookup;
@@ -43,10 +43,13 @@ pub enum Kind {
     Phone,
     /// First-party visitor id of a browser or of one kiosk visit.
     AnonymousId,
+    /// What events of equal identity say, by their fingerprint. Only decisions name it, where a record has no value that is its own
+    /// alone; it is captured nowhere and holds under the rules that read those events so.
+    Record,
 }
 
 impl Kind {
-    /// Every kind, in the order of the enum.
+    /// Every kind that is captured, in the order of the enum.
     pub const ALL: [Kind; 8] = [
         Kind::NationalId,
         Kind::AccountId,
@@ -70,6 +73,7 @@ impl Kind {
             Kind::Email => "email",
             Kind::Phone => "phone",
             Kind::AnonymousId => "anonymousId",
+            Kind::Record => "record",
         }
     }
 }
@@ -108,6 +112,25 @@ pub struct Identifier {
 }
 
 impl Identifier {
+    /// What names the events of a fingerprint in a decision.
+    #[must_use]
+    pub fn of_record(fingerprint: &Fingerprint) -> Self {
+        Self {
+            kind: Kind::Record,
+            scope: String::new(),
+            value: fingerprint.to_string(),
+        }
+    }
+
+    /// The fingerprint, of what names events by it.
+    #[must_use]
+    pub fn record(&self) -> Option<Fingerprint> {
+        match self.kind {
+            Kind::Record => self.value.parse().ok(),
+            _ => None,
+        }
+    }
+
     /// `KIND:VALUE` with the value percent-encoded, as it stands in a URL; [`parse_lookup`] reads it back.
     #[must_use]
     pub fn to_lookup(&self) -> String {
@@ -188,6 +211,7 @@ pub fn normalise(kind: Kind, raw: &str, place: &Place) -> Result<Identifier, Inv
         Kind::UserId | Kind::AccountId | Kind::LoyaltyId | Kind::BadgeId | Kind::AnonymousId => {
             (place.namespace.to_owned(), opaque::normal_form(kind, text)?)
         }
+        Kind::Record => return Err(Invalid::UnknownKind),
     };
     Ok(Identifier { kind, scope, value })
 }

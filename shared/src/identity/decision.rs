@@ -8,7 +8,10 @@ use super::{
     ids::truncated,
     payload::{Encoder, kind_code},
 };
-use crate::{id::DecisionId, identifier::Identifier};
+use crate::{
+    id::DecisionId,
+    identifier::{Identifier, Kind},
+};
 
 /// Most identifiers one decision names.
 pub const SUBJECTS_MAX: usize = 16;
@@ -68,6 +71,9 @@ pub enum BadDecision {
         /// Subjects given.
         got: usize,
     },
+    /// A record declared shared.
+    #[error("only a value can be shared: name it, not a record that holds it")]
+    SharedRecord,
     /// Too many observed decisions.
     #[error(
         "a decision names at most {OBSERVES_MAX} observed decisions, got {got}; name only the newest on its subjects"
@@ -175,6 +181,10 @@ impl Decision {
                 min,
                 got,
             });
+        }
+        let names_record = self.subjects.iter().any(|one| one.kind == Kind::Record);
+        if self.kind == DecisionKind::SharedIdentifier && names_record {
+            return Err(BadDecision::SharedRecord);
         }
         if self.observes.len() > OBSERVES_MAX {
             return Err(BadDecision::Observes {

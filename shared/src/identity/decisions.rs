@@ -8,7 +8,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::decision::{BadDecision, Decision, DecisionKind};
-use crate::{id::DecisionId, identifier::Identifier};
+use crate::{
+    id::{DecisionId, Fingerprint},
+    identifier::Identifier,
+};
 
 /// Two identifiers, the smaller first.
 pub type Pair = (Identifier, Identifier);
@@ -30,6 +33,8 @@ pub struct Active {
     partners: BTreeMap<Identifier, BTreeSet<Identifier>>,
     /// Every value in `same`, `not_same` and `shared`.
     named: BTreeSet<Identifier>,
+    /// Those of `named` that name events by their fingerprint.
+    records: BTreeMap<Fingerprint, Identifier>,
 }
 
 impl Decisions {
@@ -153,6 +158,10 @@ impl Active {
         let pairs = active.same.keys().chain(active.not_same.keys());
         let named = pairs.flat_map(|(one, other)| [one, other]);
         active.named = named.chain(active.shared.keys()).cloned().collect();
+        let records = active.named.iter();
+        active.records = records
+            .filter_map(|one| Some((one.record()?, one.clone())))
+            .collect();
         active
     }
 
@@ -178,6 +187,12 @@ impl Active {
     #[must_use]
     pub fn names(&self, identifier: &Identifier) -> bool {
         self.named.contains(identifier)
+    }
+
+    /// What decisions that hold call the events of a fingerprint, beside the values they hold.
+    #[must_use]
+    pub fn record(&self, fingerprint: &Fingerprint) -> Option<&Identifier> {
+        self.records.get(fingerprint)
     }
 
     /// Households, by decision.

@@ -102,6 +102,9 @@ pub fn insert<G: Graph>(
         }
         touched.extend(graph.component_of(&node.fingerprint)?);
     } else {
+        if let Some(record) = decisions.active().record(&node.fingerprint) {
+            touch(graph, record, decisions.active(), rules, &mut touched)?;
+        }
         for key in &node.payload.identifiers {
             let mut profile = graph.profile(key)?;
             if !profile.hot() {

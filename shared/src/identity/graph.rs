@@ -25,6 +25,18 @@ use crate::{
 /// One of those under a match key: its seed, and what tells most others from it.
 pub type Holder = (Fingerprint, Sketch);
 
+/// Who holds what names the events of a fingerprint: those events, where there are any; asked for as [`Graph::holders`].
+#[must_use]
+pub fn held_by_record(
+    record: Fingerprint,
+    known: bool,
+    after: Option<&Fingerprint>,
+    max: usize,
+) -> Vec<Fingerprint> {
+    let asked = max > 0 && after.is_none_or(|after| *after < record);
+    (known && asked).then_some(record).into_iter().collect()
+}
+
 /// The tables of the identity graph. One writer; what is written is read back at once.
 pub trait Graph {
     /// What can go wrong below.
@@ -50,7 +62,7 @@ pub trait Graph {
     /// # Errors
     /// Those of the store.
     fn remove_holder(&mut self, key: &Identifier, holder: &Fingerprint) -> Result<(), Self::Error>;
-    /// Who holds a value: at most `max` of them, in order of fingerprint, those greater than `after`.
+    /// Who holds a value, or is the record that it names ([`held_by_record`]): at most `max` of them, in order of fingerprint, those greater than `after`.
     ///
     /// # Errors
     /// Those of the store.
@@ -314,6 +326,10 @@ impl Graph for MemoryGraph {
         max: usize,
     ) -> Result<Vec<Fingerprint>, Infallible> {
         use std::ops::Bound;
+        if let Some(record) = key.record() {
+            let known = self.nodes.contains_key(&record);
+            return Ok(held_by_record(record, known, after, max));
+        }
         let from = after.map_or(Bound::Unbounded, |after| Bound::Excluded(*after));
         Ok(self.holders.get(key).map_or_else(Vec::new, |holders| {
             let range = holders.range((from, Bound::Unbounded));

@@ -36,7 +36,7 @@ pub use change::{Change, Outcome};
 pub use decision::{BadDecision, Decision, DecisionKind};
 pub use decisions::{Active, Decisions};
 pub use engine::{DecideError, Whole, decide, full, insert, remove, retime};
-pub use graph::{Graph, Holder, MemoryGraph, group_of, person_of};
+pub use graph::{Graph, Holder, MemoryGraph, group_of, held_by_record, person_of};
 pub use grouping::{Cause, Clash, Component, Group, Refusal, SharedKey, SharedWhy};
 pub use ids::customer_id;
 pub use lesson::Lesson;

@@ -170,6 +170,7 @@ pub(crate) fn kind_code(kind: Kind) -> u8 {
         Kind::Email => 6,
         Kind::Phone => 7,
         Kind::AnonymousId => 8,
+        Kind::Record => 9,
     }
 }
 

@@ -71,7 +71,7 @@ pub(super) struct Problem<'a> {
 impl<'a> Problem<'a> {
     pub fn new(
         nodes: impl IntoIterator<Item = &'a Node>,
-        active: &Active,
+        active: &'a Active,
         rules: &Rules,
         hot: &dyn Fn(&Identifier) -> bool,
     ) -> Self {
@@ -82,6 +82,9 @@ impl<'a> Problem<'a> {
         for (at, node) in nodes.iter().enumerate() {
             for identifier in &node.payload.identifiers {
                 holders.entry(identifier).or_default().push(at as u32);
+            }
+            if let Some(record) = active.record(&node.fingerprint) {
+                holders.insert(record, vec![at as u32]);
             }
         }
         let keys: Vec<Key> = holders

@@ -43,7 +43,8 @@ pub(super) fn join<G: Graph>(
         .kinds
         .values()
         .any(|rule| rule.max_per_person.is_some());
-    if limited || !node.payload.person.is_empty() {
+    let named = active.record(&node.fingerprint).is_some();
+    if limited || named || !node.payload.person.is_empty() {
         return Ok(None);
     }
     let (mut home, mut linked) = (None, false);

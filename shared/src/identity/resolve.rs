@@ -52,7 +52,7 @@ pub struct Resolved {
 #[must_use]
 pub fn resolve<'a>(
     nodes: impl IntoIterator<Item = &'a Node>,
-    active: &Active,
+    active: &'a Active,
     rules: &Rules,
     hot: &dyn Fn(&Identifier) -> bool,
 ) -> Resolved {

@@ -39,6 +39,11 @@ pub enum BadRules {
     /// Own weights.
     #[error("matching.model: {0}; `trenza-server match train` writes some")]
     Weights(&'static str),
+    /// What only decisions name.
+    #[error(
+        "record: rules are about identifiers that are captured, and a record is none; leave it out"
+    )]
+    Record,
     /// A window of what links for ever.
     #[error("kinds.{0}: only a kind of class \"ephemeral\" has window_days")]
     Window(&'static str),
@@ -161,7 +166,7 @@ impl Default for Rules {
     fn default() -> Self {
         Self {
             version: 1,
-            kinds: KINDS
+            kinds: Kind::ALL
                 .into_iter()
                 .map(|kind| (kind, KindRule::of(kind)))
                 .collect(),
@@ -172,17 +177,6 @@ impl Default for Rules {
         }
     }
 }
-
-const KINDS: [Kind; 8] = [
-    Kind::NationalId,
-    Kind::AccountId,
-    Kind::LoyaltyId,
-    Kind::UserId,
-    Kind::BadgeId,
-    Kind::Email,
-    Kind::Phone,
-    Kind::AnonymousId,
-];
 
 impl KindRule {
     /// The rule a kind has when nobody changed it.
@@ -206,6 +200,8 @@ impl KindRule {
                 window_days: Some(400),
                 ..rule(Class::Ephemeral, 10)
             },
+            // One holder: it links nobody but by decisions.
+            Kind::Record => rule(Class::Owned, 0),
         }
     }
 }
@@ -247,7 +243,7 @@ impl Rules {
     pub fn reads_like(&self, other: &Self) -> bool {
         let ignored = |rules: &Self, kind| rules.rule(kind).class == Class::Blocked;
         self.blocked == other.blocked
-            && KINDS.into_iter().all(|kind| {
+            && Kind::ALL.into_iter().all(|kind| {
                 ignored(self, kind) == ignored(other, kind)
                     && self.ephemeral(kind) == other.ephemeral(kind)
                     && self.role_scoped(kind) == other.role_scoped(kind)
@@ -268,7 +264,12 @@ impl Rules {
         if let Some(wrong) = self.matching.model.wrong() {
             return Err(BadRules::Weights(wrong));
         }
-        let kinds: BTreeMap<Kind, KindRule> = KINDS
+        let listed = self.blocked.values().chain(self.shared.values());
+        let mut kinds = self.kinds.keys().copied().chain(listed.map(|one| one.0));
+        if kinds.any(|kind| kind == Kind::Record) {
+            return Err(BadRules::Record);
+        }
+        let kinds: BTreeMap<Kind, KindRule> = Kind::ALL
             .into_iter()
             .map(|kind| (kind, self.rule(kind)))
             .collect();
@@ -364,6 +365,11 @@ mod tests {
                 r#"{"kinds":{"nationalId":{"class":"role_scoped","strength":1}}}"#,
                 "kinds.nationalId",
             ),
+            (
+                r#"{"kinds":{"record":{"class":"blocked","strength":1}}}"#,
+                "record",
+            ),
+            (r#"{"shared":{"record":["x"]}}"#, "record"),
             (r#"{"blocked":{"email":["*"]}}"#, "blocked: email"),
             (r#"{"shared":{"phone":[""]}}"#, "shared: phone"),
             (r#"{"matching":{"bands":{"ask":-1,"link":5}}}"#, "matching"),

@@ -415,6 +415,12 @@ fn named(identifier: &Identifier, masked: bool) -> Sentence {
                 Kind::Email => ("el correo", "the e-mail"),
                 Kind::Phone => ("el teléfono", "the phone"),
                 Kind::AnonymousId | Kind::NationalId => ("el visitante", "the visitor"),
+                Kind::Record => {
+                    return both(
+                        "una ficha sin dato propio",
+                        "a record without a value of its own",
+                    );
+                }
             };
             (es.to_owned(), en.to_owned())
         }

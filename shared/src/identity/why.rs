@@ -244,7 +244,7 @@ pub fn between(
     decisions: &Decisions,
     rules: &Rules,
 ) -> Vec<Apart> {
-    let (we, they) = (values(ours), values(theirs));
+    let (we, they) = (values(ours, decisions), values(theirs, decisions));
     let mut apart = BTreeSet::new();
     for value in &we {
         if rules.rule(value.kind).class != Class::Exclusive {
@@ -314,7 +314,7 @@ pub fn chain(
     ordered.sort_by_key(|node| (node.first_at_ms, node.fingerprint));
     let mut holders: BTreeMap<&Identifier, Vec<&Node>> = BTreeMap::new();
     for node in ordered {
-        for key in &node.payload.identifiers {
+        for key in keys(node, decisions) {
             holders.entry(key).or_default().push(node);
         }
     }
@@ -333,7 +333,7 @@ pub fn chain(
         }
         for node in holders.get(key).into_iter().flatten() {
             if used.insert(node.fingerprint) {
-                for next in &node.payload.identifiers {
+                for next in keys(node, decisions) {
                     came.entry(next).or_insert_with(|| {
                         open.push_back(next);
                         Some((key, Evidence::Node(node.fingerprint)))
@@ -395,10 +395,16 @@ fn sides<'a, 'n>(
     })
 }
 
-fn values(nodes: &[Node]) -> BTreeSet<&Identifier> {
+/// What a node holds, and what decisions call it.
+fn keys<'a>(node: &'a Node, decisions: &'a Decisions) -> impl Iterator<Item = &'a Identifier> {
+    let record = decisions.active().record(&node.fingerprint);
+    node.payload.identifiers.iter().chain(record)
+}
+
+fn values<'a>(nodes: &'a [Node], decisions: &'a Decisions) -> BTreeSet<&'a Identifier> {
     nodes
         .iter()
-        .flat_map(|node| &node.payload.identifiers)
+        .flat_map(|node| keys(node, decisions))
         .collect()
 }
 

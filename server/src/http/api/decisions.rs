@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use trenza_shared::{
     clock::format_ms,
-    id::DecisionId,
+    id::{BadName, CustomerId, DecisionId},
     identifier::Identifier,
     identity::{Decision, DecisionKind, Outcome},
     net::{
@@ -20,7 +20,9 @@ use crate::{
     customer::{
         feed, lookup,
         notes::{Note, notes},
-        why::{Context, reason_shown, shown},
+        record::group_by_id,
+        review,
+        why::{CUSTOMER, Context, reason_shown, subject_shown},
     },
     evidence::DecideError,
     http::auth::Caller,
@@ -182,20 +184,47 @@ fn kind_of(name: &str) -> Result<DecisionKind, HttpError> {
     }
 }
 
+/// What a subject of a decision is called.
+enum Named {
+    /// What its text may mean.
+    Value(Vec<Identifier>),
+    /// A customer.
+    Customer(CustomerId),
+}
+
 /// The values as they are held; one that nobody holds yet is taken as it was given.
 async fn subjects(app: &App, texts: Vec<String>) -> Result<Vec<Identifier>, HttpError> {
-    let mut meant = Vec::with_capacity(texts.len());
+    let mut named = Vec::with_capacity(texts.len());
     for (index, text) in texts.iter().enumerate() {
-        meant.push(identifiers(app, &format!("subjects[{index}]"), text)?);
+        let parameter = format!("subjects[{index}]");
+        named.push(match text.strip_prefix(CUSTOMER) {
+            Some(id) => Named::Customer(id.parse().map_err(|bad: BadName| {
+                HttpError::bad_request("bad_identifier", format!("{parameter}: {bad}"))
+                    .hint("GET /v1/review and GET /v1/customers tell the ids of customers")
+            })?),
+            None => Named::Value(identifiers(app, &parameter, text)?),
+        });
     }
-    read(app, move |_, view| {
-        let mut subjects = Vec::with_capacity(meant.len());
-        for values in &meant {
-            subjects.extend(lookup::held(view, values)?);
+    let found = read(app, move |app, view| {
+        let mut subjects = Vec::with_capacity(named.len());
+        for one in &named {
+            subjects.push(match one {
+                Named::Value(values) => lookup::held(view, values)?,
+                Named::Customer(id) => match group_by_id(view, &app.applier.id_key, id)? {
+                    Some((member, group)) => Some(review::subject(view, member, &group)?),
+                    None => None,
+                },
+            });
         }
         Ok(subjects)
-    })
-    .await
+    });
+    let found = found.await?;
+    let absent = found.iter().position(Option::is_none);
+    if let Some(index) = absent {
+        let message = format!("subjects[{index}]: there is no such customer");
+        return Err(HttpError::not_found(message));
+    }
+    Ok(found.into_iter().flatten().collect())
 }
 
 /// Which part of the decisions.
@@ -237,16 +266,16 @@ pub async fn list(
         .map(|decision| decision.id);
     let shown: Vec<Value> = shown
         .iter()
-        .map(|decision| to_json(decision, caller.masked()))
+        .map(|decision| to_json(&app.applier.id_key, decision, caller.masked()))
         .collect();
     Ok(Json(json!({ "decisions": shown, "next": next })))
 }
 
-fn to_json(decision: &Decision, masked: bool) -> Value {
+fn to_json(id_key: &[u8; 32], decision: &Decision, masked: bool) -> Value {
     json!({
         "id": decision.id,
         "kind": decision.kind,
-        "subjects": decision.subjects.iter().map(|subject| shown(subject, masked)).collect::<Vec<_>>(),
+        "subjects": decision.subjects.iter().map(|subject| subject_shown(id_key, subject, masked)).collect::<Vec<_>>(),
         "reason": reason_shown(decision, masked),
         "by": decision.by,
         "at": format_ms(decision.at_ms),

@@ -18,7 +18,7 @@ use crate::{
         compared, household,
         record::Record,
         review::{self, Doubt},
-        why::{score_json, shown},
+        why::{score_json, subject_shown},
     },
     http::auth::Caller,
     identity::{question_key, question_of},
@@ -52,7 +52,7 @@ pub async fn page(
     let (doubts, next) = found.await?;
     let questions: Vec<Value> = doubts
         .iter()
-        .map(|doubt| doubt_json(doubt, caller.masked()))
+        .map(|doubt| doubt_json(&app.applier.id_key, doubt, caller.masked()))
         .collect();
     let next = next.map(|question| to_hex(&question_key(&question).to_key()));
     Ok(Json(json!({ "questions": questions, "next": next })))
@@ -86,7 +86,7 @@ pub async fn homes(
     let (candidates, next) = found.await?;
     let masked = caller.masked();
     let homes = candidates.iter().map(|one| {
-        let mut home = pair_json(&one.records, &one.subjects, masked);
+        let mut home = pair_json(&app.applier.id_key, &one.records, &one.subjects, masked);
         home["because"] = json!(compared::because(&one.records[0], &one.because, masked));
         home
     });
@@ -95,20 +95,25 @@ pub async fn homes(
     Ok(Json(json!({ "homes": homes, "next": next })))
 }
 
-fn pair_json(records: &[Record; 2], subjects: &Option<[Identifier; 2]>, masked: bool) -> Value {
+fn pair_json(
+    id_key: &[u8; 32],
+    records: &[Record; 2],
+    subjects: &[Identifier; 2],
+    masked: bool,
+) -> Value {
     let customers = records.iter().map(|one| customer_json(one, masked));
-    let subjects = subjects.iter().flatten();
+    let subjects = subjects.iter();
     json!({
         "customers": customers.collect::<Vec<_>>(),
-        "subjects": subjects.map(|value| shown(value, masked)).collect::<Vec<_>>(),
+        "subjects": subjects.map(|one| subject_shown(id_key, one, masked)).collect::<Vec<_>>(),
     })
 }
 
-fn doubt_json(doubt: &Doubt, masked: bool) -> Value {
+fn doubt_json(id_key: &[u8; 32], doubt: &Doubt, masked: bool) -> Value {
     let compared = compared::fields(doubt, masked)
         .into_iter()
         .map(|one| json!({"field": one.field, "values": one.values, "verdict": one.verdict}));
-    let mut question = pair_json(&doubt.records, &doubt.subjects, masked);
+    let mut question = pair_json(id_key, &doubt.records, &doubt.subjects, masked);
     question["match"] = score_json(&doubt.score);
     question["compared"] = compared.collect();
     question

@@ -4,19 +4,28 @@ use serde_json::json;
 
 use super::{Browser, CORE, Lang, Role, Server, WEB, between};
 
-/// Two records that may be one person's.
-async fn asked() -> Server {
+/// Two records that may be one person's; one of them with no value of its own where somebody else holds its telephone too.
+async fn asked(is_shared: bool) -> Server {
     let server = Server::start().await;
-    for (source, birthday, contact) in [
-        (WEB, "1980-05-12", json!({"email": "xesca@example.org"})),
-        (CORE, "1980-05-17", json!({"phone": "600111222"})),
-    ] {
-        let mut traits = json!({"firstName": "Xesqueta", "lastName": "Bordils Amengual", "birthday": birthday, "city": "Soria"});
+    let phone = "600111222";
+    let document = json!({"email": "xesca@example.org", "phone": phone, "nationalId": "12345678Z"});
+    let mut records = if is_shared {
+        let other = json!({"phone": phone, "nationalId": "87654321X"});
+        vec![
+            (WEB, "Xesqueta", "1980-05-12", document),
+            (CORE, "Bartomeu", "1950-01-02", other),
+        ]
+    } else {
+        let own = json!({"email": "xesca@example.org"});
+        vec![(WEB, "Xesqueta", "1980-05-12", own)]
+    };
+    records.push((CORE, "Xesqueta", "1980-05-17", json!({ "phone": phone })));
+    for (nth, (source, name, birthday, contact)) in records.into_iter().enumerate() {
+        let mut traits = json!({"firstName": name, "lastName": "Bordils Amengual", "birthday": birthday, "city": "Soria"});
         for (key, value) in contact.as_object().unwrap() {
             traits[key] = value.clone();
         }
-        let event =
-            json!({"type": "identify", "messageId": format!("m-{source}"), "traits": traits});
+        let event = json!({"type": "identify", "messageId": format!("m-{nth}"), "traits": traits});
         server.capture(source, &[event]).await;
     }
     server
@@ -24,7 +33,15 @@ async fn asked() -> Server {
 
 #[tokio::test]
 async fn a_question_is_read_and_answered_and_gone() {
-    let server = asked().await;
+    read_answered_and_gone(asked(false).await).await;
+}
+
+#[tokio::test]
+async fn a_question_about_a_record_without_a_value_of_its_own_is_answered_too() {
+    read_answered_and_gone(asked(true).await).await;
+}
+
+async fn read_answered_and_gone(server: Server) {
     let browser = Browser::of(&server, Role::Steward).await;
     for (lang, for_it) in [
         (Lang::Es, "A favor: el mismo nombre, los mismos apellidos"),
@@ -67,7 +84,7 @@ async fn a_question_is_read_and_answered_and_gone() {
     assert!(page.contains("Nothing to decide."), "{page}");
     assert_eq!(
         browser.record("xesca").await,
-        browser.record("bordils").await
+        browser.record("xesqueta").await
     );
     drop(browser);
     server.close().await;
@@ -187,7 +204,7 @@ async fn who_may_be_one_person_is_not_asked_about_as_a_home_too() {
 
 #[tokio::test]
 async fn a_reader_sees_questions_masked_and_decides_nothing() {
-    let server = asked().await;
+    let server = asked(false).await;
     let browser = Browser::of(&server, Role::Reader).await;
     let page = browser.get("/en/review").await.text;
     assert!(page.contains("For: the same given name"), "{page}");
@@ -330,7 +347,7 @@ async fn who_may_live_together_is_proposed_once_decided_or_put_off() {
 
 #[tokio::test]
 async fn a_question_is_put_off_too() {
-    let server = asked().await;
+    let server = asked(false).await;
     let browser = Browser::of(&server, Role::Steward).await;
     let page = browser.get("/en/review").await.text;
     let field = |name: &str| between(&page, &format!("name=\"{name}\" value=\""), "\"").unwrap();

@@ -91,12 +91,13 @@ impl Solver<'_> {
         for ((one, other), id) in active.not_same() {
             for (value, first) in [(one, true), (other, false)] {
                 let rival = if first { other } else { one };
-                let key = self.problem.key(value);
-                let holders = key
-                    .iter()
-                    .flat_map(|key| &self.problem.keys[*key as usize].holders);
-                for node in holders {
-                    if !self.problem.nodes[*node as usize].payload.holds(rival) {
+                let holders = |value: &Identifier| -> &[u32] {
+                    let key = self.problem.key(value);
+                    key.map_or(&[], |key| &self.problem.keys[key as usize].holders)
+                };
+                let theirs = holders(rival);
+                for node in holders(value) {
+                    if theirs.binary_search(node).is_err() {
                         let of = sides.entry(self.clusters.find(*node)).or_default();
                         of.insert(Side {
                             id: *id,

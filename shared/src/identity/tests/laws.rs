@@ -78,7 +78,19 @@ pub(super) fn nodes() -> impl Strategy<Value = Vec<Node>> {
     ];
     let one = (prop::collection::vec(value, 1..4), named, 0..900i64)
         .prop_map(|(ids, person, day)| node_of(&ids.join(" "), person, day));
+    let one = prop_oneof![4 => one, 1 => prop::sample::select(known())];
     prop::collection::vec(one, 1..24)
+}
+
+/// Nodes that decisions may name.
+fn known() -> Vec<Node> {
+    vec![
+        node("phone:0", "ana lopez", 5),
+        node("phone:0 email:1", "luis perez", 6),
+        node("phone:1", "ana lopez", 7),
+        node("cookie:1", "", 8),
+        node("dni:1 email:2", "", 9),
+    ]
 }
 
 /// Rules that meet their limits soon.
@@ -123,14 +135,19 @@ pub(super) fn rules() -> impl Strategy<Value = Rules> {
 }
 
 pub(super) fn decisions() -> impl Strategy<Value = Vec<Decision>> {
-    let one = (0..3u8, 0..5u8, 0..5u8).prop_filter_map("two subjects", |(kind, a, b)| {
+    let subject = || {
+        prop_oneof![
+            3 => (0..5u8).prop_map(|n| id(&format!("email:{n}"))),
+            1 => prop::sample::select(known()).prop_map(|node| Identifier::of_record(&node.fingerprint)),
+        ]
+    };
+    let one = (0..3u8, subject(), subject()).prop_filter_map("two subjects", |(kind, a, b)| {
         let kind = [
             DecisionKind::Same,
             DecisionKind::NotSame,
             DecisionKind::SharedIdentifier,
         ][usize::from(kind)];
-        let subjects = vec![id(&format!("email:{a}")), id(&format!("email:{b}"))];
-        Decision::new(kind, subjects, "", "", 0, vec![], None).ok()
+        Decision::new(kind, vec![a, b], "", "", 0, vec![], None).ok()
     });
     prop::collection::vec(one, 0..4)
 }
@@ -185,7 +202,8 @@ proptest! {
                 prop_assert!(ids.len() < 2, "{:?}", ids);
             }
             for (a, b) in decisions.active().not_same().keys() {
-                let only = |x: &Identifier, y: &Identifier| members.iter().any(|one| one.payload.holds(x) && !one.payload.holds(y));
+                let holds = |one: &Node, what: &Identifier| one.payload.holds(what) || what.record() == Some(one.fingerprint);
+                let only = |x: &Identifier, y: &Identifier| members.iter().any(|one| holds(one, x) && !holds(one, y));
                 prop_assert!(!(only(a, b) && only(b, a)));
             }
         }

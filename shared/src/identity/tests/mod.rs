@@ -22,6 +22,7 @@ fn id(text: &str) -> Identifier {
     let (kind, scope) = match kind {
         "dni" => (Kind::NationalId, "ES-DNI"),
         "card" => (Kind::LoyaltyId, ""),
+        "badge" => (Kind::BadgeId, ""),
         "email" => (Kind::Email, ""),
         "phone" => (Kind::Phone, ""),
         "cookie" => (Kind::AnonymousId, ""),

@@ -202,3 +202,77 @@ fn permutations(count: usize, visit: &mut dyn FnMut(&[usize])) {
     }
     go(&mut (0..count).collect(), 0, visit);
 }
+
+#[test]
+fn a_record_without_a_value_of_its_own_can_be_decided_about() {
+    let nodes = [
+        node("dni:1 phone:p", "eva ruiz sanz", 1),
+        node("dni:2 phone:p", "ada ruiz sanz", 2),
+        node("phone:p", "eva ruiz", 3),
+    ];
+    assert_groups(&nodes, &no_decisions(), &[&[0], &[1], &[2]]);
+    let record = Identifier::of_record(&nodes[2].fingerprint);
+    let say = |kind, value| {
+        let subjects = vec![record.clone(), id(value)];
+        Decision::new(kind, subjects, "asked", "ana", 0, vec![], None)
+    };
+    let same = say(DecisionKind::Same, "dni:1").unwrap();
+    let decisions = Decisions::of([same.clone()]);
+    assert_groups(&nodes, &decisions, &[&[0, 2], &[1]]);
+    // Also where it comes last, or goes again.
+    let mut graph = grown(&nodes, &decisions, &Rules::default());
+    let none_left = [&nodes[0], &nodes[1]];
+    remove(
+        &mut graph,
+        &nodes[2].fingerprint,
+        &decisions,
+        &Rules::default(),
+    )
+    .unwrap();
+    assert_eq!(
+        whole(&graph),
+        full(none_left, &decisions, &Rules::default())
+    );
+    // It cannot be two people's, and is nobody's again once that is taken back.
+    let both = [same.clone(), say(DecisionKind::Same, "dni:2").unwrap()];
+    let refused = full(&nodes, &Decisions::of(both), &Rules::default());
+    assert!(
+        refused
+            .components
+            .iter()
+            .any(|one| !one.refusals.is_empty())
+    );
+    let undone = Decisions::of([same.clone(), Decision::undo(same.id, "", "", 0)]);
+    assert_groups(&nodes, &undone, &[&[0], &[1], &[2]]);
+    let shared = say(DecisionKind::SharedIdentifier, "phone:p");
+    assert_eq!(shared, Err(BadDecision::SharedRecord));
+}
+
+#[test]
+fn what_a_decision_says_of_a_record_is_in_the_chain() {
+    let nodes = [
+        node("dni:1 phone:p", "eva ruiz sanz", 1),
+        node("dni:2 phone:p", "ada ruiz sanz", 2),
+        node("phone:p badge:b", "eva ruiz", 3),
+    ];
+    let record = Identifier::of_record(&nodes[2].fingerprint);
+    let subjects = vec![record.clone(), id("dni:1")];
+    let same = Decision::new(DecisionKind::Same, subjects, "", "", 0, vec![], None).unwrap();
+    let decisions = Decisions::of([same.clone()]);
+    let graph = grown(&nodes, &decisions, &Rules::default());
+    let answer = why(
+        &graph,
+        &id("badge:b"),
+        &id("dni:1"),
+        &decisions,
+        &Rules::default(),
+    );
+    let Why::Linked(steps) = answer.unwrap() else {
+        panic!("apart");
+    };
+    let told: Vec<&Evidence> = steps.iter().map(|step| &step.evidence).collect();
+    let of_node = Evidence::Node(nodes[2].fingerprint);
+    assert_eq!(told, [&of_node, &Evidence::Decision(same.id)]);
+    let words = sentence(&Why::Linked(steps), true, &|_| None);
+    assert!(!words.es.contains(&record.value), "{}", words.es);
+}

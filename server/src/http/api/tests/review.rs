@@ -117,6 +117,108 @@ async fn other_rules_make_everything_anew_when_the_server_starts() {
 }
 
 #[tokio::test]
+async fn a_question_about_a_record_without_a_value_of_its_own_is_decided_too() {
+    let server = Server::start().await;
+    // One telephone of two who contradict each other, and a third record that holds nothing else.
+    let of = |message: &str, name: &str, birthday: &str, contact: Value| {
+        let mut event = ana(message, birthday, contact);
+        event["traits"]["firstName"] = json!(name);
+        event["traits"]["address"] = json!({"city": "Soria"});
+        event
+    };
+    let phone = "600111222";
+    let holders = [
+        of(
+            "r1",
+            "Xesqueta",
+            "1980-05-12",
+            json!({"phone": phone, "nationalId": "12345678Z"}),
+        ),
+        of(
+            "r2",
+            "Bartomeu",
+            "1950-01-02",
+            json!({"phone": phone, "nationalId": "87654321X"}),
+        ),
+    ];
+    server.capture(CORE, &holders).await;
+    let third = of("r3", "Xesqueta", "1980-05-17", json!({ "phone": phone }));
+    server.capture(WEB, &[third]).await;
+    let review = server.get(Role::Steward, "/v1/review").await;
+    let questions = review.json["questions"].as_array().unwrap();
+    assert_eq!(questions.len(), 1, "{}", review.text);
+    let subjects = questions[0]["subjects"].as_array().unwrap().clone();
+    let named = |of: &str| {
+        let texts = subjects.iter().filter_map(Value::as_str);
+        texts.filter(|text| text.starts_with(of)).count()
+    };
+    assert_eq!(
+        (named("nationalId:"), named("customer:c_")),
+        (1, 1),
+        "{}",
+        review.text
+    );
+    assert!(!review.text.contains("fp_"), "{}", review.text);
+
+    let answer = json!({"kind": "same", "subjects": subjects, "reason": "asked at the desk"});
+    let preview = server
+        .post(Role::Steward, "/v1/decisions?preview=1", &answer)
+        .await;
+    assert_eq!(
+        preview.json["changes"][0]["type"], "customer.merged",
+        "{}",
+        preview.text
+    );
+    let decided = server.post(Role::Steward, "/v1/decisions", &answer).await;
+    assert_eq!(decided.status, 200, "{}", decided.text);
+    let whole = server
+        .get(
+            Role::Steward,
+            "/v1/customers?identifier=nationalId:12345678Z",
+        )
+        .await;
+    let record = &whole.json["customers"][0]["counters"]["type.identify"];
+    assert_eq!(record, 2, "{}", whole.text);
+    let list = server.get(Role::Reader, "/v1/decisions").await;
+    let told = list.json["decisions"][0]["subjects"].to_string();
+    assert!(
+        told.contains("customer:c_") && !list.text.contains("fp_"),
+        "{}",
+        list.text
+    );
+    let left = server.get(Role::Steward, "/v1/review").await;
+    assert_eq!(left.json["questions"], json!([]), "{}", left.text);
+    assert_replays(&server);
+
+    let undo = json!({"undoes": decided.json["id"], "reason": "it was her sister"});
+    server.post(Role::Steward, "/v1/decisions", &undo).await;
+    let not = json!({"kind": "not_same", "subjects": subjects, "reason": "it was her sister"});
+    let decided = server.post(Role::Steward, "/v1/decisions", &not).await;
+    assert_eq!(decided.status, 200, "{}", decided.text);
+    let left = server.get(Role::Steward, "/v1/review").await;
+    assert_eq!(left.json["questions"], json!([]), "{}", left.text);
+    assert_replays(&server);
+
+    let wrong = [
+        ("same", "customer:c_00000000000000000000000000000000", 404),
+        ("same", "customer:nobody", 400),
+    ];
+    let of_record = subjects.iter().filter_map(Value::as_str);
+    let of_record = of_record.filter(|text| text.starts_with("customer:"));
+    let shared = of_record.map(|text| ("shared_identifier", text, 400));
+    for (kind, subject, status) in wrong.into_iter().chain(shared) {
+        let mut named = vec![subject];
+        if kind == "same" {
+            named.push("phone:600111222");
+        }
+        let asked = json!({"kind": kind, "subjects": named, "reason": "try"});
+        let answer = server.post(Role::Steward, "/v1/decisions", &asked).await;
+        assert_eq!(answer.status, status, "{subject}: {}", answer.text);
+    }
+    server.close().await;
+}
+
+#[tokio::test]
 async fn a_near_one_is_a_question_that_a_decision_answers() {
     let server = Server::start().await;
     let asked = ["same", "not_same"];

@@ -18,7 +18,7 @@ mod words; // the search index
 
 pub use apply::{Applier, Fed};
 pub use clocks::{Clocks, Probably, TimeSource, Timing};
-pub use resolver::{DecideError, Resolver, load_decisions, run};
+pub use resolver::{DecideError, Preview, Resolver, load_decisions, run};
 pub use stored::{
     Opened, Stored, entries_of, entry_at, load_fragment, message_key, next_records, seed_of,
 };

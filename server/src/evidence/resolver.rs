@@ -20,7 +20,6 @@ use super::{
 };
 use crate::{
     homes::Homes,
-    identity::StoredGraph,
     tables::{APPLIED, DECISIONS, DERIVED, DecisionRow, FEED, FeedRow, Hop, RULED, RecordRow},
 };
 
@@ -37,6 +36,8 @@ const LOOKS_MAX: usize = 16;
 const COMMANDS_MAX: usize = 64;
 /// Pause after a store error, before the step is tried again.
 const RETRY: Duration = Duration::from_millis(250);
+
+pub use decide::Preview;
 
 /// Why a decision was not carried out.
 #[derive(Debug, thiserror::Error)]
@@ -55,8 +56,11 @@ pub enum DecideError {
 enum Command {
     Decide {
         decision: Box<Decision>,
-        preview: bool,
         answer: oneshot::Sender<Result<Outcome, DecideError>>,
+    },
+    Preview {
+        decision: Box<Decision>,
+        answer: oneshot::Sender<Result<Preview, DecideError>>,
     },
     Replay {
         answer: oneshot::Sender<Result<(), StoreError>>,
@@ -102,19 +106,33 @@ impl Resolver {
         self.decisions.clone()
     }
 
-    /// Stores a decision and carries it out; a preview changes nothing.
+    /// Stores a decision and carries it out.
     ///
     /// # Errors
     /// [`DecideError`].
-    pub async fn decide(&self, decision: Decision, preview: bool) -> Result<Outcome, DecideError> {
+    pub async fn decide(&self, decision: Decision) -> Result<Outcome, DecideError> {
+        let decision = Box::new(decision);
+        self.ask(|answer| Command::Decide { decision, answer })
+            .await
+    }
+
+    /// What a decision would do; changes nothing.
+    ///
+    /// # Errors
+    /// [`DecideError`].
+    pub async fn preview(&self, decision: Decision) -> Result<Preview, DecideError> {
+        let decision = Box::new(decision);
+        self.ask(|answer| Command::Preview { decision, answer })
+            .await
+    }
+
+    async fn ask<T>(
+        &self,
+        command: impl FnOnce(oneshot::Sender<Result<T, DecideError>>) -> Command,
+    ) -> Result<T, DecideError> {
         let (answer, done) = oneshot::channel();
-        let command = Command::Decide {
-            decision: Box::new(decision),
-            preview,
-            answer,
-        };
         self.commands
-            .send(command)
+            .send(command(answer))
             .await
             .map_err(|_| DecideError::Stopping)?;
         done.await.map_err(|_| DecideError::Stopping)?
@@ -382,12 +400,11 @@ impl Loop {
     fn command(&mut self, command: Command) {
         // Whoever asked may have gone; what was asked is done all the same.
         match command {
-            Command::Decide {
-                decision,
-                preview,
-                answer,
-            } => {
-                let _gone = answer.send(self.decide(*decision, preview));
+            Command::Decide { decision, answer } => {
+                let _gone = answer.send(self.decide(*decision));
+            }
+            Command::Preview { decision, answer } => {
+                let _gone = answer.send(self.preview(*decision));
             }
             Command::Replay { answer } => {
                 let result = clear_spaces(&*self.store, &DERIVED);
@@ -423,38 +440,9 @@ impl Loop {
         }
         Ok(())
     }
-
-    fn decide(&mut self, decision: Decision, preview: bool) -> Result<Outcome, DecideError> {
-        self.settle()?;
-        let store = self.store.clone();
-        let mut overlay = Overlay::new(&*store);
-        let unwrap = |error| match error {
-            identity::DecideError::Bad(bad) => DecideError::Bad(bad),
-            identity::DecideError::Store(error) => DecideError::Store(error),
-        };
-        let mut decisions = self.decisions.clone();
-        let outcome = identity::decide(
-            &mut StoredGraph(&mut overlay),
-            &mut decisions,
-            decision.clone(),
-            &self.applier.rules.now(),
-        )
-        .map_err(unwrap)?;
-        // What it would do is what it does to a state that nobody keeps.
-        if preview {
-            return Ok(outcome);
-        }
-        let mut batch = overlay.into_batch();
-        DECISIONS.put(&mut batch, &decision.id, &DecisionRow(decision.clone()))?;
-        self.tell(&mut batch, &self.applier.feed(&outcome.changes))?;
-        self.commit(batch, Durable::Yes)?;
-        self.decisions = decisions;
-        self.told_decisions
-            .send_replace(Arc::new(self.decisions.clone()));
-        Ok(outcome)
-    }
 }
 
+mod decide; // decisions, carried out or looked at
 mod show; // what was derived anew
 #[cfg(test)]
 mod tests;

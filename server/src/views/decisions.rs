@@ -11,22 +11,22 @@ use serde::Deserialize;
 use trenza_shared::{
     id::DecisionId,
     identifier::Identifier,
-    identity::{Change, Decision, DecisionKind, Decisions, Group, Outcome, Sentence},
+    identity::{Change, Decision, DecisionKind, Decisions, Outcome, Sentence},
     net::error::HttpError,
-    store::{StoreError, View},
 };
 
 use super::{
     fact::{self, Fact},
     page::{Frame, Visitor, respond, see_other},
+    record::{Permission, permissions},
     session::Posted,
     text::Lang,
     time::{Shown, Times},
 };
 use crate::{
     app::App,
-    customer::{record::load, why::reason_shown},
-    evidence::DecideError,
+    customer::{record::Record, why::reason_shown},
+    evidence::{DecideError, Preview},
     http::api::{noted, read},
     tables::Role,
 };
@@ -35,9 +35,7 @@ use crate::{
 const REASON_BYTES_MAX: usize = 2_000;
 /// Most decisions listed: the newest.
 const LISTED_MAX: usize = 200;
-/// Most records described in a preview.
-const RESULTS_MAX: usize = 12;
-/// Most identifiers of each.
+/// Most identifiers of a record in a preview.
 const FACTS_MAX: usize = 8;
 /// When to come back to a server that is stopping. Unit: seconds.
 const RETRY_AFTER_S: u32 = 5;
@@ -165,6 +163,7 @@ struct Outlook {
     facts: Vec<Fact>,
     more: usize,
     touches: String,
+    consents: Vec<Permission>,
 }
 
 #[derive(Template)]
@@ -226,13 +225,10 @@ async fn shown(
     back: String,
     asked: Option<Asked>,
 ) -> Result<Response, HttpError> {
-    let outcome = app
-        .resolver
-        .decide(decision.clone(), true)
-        .await
-        .map_err(refused)?;
-    let (reader, view_of) = (frame.clone(), outcome.clone());
-    let results = read(app, move |app, view| results(view, app, &reader, &view_of)).await?;
+    let would = app.resolver.preview(decision.clone());
+    let Preview { outcome, records } = would.await.map_err(refused)?;
+    let results = records.iter().map(|one| outlook(app, &frame, one));
+    let results = results.collect();
     let notes = noted(app, decision.clone(), outcome.clone(), frame.masked()).await?;
     let notes = notes.into_iter().map(|note| {
         let Sentence { es, en } = note.sentence;
@@ -292,39 +288,24 @@ fn sentences(t: Lang, outcome: &Outcome) -> Vec<String> {
     out
 }
 
-fn results(
-    view: &dyn View,
-    app: &App,
-    frame: &Frame,
-    outcome: &Outcome,
-) -> Result<Vec<Outlook>, StoreError> {
-    let mut out = Vec::new();
-    for group in outcome.changed.iter().take(RESULTS_MAX) {
-        out.push(result(view, app, frame, group)?);
-    }
-    Ok(out)
-}
-
-fn result(view: &dyn View, app: &App, frame: &Frame, group: &Group) -> Result<Outlook, StoreError> {
-    let key = &app.applier.id_key;
-    let record = load(view, key, group.clone())?;
+fn outlook(app: &App, frame: &Frame, record: &Record) -> Outlook {
+    let (t, key) = (frame.t, &app.applier.id_key);
     let customer = &record.customer;
-    let facts: Vec<Fact> = customer
-        .identifiers
-        .keys()
-        .take(FACTS_MAX)
-        .map(|one| Fact::new(frame.t, key, one, frame.masked()))
+    let facts = customer.identifiers.keys().take(FACTS_MAX);
+    let facts: Vec<Fact> = facts
+        .map(|one| Fact::new(t, key, one, frame.masked()))
         .collect();
-    Ok(Outlook {
+    Outlook {
         title: customer.display_name(frame.masked()),
         more: customer.identifiers.len() - facts.len(),
         facts,
-        touches: frame.t.count(
+        touches: t.count(
             customer.events,
             ("contacto", "contactos"),
             ("touch", "touches"),
         ),
-    })
+        consents: permissions(t, &customer.consents, &customer.refused_beside),
+    }
 }
 
 /// `POST /LANG/decisions`
@@ -368,11 +349,7 @@ async fn carried_out(
     decision: Decision,
 ) -> Result<Response, HttpError> {
     let id = decision.id;
-    let outcome = app
-        .resolver
-        .decide(decision, false)
-        .await
-        .map_err(refused)?;
+    let outcome = app.resolver.decide(decision).await.map_err(refused)?;
     tracing::info!(decision.id = %id, decision.by = %visitor.caller.who, decision.changes = outcome.changes.len(), "decision carried out");
     Ok(see_other(&visitor.frame.at("/decisions?done=1")))
 }

@@ -101,7 +101,7 @@ pub struct Said {
 }
 
 /// What is allowed: purpose, channel, state.
-type Permission = (String, String, &'static str);
+pub type Permission = (String, String, &'static str);
 
 /// One side of the person.
 pub struct Side {
@@ -370,7 +370,7 @@ fn belongs(
 }
 
 /// `beside`: those that are refused by an event of nobody alone, of which the timeline shows nothing.
-fn permissions(
+pub fn permissions(
     t: Lang,
     consents: &BTreeMap<ConsentPart, ConsentState>,
     beside: &BTreeSet<ConsentPart>,

@@ -14,7 +14,7 @@ use trenza_shared::{
     },
 };
 
-use super::{identifiers, read};
+use super::{customers::customer_json, identifiers, read};
 use crate::{
     app::App,
     customer::{
@@ -24,7 +24,7 @@ use crate::{
         review,
         why::{CUSTOMER, Context, reason_shown, subject_shown},
     },
-    evidence::DecideError,
+    evidence::{DecideError, Preview},
     http::auth::Caller,
     tables::Role,
 };
@@ -76,25 +76,31 @@ pub async fn decide(
     };
     let decision = decision(&app, &caller, asked).await?;
     let id = decision.id;
-    let outcome = app
-        .resolver
-        .decide(decision.clone(), preview)
-        .await
-        .map_err(refused)?;
+    let masked = caller.masked();
+    let (outcome, results) = if preview {
+        let would = app.resolver.preview(decision.clone());
+        let Preview { outcome, records } = would.await.map_err(refused)?;
+        let results = records.iter().map(|one| customer_json(one, masked));
+        (outcome, Some(results.collect::<Vec<_>>()))
+    } else {
+        let done = app.resolver.decide(decision.clone());
+        (done.await.map_err(refused)?, None)
+    };
     let changes: Vec<Value> = app
         .applier
         .feed(&outcome.changes)
         .iter()
         .map(feed::planned)
         .collect();
-    let masked = caller.masked();
     let notes: Vec<Value> = noted(&app, decision, outcome, masked)
         .await?
         .iter()
         .map(|note| note.to_json(masked))
         .collect();
-    if preview {
-        return Ok(Json(json!({ "changes": changes, "notes": notes })));
+    if let Some(results) = results {
+        return Ok(Json(
+            json!({ "changes": changes, "results": results, "notes": notes }),
+        ));
     }
     tracing::info!(decision.id = %id, decision.by = %caller.who, decision.changes = changes.len(), "decision carried out");
     Ok(Json(

@@ -71,6 +71,8 @@ async fn read_answered_and_gone(server: Server) {
         "{}",
         preview.text
     );
+    let consents = "No consent is on record: that counts as no.";
+    assert!(preview.text.contains(consents), "{}", preview.text);
     let fields = [
         ("kind", "same"),
         ("one", &one),

@@ -103,6 +103,37 @@ async fn after_a_split_what_nobody_alone_refuses_holds_for_both_and_what_it_allo
 }
 
 #[tokio::test]
+async fn a_preview_shows_the_records_as_they_become_with_what_each_allows() {
+    let server = Server::start().await;
+    let device = |who: &str| json!({"userId": who, "anonymousId": "tablet-0001"});
+    let events = [
+        said("g1", device("eva"), true),
+        said("g2", device("luis"), false),
+        said("g3", json!({"anonymousId": "tablet-0001"}), false),
+    ];
+    server.capture(WEB, &events).await;
+    let apart = json!({"kind": "not_same", "subjects": ["userId:eva", "userId:luis"], "reason": "A couple"});
+    let path = "/v1/decisions?preview=1";
+    let preview = server.post(Role::Steward, path, &apart).await;
+    let results = preview.json["results"].as_array().unwrap();
+    let decided = server.post(Role::Steward, "/v1/decisions", &apart).await;
+    assert!(decided.json.get("results").is_none(), "{}", decided.text);
+    for (who, beside) in [("userId:eva", 1), ("userId:luis", 0)] {
+        assert_eq!(
+            newsletter(&server, who).await,
+            (json!("denied"), beside),
+            "{who}"
+        );
+        let mut one = customer(&server, who).await;
+        for belongs in ["accounts", "households"] {
+            one.as_object_mut().unwrap().remove(belongs);
+        }
+        assert!(results.contains(&one), "{one} is not in {}", preview.text);
+    }
+    server.close().await;
+}
+
+#[tokio::test]
 async fn what_holds_two_parted_values_at_once_is_told_of_and_does_not_explain_them_as_one() {
     let server = Server::start().await;
     let events = [

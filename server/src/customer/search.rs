@@ -3,7 +3,9 @@
 //! Every word of a query is looked for as it was typed: as the beginning of any word of a customer. Where that finds few,
 //! names are looked for as well by any part, by their sound, by what they are short for, and in spite of typing mistakes.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+mod together; // who bears frequent words, all at once
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use trenza_shared::{
     id::Fingerprint,
@@ -36,10 +38,6 @@ const ENOUGH: usize = 10;
 const SCATTERED_MAX: usize = 200;
 /// Most other spellings of one word that are listed under one form.
 const SPELLINGS_MAX: usize = 30;
-/// Most rows read to find who bears several frequent words.
-const JOINED_ROWS_MAX: usize = 40_000;
-/// Rows of one word read at once.
-const PAGE_ROWS: usize = 256;
 /// Most fingerprints of a customer whose words are compared.
 const MEMBERS_MAX: usize = 200;
 
@@ -252,7 +250,7 @@ fn matching(
     let mut found = BTreeMap::new();
     if lists.first().is_some_and(|rarest| !rarest.whole) {
         // So many bear each of them that those are looked for who bear all at once.
-        for fingerprint in together(view, wanted)? {
+        for fingerprint in together::together(view, wanted)? {
             add(view, &fingerprint, &mut found, |_| Ok(true))?;
         }
         if !thorough || found.len() >= FOUND_MAX {
@@ -386,68 +384,4 @@ fn listed<'a>(
     }
     lists.sort_by_key(|list| (!list.whole, list.bearers.len()));
     Ok(lists)
-}
-
-/// Who bears, in one fingerprint, all of some frequent words as they were typed; what [`JOINED_ROWS_MAX`] rows tell.
-fn together(view: &dyn View, wanted: &[Vec<Term>]) -> Result<Vec<Fingerprint>, StoreError> {
-    let typed = wanted.iter().filter_map(|terms| match terms.first() {
-        Some(Term::Beginning(word) | Term::Whole(word)) => Some(Bearers::of(word)),
-        None => None,
-    });
-    let mut lists: Vec<Bearers<'_>> = typed.collect();
-    let (mut found, mut from, mut rows) = (Vec::new(), Fingerprint([0; 16]), 0);
-    'next: while found.len() < FOUND_MAX && rows < JOINED_ROWS_MAX {
-        for list in &mut lists {
-            let Some(at) = list.seek(view, from, &mut rows)? else {
-                break 'next;
-            };
-            if at != from {
-                from = at;
-                continue 'next;
-            }
-        }
-        found.push(from);
-        let Some(next) = after(from) else { break };
-        from = next;
-    }
-    Ok(found)
-}
-
-fn after(fingerprint: Fingerprint) -> Option<Fingerprint> {
-    let next = u128::from_be_bytes(fingerprint.0).checked_add(1)?;
-    Some(Fingerprint(next.to_be_bytes()))
-}
-
-/// Who bears a word, in order, read page by page.
-struct Bearers<'a> {
-    word: &'a String,
-    page: VecDeque<Fingerprint>,
-}
-
-impl<'a> Bearers<'a> {
-    fn of(word: &'a String) -> Self {
-        Self {
-            word,
-            page: VecDeque::new(),
-        }
-    }
-
-    /// The first at or after `from`.
-    fn seek(
-        &mut self,
-        view: &dyn View,
-        from: Fingerprint,
-        rows: &mut usize,
-    ) -> Result<Option<Fingerprint>, StoreError> {
-        while self.page.front().is_some_and(|first| *first < from) {
-            self.page.pop_front();
-        }
-        if self.page.is_empty() {
-            let key = (self.word.clone(), from);
-            let page = WORDS.scan_prefix_from(view, self.word, &key, PAGE_ROWS)?;
-            *rows += PAGE_ROWS;
-            self.page = page.into_iter().map(|((_, one), _)| one).collect();
-        }
-        Ok(self.page.front().copied())
-    }
 }

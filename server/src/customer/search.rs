@@ -29,9 +29,9 @@ const QUERY_WORDS_MAX: usize = 6;
 /// Most fingerprints listed of one word; words of more are looked for together.
 const HITS_MAX: usize = 2_000;
 /// The same where every word of a query is borne by more: then by all the ways it may be meant.
-const FREQUENT_HITS_MAX: usize = 20_000;
+const FREQUENT_HITS_MAX: usize = 5_000;
 /// Most fingerprints of which the words themselves are compared with those that too many bear to be listed.
-const COMPARED_MAX: usize = 4_000;
+const COMPARED_MAX: usize = 2_000;
 /// So many found as they were typed are enough: names are not looked for as they may be spelt otherwise.
 const ENOUGH: usize = 10;
 /// Most customers looked at whose words stand in several fingerprints; where somebody bears all in one, none.
@@ -250,10 +250,12 @@ fn matching(
     let mut found = BTreeMap::new();
     if lists.first().is_some_and(|rarest| !rarest.whole) {
         // So many bear each of them that those are looked for who bear all at once.
-        for fingerprint in together::together(view, wanted)? {
+        let all = together::together(view, wanted)?;
+        for fingerprint in all.found {
             add(view, &fingerprint, &mut found, |_| Ok(true))?;
         }
-        if !thorough || found.len() >= FOUND_MAX {
+        let enough = found.len() >= FOUND_MAX || (all.whole && !found.is_empty());
+        if !thorough || enough {
             return Ok((found, true));
         }
         lists = listed(view, wanted, FREQUENT_HITS_MAX)?;

@@ -23,17 +23,29 @@ const FIRST_OF_OTHERS: u8 = 0x80;
 /// Most words of names that stand for one beginning.
 const WORDS_MAX: usize = 32;
 
-/// Who bears, in one fingerprint, some term of every word, the least first; at most [`FOUND_MAX`]. There may be others.
-pub fn together(view: &dyn View, wanted: &[Vec<Term>]) -> Result<Vec<Fingerprint>, StoreError> {
+/// Those who bear, in one fingerprint, some term of every word.
+pub struct Together {
+    /// The least first; at most [`FOUND_MAX`].
+    pub found: Vec<Fingerprint>,
+    /// Of those who bear words of letters alone, nobody is left out.
+    pub whole: bool,
+}
+
+/// Finds those who bear some term of every word.
+///
+/// # Errors
+/// The store cannot be read.
+pub fn together(view: &dyn View, wanted: &[Vec<Term>]) -> Result<Together, StoreError> {
     let mut lists = Vec::with_capacity(wanted.len());
     for terms in wanted {
         lists.push(Bearers::of(view, terms)?);
     }
     let (mut found, mut from, mut rows) = (Vec::new(), Fingerprint([0; 16]), 0);
+    let whole = lists.iter().all(|list| list.whole);
     'next: while found.len() < FOUND_MAX && rows < ROWS_MAX {
         for list in &mut lists {
             let Some(at) = list.seek(view, from, &mut rows)? else {
-                break 'next;
+                return Ok(Together { found, whole });
             };
             if at != from {
                 from = at;
@@ -44,7 +56,10 @@ pub fn together(view: &dyn View, wanted: &[Vec<Term>]) -> Result<Vec<Fingerprint
         let Some(next) = after(from) else { break };
         from = next;
     }
-    Ok(found)
+    Ok(Together {
+        found,
+        whole: false,
+    })
 }
 
 fn after(fingerprint: Fingerprint) -> Option<Fingerprint> {
@@ -84,7 +99,11 @@ fn begun(view: &dyn View, start: &str) -> Result<Vec<String>, StoreError> {
 }
 
 /// Who bears any of some words, in order, read page by page.
-struct Bearers(Vec<OfWord>);
+struct Bearers {
+    lists: Vec<OfWord>,
+    /// No word is left out.
+    whole: bool,
+}
 
 struct OfWord {
     word: String,
@@ -96,13 +115,15 @@ struct OfWord {
 
 impl Bearers {
     fn of(view: &dyn View, terms: &[Term]) -> Result<Self, StoreError> {
-        let mut words: Vec<String> = Vec::new();
+        let (mut words, mut whole) = (Vec::<String>::new(), true);
         for term in terms {
             match term {
                 Term::Whole(word) => words.push(word.clone()),
                 Term::Beginning(start) => {
                     words.push(start.clone());
-                    words.extend(begun(view, start)?);
+                    let begun = begun(view, start)?;
+                    whole &= begun.len() < WORDS_MAX;
+                    words.extend(begun);
                 }
             }
         }
@@ -115,7 +136,8 @@ impl Bearers {
             page_rows,
             ends: false,
         });
-        Ok(Self(lists.collect()))
+        let lists = lists.collect();
+        Ok(Self { lists, whole })
     }
 
     /// The first at or after `from`.
@@ -126,7 +148,7 @@ impl Bearers {
         rows: &mut usize,
     ) -> Result<Option<Fingerprint>, StoreError> {
         let mut first = None;
-        for list in &mut self.0 {
+        for list in &mut self.lists {
             if let Some(at) = list.seek(view, from, rows)? {
                 first = Some(first.map_or(at, |first: Fingerprint| first.min(at)));
             }
@@ -212,7 +234,9 @@ mod tests {
             });
             let all = (0..40).filter(|who| wanted.iter().all(|terms| terms.iter().any(|term| bears(*who, term))));
             let all: Vec<Fingerprint> = all.map(|who| Fingerprint([who; 16])).collect();
-            prop_assert_eq!(together(&store, &wanted).unwrap(), all);
+            let told = together(&store, &wanted).unwrap();
+            prop_assert_eq!(told.found, all);
+            prop_assert!(told.whole || wanted.iter().flatten().any(|term| matches!(term, Term::Beginning(start) if names(start).len() >= WORDS_MAX)));
         }
     }
 }

@@ -18,6 +18,7 @@ use super::text::Lang;
 use crate::{
     app::App,
     customer::{
+        compared,
         lookup::Scopes,
         record::{self, Record},
     },
@@ -44,18 +45,9 @@ impl Fact {
     pub fn new(t: Lang, id_key: &[u8; 32], identifier: &Identifier, masked: bool) -> Self {
         Self {
             kind: t.kind(identifier.kind),
-            value: value(identifier, masked),
+            value: compared::value(identifier, masked),
             reference: reference(id_key, identifier),
         }
-    }
-}
-
-/// The value of an identifier as a reader sees it.
-pub fn value(identifier: &Identifier, masked: bool) -> String {
-    if masked {
-        mask::identifier(identifier)
-    } else {
-        identifier.value.clone()
     }
 }
 

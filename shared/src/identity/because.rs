@@ -115,10 +115,8 @@ pub fn because(steps: &[Step], rules: &Rules, masked: bool) -> Vec<Sentence> {
         ));
     }
     for ((class, window_days), values) in classes {
-        let (one, why) = (
-            values.len() == 1,
-            links_by(class, window_days, values.len() == 1),
-        );
+        let one = values.len() == 1;
+        let why = links_by(class, window_days, one);
         let values = listed(&values, masked);
         let (une, links) = if one {
             ("une", "links")

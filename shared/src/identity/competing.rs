@@ -102,7 +102,9 @@ fn exclusives(own: &BTreeSet<&Identifier>, rules: &Rules) -> impl Iterator<Item 
             continue;
         }
         match first.get(&(value.kind, &value.scope)) {
-            None => drop(first.insert((value.kind, &value.scope), value)),
+            None => {
+                first.insert((value.kind, &value.scope), value);
+            }
             Some(one) => clashes.push(Clash::Exclusive {
                 one: (*one).clone(),
                 other: (*value).clone(),

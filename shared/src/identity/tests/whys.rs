@@ -283,6 +283,73 @@ fn names_dates_and_documents_that_do_not_fit_in_one_person_compete() {
 }
 
 #[test]
+fn two_documents_of_one_person_compete_though_one_is_declared_shared() {
+    let nodes = [
+        node("dni:1 email:a", "", 1),
+        node("dni:2 email:a card:1", "", 2),
+    ];
+    let mistyped = decided(DecisionKind::SharedIdentifier, &["dni:2"], &[]);
+    let decisions = Decisions::of([mistyped]);
+    let answer = answer(&nodes, &decisions, &Rules::default(), ("dni:1", "card:1"));
+    let clash = Clash::Exclusive {
+        one: id("dni:1"),
+        other: id("dni:2"),
+    };
+    assert_eq!(answer.competing, [Competing::Clash(clash)]);
+    let said = against(&answer.competing[0], false);
+    assert_eq!(
+        said.es,
+        "Una persona tiene como mucho uno de su clase, y aquí hay dos: el DNI 1 y el DNI 2."
+    );
+    assert_eq!(
+        said.en,
+        "A person has at most one of its kind, and here are two: the DNI 1 and the DNI 2."
+    );
+}
+
+#[test]
+fn what_the_records_of_a_match_do_not_agree_on_competes_and_the_band_is_told() {
+    let mut rules = Rules::default();
+    rules.matching.population = 1_000;
+    rules.matching.bands.link = 3_000;
+    let living = |street: &str| Person {
+        birthday: Some("1980-05-12".to_owned()),
+        street: Some(street.to_owned()),
+        city: Some("soria".to_owned()),
+        postal_code: Some("42001".to_owned()),
+        gender: Some(street.len().to_string()),
+        ..person("ana lopez gil")
+    };
+    let nodes = [
+        node_of("email:a", living("mayor 5"), 1),
+        node_of("phone:p", living("gran via 77"), 2),
+    ];
+    let answer = answer(
+        &nodes,
+        &Decisions::default(),
+        &rules,
+        ("email:a", "phone:p"),
+    );
+    let link = rules.matching.bands.link;
+    assert_eq!(ruled(steps(&answer), &rules), [Rule::Match { link }]);
+    let said_of_rule = said(&answer, &rules);
+    assert_eq!(
+        said_of_rule[0].es,
+        "Las reglas unen por coincidencias desde 8 a 1 a favor."
+    );
+    assert_eq!(
+        said_of_rule[0].en,
+        "The rules link by agreement from 8 to 1 for it on."
+    );
+    let [Competing::Unlike(_)] = &answer.competing[..] else {
+        panic!("{:?}", answer.competing)
+    };
+    let said = against(&answer.competing[0], false);
+    assert!(said.es.ends_with("otro sexo."), "{}", said.es);
+    assert!(said.en.ends_with("another gender."), "{}", said.en);
+}
+
+#[test]
 fn one_date_of_birth_written_in_two_ways_does_not_compete() {
     let with_digits = Person {
         birth_digits: Some("19800512".to_owned()),

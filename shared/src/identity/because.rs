@@ -229,10 +229,8 @@ pub fn against(competing: &Competing, masked: bool) -> Sentence {
             let show = |name: &str| if masked { initials(name) } else { titled(name) };
             let (one, other) = (show(one), show(other));
             both(
-                format!("Hay dos nombres que no parecen de la misma persona: {one} y {other}."),
-                format!(
-                    "There are two names that do not look like one person's: {one} and {other}."
-                ),
+                format!("Los nombres {one} y {other} no parecen de la misma persona."),
+                format!("The names {one} and {other} do not look like one person's."),
             )
         }
         Competing::Clash(Clash::Decision { one, other, .. }) => {

@@ -178,8 +178,8 @@ async fn names_and_dates_inside_one_customer_that_do_not_fit_speak_against_it() 
     );
     says(
         &why,
-        "Hay dos nombres que no parecen de la misma persona: Ana García y LUIS Núñez. Hay fechas de nacimiento distintas: 1979-01-01 y 1980-05-12.",
-        "There are two names that do not look like one person's: Ana García and LUIS Núñez.",
+        "Los nombres Ana García y LUIS Núñez no parecen de la misma persona. Hay fechas de nacimiento distintas: 1979-01-01 y 1980-05-12.",
+        "The names Ana García and LUIS Núñez do not look like one person's.",
     );
     let masked = asked(&server, Role::Reader, from, to).await.to_string();
     for secret in ["García", "Núñez", "1979", "1980"] {

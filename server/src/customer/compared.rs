@@ -6,33 +6,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
-use serde_json::Value;
 use trenza_shared::{
-    fragment::{Customer, mask},
+    fragment::mask::{self, HIDDEN},
     identifier::{Identifier, Kind},
     identity::Unit,
     matching::{FIELDS, Field, Term},
-    person::{Person, fold},
 };
 
-use super::{record::Record, review::Doubt};
+use super::{record::Record, review::Doubt, written::Written};
 use crate::evidence::Home;
 
 /// Most values of one field and record that are shown.
 pub const VALUES_MAX: usize = 4;
-/// What stands for a value that is not shown.
-pub const HIDDEN: &str = "***";
-/// Longest street that is shown. Unit: characters.
-const STREET_CHARS_MAX: usize = 120;
-/// Traits whose words are written as in the record, with accents and capitals.
-const WRITTEN: [&str; 6] = [
-    "firstName",
-    "lastName",
-    "secondLastName",
-    "name",
-    "address",
-    "city",
-];
 
 /// How two values stand to each other.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
@@ -79,14 +64,18 @@ pub struct Compared {
 
 /// The fields of which either record says something, in the order in which people look.
 pub fn fields(doubt: &Doubt, masked: bool) -> Vec<Compared> {
+    let written = [0, 1].map(|at: usize| Written::of(&doubt.records[at].customer));
     let fields = FIELDS.into_iter();
     fields
-        .filter_map(|field| compared(doubt, field, masked))
+        .filter_map(|field| compared(doubt, &written, field, masked))
         .collect()
 }
 
-fn compared(doubt: &Doubt, field: Field, masked: bool) -> Option<Compared> {
-    let side = |at: usize| values(&doubt.records[at], &doubt.units[at], field, masked);
+fn compared(doubt: &Doubt, written: &[Written; 2], field: Field, masked: bool) -> Option<Compared> {
+    let side = |at: usize| {
+        let (record, unit) = (&doubt.records[at], &doubt.units[at]);
+        values(record, unit, &written[at], field, masked)
+    };
     let values = [side(0), side(1)];
     if values.iter().all(Vec::is_empty) {
         return None;
@@ -153,7 +142,7 @@ fn unweighed(doubt: &Doubt, field: Field) -> (Verdict, Left) {
 }
 
 /// A value as who reads may see it.
-fn value(identifier: &Identifier, masked: bool) -> String {
+pub fn value(identifier: &Identifier, masked: bool) -> String {
     if masked {
         mask::identifier(identifier)
     } else {
@@ -162,9 +151,14 @@ fn value(identifier: &Identifier, masked: bool) -> String {
 }
 
 /// What a record says of a field, as who reads may see it.
-fn values(record: &Record, unit: &Unit, field: Field, masked: bool) -> Vec<String> {
+fn values(
+    record: &Record,
+    unit: &Unit,
+    written: &Written,
+    field: Field,
+    masked: bool,
+) -> Vec<String> {
     let person = &unit.person;
-    let written = Written::of(&record.customer);
     let hidden = |text: String| if masked { HIDDEN.to_owned() } else { text };
     let named = |names: &[String]| -> Vec<String> {
         let name = written.words(&names.join(" "));
@@ -253,87 +247,4 @@ pub fn because(record: &Record, homes: &[Home], masked: bool) -> Vec<Shared> {
     let addresses = addresses.into_iter();
     let addresses = addresses.map(|(address, surnames)| Shared::Address { address, surnames });
     addresses.chain(lines).collect()
-}
-
-/// The words of a record as it was written, by what they fold to.
-struct Written {
-    words: BTreeMap<String, String>,
-    /// Streets as they were written.
-    streets: Vec<String>,
-}
-
-impl Written {
-    fn of(customer: &Customer) -> Self {
-        let mut written = Self {
-            words: BTreeMap::new(),
-            streets: Vec::new(),
-        };
-        let registers = WRITTEN.iter().filter_map(|name| customer.traits.get(*name));
-        for claim in registers.flat_map(|register| register.claims()) {
-            if let Ok(value) = serde_json::from_str(&claim.val) {
-                written.add(&value);
-            }
-        }
-        written
-    }
-
-    fn add(&mut self, value: &Value) {
-        match value {
-            Value::String(text) => {
-                for word in text.split(|c: char| !c.is_alphanumeric()) {
-                    let known = self
-                        .words
-                        .entry(fold(word))
-                        .or_insert_with(|| word.to_owned());
-                    // ANA and ana are both written better as Ana.
-                    if *known == known.to_uppercase() || *known == known.to_lowercase() {
-                        word.clone_into(known);
-                    }
-                }
-            }
-            Value::Object(members) => {
-                if let Some(Value::String(street)) = members.get("street") {
-                    self.streets.push(street.clone());
-                }
-                members.values().for_each(|value| self.add(value));
-            }
-            _ => {}
-        }
-    }
-
-    /// Folded words as they were written; with a capital where nobody wrote them.
-    fn words(&self, folded: &str) -> String {
-        let words = folded.split(' ').map(|word| match self.words.get(word) {
-            Some(written) => written.clone(),
-            None => {
-                let mut letters = word.chars();
-                let first = letters.next().into_iter().flat_map(char::to_uppercase);
-                first.chain(letters).collect()
-            }
-        });
-        words.collect::<Vec<_>>().join(" ")
-    }
-
-    /// A folded street as it was written: matching leaves out `calle` and the like.
-    fn street(&self, folded: &str) -> String {
-        let as_written = self.streets.iter().find(|written| {
-            let traits = serde_json::json!({"address": {"street": written}});
-            let read = traits.as_object().map(Person::from_traits);
-            read.is_some_and(|person| person.street.as_deref() == Some(folded))
-        });
-        as_written.map_or_else(
-            || self.words(folded),
-            |written| written.trim().chars().take(STREET_CHARS_MAX).collect(),
-        )
-    }
-
-    /// An address on one line.
-    fn address(&self, person: &Person) -> Option<String> {
-        let street = person.street.as_deref().map(|street| self.street(street));
-        let code = person.postal_code.as_deref().map(str::to_uppercase);
-        let rest =
-            [&person.city, &person.state].map(|one| one.as_deref().map(|one| self.words(one)));
-        let parts: Vec<String> = [street, code].into_iter().chain(rest).flatten().collect();
-        (!parts.is_empty()).then(|| parts.join(", "))
-    }
 }

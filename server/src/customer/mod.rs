@@ -22,3 +22,4 @@ pub mod search; // by words
 pub mod simulate; // what other rules would make of them
 pub mod timeline; // events in time order
 pub mod why; // why two values are one person's
+pub mod written; // words as a record wrote them

@@ -8,7 +8,7 @@ use trenza_shared::{
     bot::{self, Bot},
     clock::format_ms,
     event::{Event, EventType, IDENTIFIER_TRAITS},
-    fragment::mask,
+    fragment::mask::{self, HIDDEN},
     id::AgentId,
     identifier::{Identifier, Kind},
 };
@@ -16,8 +16,6 @@ use trenza_shared::{
 use super::timeline::Moment;
 use crate::registry::Registry;
 
-/// What stands for what is not shown.
-const HIDDEN: &str = "***";
 /// Members of `context` that tell a person or a device.
 const CONTEXT_HIDDEN: [&str; 4] = ["ip", "location", "device", "userAgent"];
 /// Properties that hold what people typed, or a document of a person under a local name.

@@ -8,11 +8,13 @@ use serde_json::{Value, json};
 use trenza_shared::{
     id::Fingerprint,
     identifier::Identifier,
-    identity::{Apart, Decision, DecisionKind, Outcome, Sentence, Why, apart},
+    identity::{
+        Apart, Decision, DecisionKind, End, Outcome, Sentence, Why, apart, joined, nobodys,
+    },
     store::{StoreError, View},
 };
 
-use super::why::{Context, Side, explain, shown};
+use super::why::{Context, explain, shown};
 use crate::identity::read;
 
 /// Most holders of one value that are looked at.
@@ -143,18 +145,25 @@ fn note(reason: &'static str, values: &[Identifier], es: &str, en: &str) -> Note
 }
 
 fn unknown(context: &Context<'_>, value: &Identifier) -> Note {
-    let said = joined(&apart(&[Apart::Unknown(value.clone())], context.masked));
+    let reason = nobodys(value, context.rules);
+    let said = joined(&apart(std::slice::from_ref(&reason), context.masked));
+    let (reason, es, en) = match reason {
+        Apart::Blocked { .. } => (
+            "blocked_value",
+            "Mientras sea así, la decisión no hace nada con ese dato.",
+            "While that is so, the decision does nothing with that value.",
+        ),
+        _ => (
+            "unknown_value",
+            "Hasta que alguien lo tenga, la decisión no hace nada con ese dato. Compruebe que está bien escrito.",
+            "Until somebody does, the decision does nothing with that value. Check that it is typed right.",
+        ),
+    };
     note(
-        "unknown_value",
+        reason,
         std::slice::from_ref(value),
-        &format!(
-            "{} Hasta que alguien lo tenga, la decisión no hace nada con ese dato. Compruebe que está bien escrito.",
-            said.es
-        ),
-        &format!(
-            "{} Until somebody does, the decision does nothing with that value. Check that it is typed right.",
-            said.en
-        ),
+        &format!("{} {es}", said.es),
+        &format!("{} {en}", said.en),
     )
 }
 
@@ -165,7 +174,7 @@ fn unjoined(
     one: &Identifier,
     other: &Identifier,
 ) -> Result<Note, StoreError> {
-    let [from, to] = [one, other].map(|value| Side::Value(vec![value.clone()]));
+    let [from, to] = [one, other].map(|value| End::Value(vec![value.clone()]));
     let explained = explain(view, context, None, &from, &to)?;
     let mut reasons = match explained.why {
         Why::Apart(reasons) => reasons,
@@ -211,14 +220,6 @@ fn unparted(one: &Holding<'_>, other: &Holding<'_>) -> Note {
         "Siguen en una misma ficha: hay eventos que traen los dos datos a la vez.",
         "They stay in one record: there are events that hold both values at once.",
     )
-}
-
-fn joined(said: &[Sentence]) -> Sentence {
-    let join = |text: fn(&Sentence) -> &str| said.iter().map(text).collect::<Vec<_>>().join(" ");
-    Sentence {
-        es: join(|one| &one.es),
-        en: join(|one| &one.en),
-    }
 }
 
 fn holding<'a>(

@@ -87,6 +87,11 @@ pub fn whoever(view: &dyn View, scopes: &Scopes, text: &str) -> Result<Found, St
         groups,
         more: false,
     };
+    // Nobody types the whole of an address to find another that begins like it.
+    if text.contains('@') && !found.groups.is_empty() {
+        found.groups.truncate(FOUND_MAX);
+        return Ok(found);
+    }
     let codes = scopes.calling_codes();
     let by_words = find(view, text, &codes)?;
     found.add(by_words);

@@ -16,13 +16,13 @@ use trenza_shared::{
     clock::Clock,
     id::Fingerprint,
     identifier::Identifier,
-    identity::{Change, Group, Rules, Sentence},
+    identity::{Change, End, Group, Rules, Sentence},
     store::{Store, StoreError, View},
 };
 
 use super::{
     record::{self, Record},
-    why::{Context, Side, explain},
+    why::{Context, explain},
 };
 use crate::{
     evidence::{
@@ -268,6 +268,7 @@ fn compared(
         decisions: &decisions,
         rules: &is,
         registry: &applier.registry,
+        id_key: &applier.id_key,
         zone: &ground.zone,
         masked: false,
     };
@@ -348,7 +349,7 @@ fn example(
     let sides = match (what, &ends[..]) {
         (What::Merged, [one, other]) => own_values(before, one, other)?,
         (What::Split, [one, other]) => [one, other]
-            .map(|group| Side::Customer {
+            .map(|group| End::Customer {
                 member: group.seed,
                 group: group.clone(),
             })
@@ -368,7 +369,7 @@ fn example(
 }
 
 /// A value of each of two customers that the other has not; none where one of them has no such value.
-fn own_values(view: &dyn View, one: &Group, other: &Group) -> Result<Vec<Side>, StoreError> {
+fn own_values(view: &dyn View, one: &Group, other: &Group) -> Result<Vec<End>, StoreError> {
     let held = |group: &Group| -> Result<BTreeSet<Identifier>, StoreError> {
         let mut held = BTreeSet::new();
         for member in group.members.iter().take(MEMBERS_MAX) {
@@ -383,7 +384,7 @@ fn own_values(view: &dyn View, one: &Group, other: &Group) -> Result<Vec<Side>, 
     };
     let ends = first(&ours, &theirs).zip(first(&theirs, &ours));
     Ok(ends.map_or_else(Vec::new, |(one, other)| {
-        vec![Side::Value(vec![one]), Side::Value(vec![other])]
+        vec![End::Value(vec![one]), End::Value(vec![other])]
     }))
 }
 

@@ -2,52 +2,32 @@
 //!
 //! Owns the way from the identity graph's answer to one that names messageId, source, place, device and time. Decides nothing.
 
-use std::collections::BTreeSet;
-
 use serde_json::{Value, json};
 use trenza_shared::{
     clock::format_ms,
-    fragment::mask,
+    fragment::mask::{self, HIDDEN},
     id::Fingerprint,
     identifier::{Identifier, Kind},
     identity::{
-        Apart, Clash, Decision, Decisions, Evidence, Group, Node, Rules, Seen, Sentence, SharedWhy,
-        Step, Why, agreement, bridges, customer_id, nearest, said_of, sentence, why,
+        Apart, Clash, Competing, Decision, Decisions, End, Evidence, Explanation, Group, Proves,
+        Rule, Rules, Seen, Sentence, SharedWhy, Step, Why, against, agreement, because,
+        customer_id, joined, ruled, said_of, sentence, why,
     },
     matching::Score,
     store::{Direction, Overlay, StoreError, View},
 };
 
 use super::{
-    lookup,
+    record,
     timeline::{Moment, moment},
+    written::Written,
 };
-use crate::{
-    identity::{StoredGraph, read},
-    registry::Registry,
-    tables::TIMELINE,
-};
+use crate::{identity::StoredGraph, registry::Registry, tables::TIMELINE};
 
-/// What stands for what is not shown.
-const HIDDEN: &str = "***";
 /// Begins a subject of a decision that is a customer's id.
 pub const CUSTOMER: &str = "customer:";
-/// Most values of a customer from which a chain is tried.
-const CANDIDATES_MAX: usize = 8;
-
-/// One end of a question.
-#[derive(Clone, Debug)]
-pub enum Side {
-    /// A value: what its text may mean.
-    Value(Vec<Identifier>),
-    /// A customer, by the fingerprint of an id of it.
-    Customer {
-        /// Whose id was given.
-        member: Fingerprint,
-        /// The customer.
-        group: Group,
-    },
-}
+/// Most records that are read for how they write the names of an answer.
+const WRITTEN_MAX: usize = 8;
 
 /// One step of a chain with what proves it.
 pub struct Proof {
@@ -57,6 +37,8 @@ pub struct Proof {
     pub moment: Option<Moment>,
     /// The decision that says so.
     pub decision: Option<Decision>,
+    /// By which rule it links.
+    pub rule: Rule,
 }
 
 /// An answer with its proofs and its words.
@@ -67,6 +49,10 @@ pub struct Explained {
     pub steps: Vec<Proof>,
     /// The answer in words.
     pub sentence: Sentence,
+    /// By which rules the steps link, in words.
+    pub because: Vec<Sentence>,
+    /// What speaks against it, where it is one person.
+    pub competing: Vec<Competing>,
 }
 
 /// What explaining needs beside the tables.
@@ -77,6 +63,8 @@ pub struct Context<'a> {
     pub rules: &'a Rules,
     /// Sources and agents.
     pub registry: &'a Registry,
+    /// Key of the ids of customers.
+    pub id_key: &'a [u8; 32],
     /// Zone of the dates in sentences. IANA name.
     pub zone: &'a str,
     /// Whether personal values are hidden.
@@ -91,46 +79,36 @@ pub fn explain(
     view: &dyn View,
     context: &Context<'_>,
     within: Option<&Group>,
-    from: &Side,
-    to: &Side,
+    from: &End,
+    to: &End,
 ) -> Result<Explained, StoreError> {
-    let why = answer(view, context, within, from, to)?;
-    let mut steps = Vec::new();
+    let graph = StoredGraph(&mut Overlay::new(view));
+    let (decisions, rules) = (context.decisions, context.rules);
+    let mut explanation = why(&graph, within, (from, to), decisions, rules)?;
+    write_names(view, &mut explanation)?;
+    let Explanation { why, competing, .. } = explanation;
+    let (mut steps, mut said) = (Vec::new(), Vec::new());
     if let Why::Linked(chain) = &why {
-        for step in chain {
-            let proof = match &step.evidence {
-                Evidence::Node(node) => Proof {
-                    step: step.clone(),
-                    moment: first_moment(view, node)?,
-                    decision: None,
-                },
-                Evidence::Match(_) => Proof {
-                    step: step.clone(),
-                    moment: None,
-                    decision: None,
-                },
-                Evidence::Decision(id) => Proof {
-                    step: step.clone(),
-                    moment: None,
-                    decision: context.decisions.get(id).cloned(),
-                },
+        said = because(chain, rules, context.masked);
+        for (step, rule) in chain.iter().zip(ruled(chain, rules)) {
+            let (moment, decision) = match &step.evidence {
+                Evidence::Node(node) => (first_moment(view, node)?, None),
+                Evidence::Match(_) => (None, None),
+                Evidence::Decision(id) => (None, decisions.get(id).cloned()),
             };
-            steps.push(proof);
+            steps.push(Proof {
+                step: step.clone(),
+                moment,
+                decision,
+                rule,
+            });
         }
     }
     let sentence = match &why {
-        Why::Linked(chain)
-            if chain.is_empty()
-                && matches!(
-                    (from, to),
-                    (Side::Customer { .. }, _) | (_, Side::Customer { .. })
-                ) =>
-        {
-            Sentence {
-                es: "Es el mismo cliente.".into(),
-                en: "It is the same customer.".into(),
-            }
-        }
+        Why::Linked(chain) if chain.is_empty() && !is_one_value(from, to) => Sentence {
+            es: "Es el mismo cliente.".into(),
+            en: "It is the same customer.".into(),
+        },
         _ => sentence(&why, context.masked, &|node| {
             let proof = steps
                 .iter()
@@ -149,123 +127,75 @@ pub fn explain(
         why,
         steps,
         sentence,
+        because: said,
+        competing,
     })
 }
 
-fn answer(
-    view: &dyn View,
-    context: &Context<'_>,
-    within: Option<&Group>,
-    from: &Side,
-    to: &Side,
-) -> Result<Why, StoreError> {
-    let (ours, theirs) = (groups(view, from, within)?, groups(view, to, within)?);
-    let unknown: Vec<Apart> = [(from, &ours), (to, &theirs)]
-        .into_iter()
-        .filter(|(_, groups)| groups.is_empty())
-        .filter_map(|(side, _)| match side {
-            Side::Value(values) => values.first().cloned().map(Apart::Unknown),
-            Side::Customer { .. } => None,
-        })
-        .collect();
-    if !unknown.is_empty() {
-        return Ok(Why::Apart(unknown));
+/// Whether both ends may be one value.
+fn is_one_value(from: &End, to: &End) -> bool {
+    match (from, to) {
+        (End::Value(one), End::Value(other)) => one.iter().any(|value| other.contains(value)),
+        _ => false,
     }
-    let alone = |ours: &[Group], theirs: &[Group]| {
-        let is_alone = |one: &&Group| theirs.iter().all(|other| other.seed != one.seed);
-        ours.iter().find(is_alone).cloned()
-    };
-    // Each has a customer of its own, as somebody decided: what holds both at once says nothing.
-    let two = match (from, to, within) {
-        (Side::Value(one), Side::Value(other), None)
-            if why::parted(context.decisions, one, other) =>
-        {
-            alone(&ours, &theirs).zip(alone(&theirs, &ours))
-        }
+}
+
+/// Names are compared as folded, and told as a record wrote them.
+fn write_names(view: &dyn View, explanation: &mut Explanation) -> Result<(), StoreError> {
+    let others = explanation.competing.iter().filter_map(|one| match one {
+        Competing::Held(others) => Some(others.customers.clone()),
         _ => None,
-    };
-    let (ours, theirs) = match two {
-        Some((one, other)) => (vec![one], vec![other]),
-        None => (ours, theirs),
-    };
-    if let Some(group) = ours
-        .iter()
-        .find(|group| theirs.iter().any(|other| other.seed == group.seed))
-    {
-        let nodes = nodes(view, group)?;
-        let bridges = bridges(&StoredGraph(&mut Overlay::new(view)), group, context.rules)?;
-        let shared: BTreeSet<&Identifier> =
-            group.shared.iter().map(|key| &key.identifier).collect();
-        let ends = |side: &Side| candidates(&nodes, &shared, side);
-        let mut best: Option<Vec<Step>> = None;
-        for one in ends(from) {
-            for other in ends(to) {
-                let chain = why::chain(&nodes, group, &bridges, &one, &other, context.decisions);
-                if let Some(chain) =
-                    chain.filter(|chain| best.as_ref().is_none_or(|best| chain.len() < best.len()))
-                {
-                    best = Some(chain);
-                }
-            }
-        }
-        return Ok(Why::Linked(best.unwrap_or_default()));
-    }
-    let (Some(one), Some(other)) = (ours.first(), theirs.first()) else {
-        return Ok(Why::Apart(vec![Apart::NothingInCommon]));
-    };
-    let mut apart = why::between(
-        (one, &nodes(view, one)?),
-        (other, &nodes(view, other)?),
-        context.decisions,
-        context.rules,
-    );
-    let graph = StoredGraph(&mut Overlay::new(view));
-    apart.extend(nearest(&graph, one, other, context.rules)?);
-    Ok(Why::Apart(apart))
-}
-
-/// The customers of a side, earliest first, but `within` before all.
-fn groups(view: &dyn View, side: &Side, within: Option<&Group>) -> Result<Vec<Group>, StoreError> {
-    let mut groups = match side {
-        Side::Value(values) => lookup::groups(view, values)?,
-        Side::Customer { group, .. } => vec![group.clone()],
-    };
-    groups.sort_by_key(|group| {
-        (
-            within.is_none_or(|within| within.seed != group.seed),
-            group.seed_at_ms,
-            group.seed,
-        )
     });
-    Ok(groups)
+    let others: Vec<Fingerprint> = others.flatten().collect();
+    let mut groups = explanation.persons.clone();
+    let mut names: Vec<&mut String> = clashes(explanation)
+        .into_iter()
+        .filter_map(|clash| match clash {
+            Clash::Names { one, other } => Some([one, other]),
+            Clash::Exclusive { .. } | Clash::Decision { .. } => None,
+        })
+        .flatten()
+        .collect();
+    if names.is_empty() {
+        return Ok(());
+    }
+    for seed in others.iter().take(WRITTEN_MAX.saturating_sub(groups.len())) {
+        groups.extend(record::group_of(view, seed)?);
+    }
+    let mut written = Written::default();
+    for group in &groups {
+        written.learn(&record::joined(view, group)?);
+    }
+    for name in &mut names {
+        **name = written.words(name);
+    }
+    Ok(())
 }
 
-/// The values from which a chain to a side is looked for.
-fn candidates(nodes: &[Node], shared: &BTreeSet<&Identifier>, side: &Side) -> Vec<Identifier> {
-    match side {
-        Side::Value(values) => {
-            let held = |value: &&Identifier| nodes.iter().any(|node| node.payload.holds(value));
-            values.iter().filter(held).cloned().collect()
-        }
-        Side::Customer { member, .. } => {
-            let own = nodes
-                .iter()
-                .filter(|node| node.fingerprint == *member)
-                .flat_map(|node| &node.payload.identifiers);
-            own.filter(|value| !shared.contains(value))
-                .take(CANDIDATES_MAX)
-                .cloned()
-                .collect()
+/// Every contradiction of an answer.
+fn clashes(explanation: &mut Explanation) -> Vec<&mut Clash> {
+    fn inside(why: &mut SharedWhy) -> Option<&mut Clash> {
+        match why {
+            SharedWhy::Contradiction(clash) | SharedWhy::Ambiguous(clash) => Some(clash),
+            _ => None,
         }
     }
-}
-
-fn nodes(view: &dyn View, group: &Group) -> Result<Vec<Node>, StoreError> {
-    let mut out = Vec::with_capacity(group.members.len());
-    for member in &group.members {
-        out.extend(read::node(view, member)?);
-    }
-    Ok(out)
+    let reasons = match &mut explanation.why {
+        Why::Apart(reasons) => reasons.as_mut_slice(),
+        Why::Linked(_) => &mut [],
+    };
+    let apart = reasons.iter_mut().filter_map(|reason| match reason {
+        Apart::Clash(clash) => Some(clash),
+        Apart::Shared(key) => inside(&mut key.why),
+        _ => None,
+    });
+    let competing = explanation.competing.iter_mut();
+    let competing = competing.filter_map(|one| match one {
+        Competing::Clash(clash) => Some(clash),
+        Competing::Held(others) => others.why.as_mut().and_then(inside),
+        _ => None,
+    });
+    apart.chain(competing).collect()
 }
 
 /// The earliest event of a fingerprint: all of them hold the same values.
@@ -301,8 +231,33 @@ impl Explained {
             "linked": matches!(self.why, Why::Linked(_)),
             "steps": self.steps.iter().map(|proof| proof.to_json(context)).collect::<Vec<_>>(),
             "apart": apart,
-            "sentence": self.sentence,
+            "competing": self.competing.iter().map(|one| competing_json(one, context)).collect::<Vec<_>>(),
+            "rules_version": context.rules.version,
+            "sentence": self.whole(context),
         })
+    }
+
+    /// Steps, rules and what speaks against them, in words.
+    fn whole(&self, context: &Context<'_>) -> Sentence {
+        let mut said = vec![self.sentence.clone()];
+        if !self.because.is_empty() {
+            said.extend(self.because.iter().cloned());
+            said.push(versioned(context.rules));
+        }
+        // What the records of a step do not agree on is told with what they do.
+        let competing = self.competing.iter();
+        let competing = competing.filter(|one| !matches!(one, Competing::Unlike(_)));
+        said.extend(competing.map(|one| against(one, context.masked)));
+        joined(&said)
+    }
+}
+
+/// Of which version the rules are, in words.
+pub fn versioned(rules: &Rules) -> Sentence {
+    let version = rules.version;
+    Sentence {
+        es: format!("Así lo dicen las reglas en su versión {version}."),
+        en: format!("So say the rules in version {version}."),
     }
 }
 
@@ -321,6 +276,7 @@ impl Proof {
             "touchpoint": moment.and_then(|moment| moment.touchpoint(context.registry)),
             "agent": moment.and_then(Moment::agent),
             "at": moment.map(|moment| moment.row.at_ms).or(decided_at).map(format_ms),
+            "rule": rule_json(&self.rule, &self.step),
             "decision": decision,
             "match": match &self.step.evidence {
                 Evidence::Match(score) => score_json(score),
@@ -330,9 +286,67 @@ impl Proof {
     }
 }
 
+fn rule_json(rule: &Rule, step: &Step) -> Value {
+    let proves = |of: &Proves, value: &Identifier| {
+        json!({
+            "kind": of.kind.name(),
+            "class": of.class,
+            "window_days": of.window_days,
+            "facet": value.facet(),
+            "links": of.links,
+        })
+    };
+    match rule {
+        Rule::Event { from, to } => {
+            json!({"by": "event", "from": proves(from, &step.from), "to": proves(to, &step.to)})
+        }
+        Rule::Decision => json!({"by": "decision"}),
+        Rule::Match { link } => json!({"by": "match", "needed": bits(*link)}),
+    }
+}
+
+fn competing_json(competing: &Competing, context: &Context<'_>) -> Value {
+    let masked = context.masked;
+    match competing {
+        Competing::Clash(clash) => clash_json(clash, masked),
+        Competing::Birthdays { one, other } => {
+            let hidden = |date: &String| {
+                if masked {
+                    HIDDEN.to_owned()
+                } else {
+                    date.clone()
+                }
+            };
+            json!({"reason": "birthdays", "values": [hidden(one), hidden(other)]})
+        }
+        Competing::Unlike(score) => json!({"reason": "unlike", "match": score_json(score)}),
+        Competing::Held(others) => {
+            let (why, against) = match &others.why {
+                Some(why) => shared_json(why, masked),
+                None => (Value::Null, Value::Null),
+            };
+            let ids = others.customers.iter();
+            let ids = ids.map(|seed| customer_id(context.id_key, seed));
+            json!({
+                "reason": "held",
+                "value": shown(&others.value, masked),
+                "count": others.count,
+                "more": others.more,
+                "customers": ids.collect::<Vec<_>>(),
+                "why": why,
+                "against": against,
+            })
+        }
+    }
+}
+
+/// Thousandths of a bit as bits.
+fn bits(bits: i32) -> f64 {
+    f64::from(bits) / 1000.0
+}
+
 /// What two records agree on, term by term. Unit of the numbers: bits.
 pub fn score_json(score: &Score) -> Value {
-    let bits = |bits: i32| f64::from(bits) / 1000.0;
     let terms = score.terms.iter().map(|term| {
         let (es, en) = said_of(term.field, term.level);
         json!({"field": term.field, "level": term.level, "bits": bits(term.bits), "says": {"es": es, "en": en}})
@@ -377,28 +391,35 @@ pub fn subject_shown(id_key: &[u8; 32], subject: &Identifier, masked: bool) -> S
 fn apart_json(reason: &Apart, masked: bool) -> Value {
     match reason {
         Apart::Unknown(value) => json!({"reason": "unknown", "value": shown(value, masked)}),
+        Apart::Blocked { value, kind } => {
+            json!({"reason": "blocked", "value": shown(value, masked), "by": if *kind { "kind" } else { "list" }})
+        }
         Apart::Side(value) => {
             json!({"reason": "side", "value": shown(value, masked), "facet": value.facet()})
         }
         Apart::NothingInCommon => json!({"reason": "nothing_in_common"}),
         Apart::Clash(clash) => clash_json(clash, masked),
         Apart::Unlike { score, link } => {
-            json!({"reason": "unlike", "match": score_json(score), "needed": f64::from(*link) / 1000.0})
+            json!({"reason": "unlike", "match": score_json(score), "needed": bits(*link)})
         }
         Apart::Shared(key) => {
-            let (why, against) = match &key.why {
-                SharedWhy::TooMany => ("too_many", Value::Null),
-                SharedWhy::Declared(id) => ("declared", json!({ "decision": id })),
-                SharedWhy::Listed => ("listed", Value::Null),
-                SharedWhy::Contradiction(clash) => ("contradiction", clash_json(clash, masked)),
-                SharedWhy::Ambiguous(clash) => ("ambiguous", clash_json(clash, masked)),
-                SharedWhy::Limit { kind, max } => {
-                    ("limit", json!({"kind": kind.name(), "max": max}))
-                }
-            };
+            let (why, against) = shared_json(&key.why, masked);
             json!({"reason": "shared", "value": shown(&key.identifier, masked), "why": why, "against": against})
         }
     }
+}
+
+/// Why a value links nobody, or not them, and what stands against it.
+fn shared_json(why: &SharedWhy, masked: bool) -> (Value, Value) {
+    let (why, against) = match why {
+        SharedWhy::TooMany => ("too_many", Value::Null),
+        SharedWhy::Declared(id) => ("declared", json!({ "decision": id })),
+        SharedWhy::Listed => ("listed", Value::Null),
+        SharedWhy::Contradiction(clash) => ("contradiction", clash_json(clash, masked)),
+        SharedWhy::Ambiguous(clash) => ("ambiguous", clash_json(clash, masked)),
+        SharedWhy::Limit { kind, max } => ("limit", json!({"kind": kind.name(), "max": max})),
+    };
+    (why.into(), against)
 }
 
 fn clash_json(clash: &Clash, masked: bool) -> Value {

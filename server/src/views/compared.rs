@@ -6,7 +6,7 @@ use trenza_shared::{
     matching::{Bits, Field, Score},
 };
 
-use super::{fact, text::Lang};
+use super::text::Lang;
 use crate::{
     customer::{
         compared::{self, Compared, Left, Shared, VALUES_MAX, Verdict},
@@ -99,7 +99,8 @@ pub fn rows(t: Lang, doubt: &Doubt, masked: bool) -> Vec<Row> {
             .identifiers
             .keys()
             .filter(|one| !matches!(one.kind, Kind::Email | Kind::Phone | Kind::NationalId));
-        let shown = others.map(|one| format!("{}: {}", t.kind(one.kind), fact::value(one, masked)));
+        let shown =
+            others.map(|one| format!("{}: {}", t.kind(one.kind), compared::value(one, masked)));
         shown.take(VALUES_MAX).collect::<Vec<_>>()
     });
     if others.iter().any(|values| !values.is_empty()) {

@@ -18,6 +18,7 @@ use super::text::Lang;
 use crate::{
     app::App,
     customer::{
+        compared,
         lookup::Scopes,
         record::{self, Record},
     },
@@ -47,19 +48,10 @@ impl Fact {
             value: match identifier.record() {
                 // Its fingerprint could be guessed from.
                 Some(record) => customer_id(id_key, &record).to_string(),
-                None => value(identifier, masked),
+                None => compared::value(identifier, masked),
             },
             reference: reference(id_key, identifier),
         }
-    }
-}
-
-/// The value of an identifier as a reader sees it.
-pub fn value(identifier: &Identifier, masked: bool) -> String {
-    if masked {
-        mask::identifier(identifier)
-    } else {
-        identifier.value.clone()
     }
 }
 

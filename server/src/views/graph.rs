@@ -9,13 +9,10 @@ use trenza_shared::{
     store::{Direction, StoreError, View},
 };
 
-use super::{
-    fact::{cut, value},
-    text::Lang,
-    time::Times,
-};
+use super::{fact::cut, text::Lang, time::Times};
 use crate::{
     customer::{
+        compared::value,
         record::Record,
         timeline::{Moment, moment},
     },

@@ -10,6 +10,7 @@ mod live; // what arrives, and the source it comes from
 mod reading; // what people read
 mod review; // questions
 mod rules; // of identity
+mod why; // what links a record and what speaks against it
 
 use axum::{
     body::Body,

@@ -8,8 +8,11 @@ use axum::{
 use serde::Deserialize;
 use trenza_shared::{
     id::Fingerprint,
-    identifier::Identifier,
-    identity::{Evidence, Seen, Sentence, Step, Why, agreement, apart, sentence},
+    identifier::{Identifier, Kind},
+    identity::{
+        Competing, End, Evidence, Others, Seen, Sentence, Step, Why, against, agreement, apart,
+        customer_id, joined, nobodys, sentence,
+    },
     net::error::HttpError,
     store::{StoreError, View},
 };
@@ -25,14 +28,16 @@ use crate::{
     app::App,
     customer::{
         lookup,
-        record::{Record, load},
-        why::{Context, Proof, Side, explain, reason_shown},
+        record::{self, Record, load},
+        why::{Context, Explained, Proof, explain, reason_shown},
     },
     http::api::read,
 };
 
 /// Longest text of another record's value. Unit: bytes.
 const OTHER_BYTES_MAX: usize = 300;
+/// Most records that are named beside what speaks against one person.
+const OTHERS_MAX: usize = 8;
 
 /// What is asked: two values of the record, or one of it and one of another.
 #[derive(Deserialize)]
@@ -59,6 +64,13 @@ struct Shown {
     agree: Option<String>,
 }
 
+/// What speaks against one person.
+struct Against {
+    says: String,
+    /// Some of the others that hold the value.
+    others: Vec<Other>,
+}
+
 /// Another record.
 struct Other {
     title: String,
@@ -73,7 +85,13 @@ struct Answer {
     /// Whether both values are of this record.
     same_record: bool,
     sentences: Vec<String>,
+    /// By which rules the steps link.
+    because: Vec<String>,
+    /// The version of the rules.
+    version: u32,
     steps: Vec<Shown>,
+    /// What speaks against it, where it is one person.
+    against: Vec<Against>,
     other: Option<Other>,
     /// References of the two values.
     one: String,
@@ -82,8 +100,8 @@ struct Answer {
 
 enum Answered {
     Nothing,
-    /// Nobody holds the other value.
-    Nobody,
+    /// The other value is nobody's, in words.
+    Nobody(String),
     Answer(Box<Answer>),
 }
 
@@ -98,7 +116,7 @@ struct WhyPage {
     from: String,
     to: String,
     other: String,
-    nobody: bool,
+    nobody: Option<String>,
     answer: Option<Box<Answer>>,
 }
 
@@ -126,6 +144,7 @@ pub async fn page(
             decisions: &decisions,
             rules: &app.applier.rules.now(),
             registry: &app.registry,
+            id_key: &app.applier.id_key,
             zone: &app.config.place.zone,
             masked: shown.masked(),
         };
@@ -169,9 +188,9 @@ pub async fn page(
     };
     let (from, to) = (pick(from, 0), pick(to, 1));
     let (nobody, answer) = match answer {
-        Answered::Nothing => (false, None),
-        Answered::Nobody => (true, None),
-        Answered::Answer(answer) => (false, Some(answer)),
+        Answered::Nothing => (None, None),
+        Answered::Nobody(says) => (Some(says), None),
+        Answered::Answer(answer) => (None, Some(answer)),
     };
     respond(&WhyPage {
         frame,
@@ -221,7 +240,8 @@ impl Asking<'_> {
                 Err(error) => Ok(Err(error)),
             };
         }
-        for guess in fact::guesses(self.app, other) {
+        let guesses = fact::guesses(self.app, other);
+        for guess in guesses.clone() {
             if self.record.customer.identifiers.contains_key(&guess)
                 && !self.record.shared().contains(&guess)
             {
@@ -238,7 +258,28 @@ impl Asking<'_> {
                     .map(|answer| Ok(Answered::Answer(Box::new(answer))));
             }
         }
-        Ok(Ok(Answered::Nobody))
+        Ok(Ok(Answered::Nobody(self.nobody(other, &guesses))))
+    }
+
+    /// Why what was typed is nobody's. Of a bare text nobody knows the kind unless its look says so, or the rules list it.
+    fn nobody(&self, other: &str, guesses: &[Identifier]) -> String {
+        let (t, rules) = (self.frame.t, self.context.rules);
+        let is_meant = |one: &&Identifier| {
+            let named = other
+                .split_once(':')
+                .is_some_and(|(kind, _)| kind == one.kind.name());
+            let looks = matches!(one.kind, Kind::NationalId | Kind::Email | Kind::Phone);
+            named || looks || rules.blocked.holds(one)
+        };
+        let blocked = guesses
+            .iter()
+            .filter(|one| rules.blocks(one))
+            .find(is_meant);
+        let Some(blocked) = blocked else {
+            return t.other_unknown().to_owned();
+        };
+        let said = joined(&apart(&[nobodys(blocked, rules)], self.frame.masked()));
+        t.pick(said.es, said.en)
     }
 
     fn explained(
@@ -247,16 +288,16 @@ impl Asking<'_> {
         two: &Identifier,
         stranger: Option<&Record>,
     ) -> Result<Answer, StoreError> {
-        let (t, key, masked) = (self.frame.t, &self.app.applier.id_key, self.frame.masked());
-        let sides = [one, two].map(|value| Side::Value(vec![value.clone()]));
+        let (t, key) = (self.frame.t, &self.app.applier.id_key);
+        let sides = [one, two].map(|value| End::Value(vec![value.clone()]));
         let (from, to) = match stranger {
             // A value that several records share names none of them: the other record itself is meant.
             Some(other) => (
-                Side::Customer {
+                End::Customer {
                     member: self.record.group.seed,
                     group: self.record.group.clone(),
                 },
-                Side::Customer {
+                End::Customer {
                     member: other.group.seed,
                     group: other.group.clone(),
                 },
@@ -279,12 +320,8 @@ impl Asking<'_> {
             .iter()
             .map(|proof| self.step(proof))
             .collect();
-        let other = stranger.map(|other| Other {
-            title: fact::title(t, &other.customer, masked),
-            path: self.frame.at(&format!("/customers/{}", other.id)),
-            id: other.id.to_string(),
-            reference: fact::reference(key, two),
-        });
+        let other = stranger.map(|other| self.other(other, two));
+        let pick = |Sentence { es, en }: &Sentence| t.pick(es.clone(), en.clone());
         Ok(Answer {
             linked,
             same_record: stranger.is_none(),
@@ -295,11 +332,50 @@ impl Asking<'_> {
                 &explained.why,
                 &explained.steps,
             ),
+            because: explained.because.iter().map(pick).collect(),
+            version: self.context.rules.version,
             steps,
+            against: self.against(&explained)?,
             other,
             one: fact::reference(key, one),
             two: fact::reference(key, two),
         })
+    }
+
+    fn other(&self, record: &Record, value: &Identifier) -> Other {
+        let (t, key, masked) = (self.frame.t, &self.app.applier.id_key, self.frame.masked());
+        Other {
+            title: fact::title(t, &record.customer, masked),
+            path: self.frame.at(&format!("/customers/{}", record.id)),
+            id: record.id.to_string(),
+            reference: fact::reference(key, value),
+        }
+    }
+
+    fn against(&self, explained: &Explained) -> Result<Vec<Against>, StoreError> {
+        let mut all = Vec::new();
+        let mut left = OTHERS_MAX;
+        for one in &explained.competing {
+            let Sentence { es, en } = against(one, self.frame.masked());
+            let mut others = Vec::new();
+            if let Competing::Held(held) = one {
+                let Others {
+                    value, customers, ..
+                } = &**held;
+                for seed in customers.iter().take(left) {
+                    let id = customer_id(&self.app.applier.id_key, seed);
+                    if let Some(record) = record::by_id(self.view, &self.app.applier.id_key, &id)? {
+                        others.push(self.other(&record, value));
+                    }
+                }
+                left -= others.len();
+            }
+            all.push(Against {
+                says: self.frame.t.pick(es, en),
+                others,
+            });
+        }
+        Ok(all)
     }
 
     fn step(&self, proof: &Proof) -> Shown {

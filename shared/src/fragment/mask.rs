@@ -29,7 +29,7 @@ const PERSON_TRAITS: [&str; 16] = [
     "postalCode",
 ];
 /// What stands for what is not shown.
-const HIDDEN: &str = "***";
+pub const HIDDEN: &str = "***";
 /// Digits of a text that make it look like a telephone, card or account number.
 const NUMBER_DIGITS_MIN: usize = 9;
 

@@ -34,6 +34,20 @@ pub enum DecisionKind {
     Undo,
 }
 
+impl DecisionKind {
+    /// As decisions are written and read.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Same => "same",
+            Self::NotSame => "not_same",
+            Self::SharedIdentifier => "shared_identifier",
+            Self::Household => "household",
+            Self::Undo => "undo",
+        }
+    }
+}
+
 /// One decision.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -61,7 +75,8 @@ pub struct Decision {
 pub enum BadDecision {
     /// Too few or too many subjects.
     #[error(
-        "a decision of kind {kind:?} names {min} to {SUBJECTS_MAX} different identifiers, got {got}"
+        "a decision of kind {} names {min} to {SUBJECTS_MAX} different identifiers, got {got}",
+        .kind.name()
     )]
     Subjects {
         /// What was to be decided.
@@ -234,5 +249,30 @@ impl Decision {
             out.0.extend_from_slice(id.as_bytes());
         }
         DecisionId(truncated(blake3::hash(&out.0).as_bytes()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_decision_about_too_few_names_its_kind_as_it_is_written() {
+        for kind in [
+            DecisionKind::Same,
+            DecisionKind::NotSame,
+            DecisionKind::SharedIdentifier,
+            DecisionKind::Household,
+            DecisionKind::Undo,
+        ] {
+            let written = serde_json::to_value(kind).unwrap();
+            assert_eq!(written, kind.name());
+        }
+        let none = Decision::new(DecisionKind::NotSame, vec![], "", "", 0, vec![], None);
+        let refused = none.unwrap_err().to_string();
+        assert!(
+            refused.starts_with("a decision of kind not_same names"),
+            "{refused}"
+        );
     }
 }

@@ -84,6 +84,18 @@ pub struct Group {
 }
 
 impl Group {
+    /// Whether a fingerprint is one of its members.
+    #[must_use]
+    pub fn has(&self, member: &Fingerprint) -> bool {
+        self.members.binary_search(member).is_ok()
+    }
+
+    /// What of it a value is that links nobody, or not it.
+    #[must_use]
+    pub fn shared_key(&self, value: &Identifier) -> Option<&SharedKey> {
+        self.shared.iter().find(|key| key.identifier == *value)
+    }
+
     /// Several groups as one person.
     #[must_use]
     pub fn joined(groups: &[Self]) -> Option<Self> {

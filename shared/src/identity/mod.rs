@@ -9,8 +9,11 @@
 //! groups whose records agree enough ([`Unit`], `matching`); [`insert`] and [`decide`] keep both up to date over a [`Graph`];
 //! [`why()`] explains.
 
+pub mod because;
+pub mod chain;
 pub mod change;
 mod cluster;
+pub mod competing;
 pub mod decision;
 pub mod decisions;
 pub mod engine;
@@ -31,8 +34,12 @@ pub mod rules;
 pub mod sentence;
 pub mod unit;
 pub mod why;
+mod words;
 
+pub use because::{Proves, Rule, against, because, ruled};
+pub use chain::{Bridge, Evidence, Step, bridges};
 pub use change::{Change, Outcome};
+pub use competing::{Competing, Others};
 pub use decision::{BadDecision, Decision, DecisionKind};
 pub use decisions::{Active, Decisions};
 pub use engine::{DecideError, Whole, decide, full, insert, remove, retime};
@@ -47,9 +54,10 @@ pub use people::{People, Question, people, whole_group};
 pub use profile::KeyProfile;
 pub use resolve::{Resolved, resolve};
 pub use rules::{BadRules, Class, KindRule, Matching, Rules};
-pub use sentence::{Seen, Sentence, agreement, apart, mask, odds, said_of, sentence};
+pub use sentence::{Seen, Sentence, agreement, apart, odds, said_of, sentence};
 pub use unit::{Name, Side, Unit};
-pub use why::{Apart, Bridge, Evidence, Step, Why, bridges, compared, nearest, why};
+pub use why::{Apart, End, Explanation, Why, compared, nearest, nobodys, why};
+pub use words::{joined, mask};
 
 #[cfg(test)]
 mod tests;

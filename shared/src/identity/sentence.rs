@@ -5,12 +5,13 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
+    chain::{Evidence, Step},
     grouping::{Clash, SharedWhy},
-    why::{Apart, Evidence, Step, Why},
+    why::{Apart, Why},
+    words::{both, initials, joined, named, titled, upper},
 };
 use crate::{
     id::Fingerprint,
-    identifier::{Identifier, Kind},
     matching::{Bits, Field, Score},
 };
 
@@ -42,13 +43,7 @@ pub fn sentence(why: &Why, masked: bool, seen: &dyn Fn(&Fingerprint) -> Option<S
         Why::Linked(steps) => steps.iter().map(|step| link(step, masked, seen)).collect(),
         Why::Apart(reasons) => apart(reasons, masked),
     };
-    let join = |text: fn(&Sentence) -> &str| parts.iter().map(text).collect::<Vec<_>>().join(" ");
-    both(join(|part| &part.es), join(|part| &part.en))
-}
-
-fn both(es: impl Into<String>, en: impl Into<String>) -> Sentence {
-    let (es, en) = (es.into(), en.into());
-    Sentence { es, en }
+    joined(&parts)
 }
 
 fn link(step: &Step, masked: bool, seen: &dyn Fn(&Fingerprint) -> Option<Seen>) -> Sentence {
@@ -119,6 +114,23 @@ fn one_apart(reason: &Apart, all: &[Apart], masked: bool) -> Sentence {
                 format!("Nobody holds {}.", key.en),
             )
         }
+        Apart::Blocked { value, kind } => {
+            let value = named(value, masked);
+            let (es, en) = match kind {
+                true => (
+                    "ningún dato de esa clase es prueba de nada",
+                    "no value of its kind is evidence of anything",
+                ),
+                false => (
+                    "está en la lista de valores bloqueados, y no es prueba de nada",
+                    "it is on the list of blocked values, and is evidence of nothing",
+                ),
+            };
+            both(
+                format!("Las reglas dejan fuera {}: {es}.", value.es),
+                format!("The rules leave {} out: {en}.", value.en),
+            )
+        }
         Apart::Side(key) => {
             let key = named(key, masked);
             both(
@@ -168,44 +180,54 @@ fn one_apart(reason: &Apart, all: &[Apart], masked: bool) -> Sentence {
         }
         Apart::Shared(shared) => {
             let key = named(&shared.identifier, masked);
-            let (es, en) = match &shared.why {
-                SharedWhy::TooMany => (
-                    "lo usan demasiadas personas".to_owned(),
-                    "too many people use it".to_owned(),
-                ),
-                SharedWhy::Declared(_) => (
-                    "alguien lo declaró compartido".to_owned(),
-                    "somebody declared it shared".to_owned(),
-                ),
-                SharedWhy::Listed => (
-                    "las reglas lo dan por compartido".to_owned(),
-                    "the rules list it as shared".to_owned(),
-                ),
-                SharedWhy::Contradiction(clash) => {
-                    let ends = ends(clash, is_told(clash), masked);
-                    (
-                        format!("quienes lo usan se contradicen{}", ends.es),
-                        format!("those who use it contradict each other{}", ends.en),
-                    )
-                }
-                SharedWhy::Ambiguous(clash) => {
-                    let ends = ends(clash, is_told(clash), masked);
-                    (
-                        format!("puede ser de dos personas distintas{}", ends.es),
-                        format!("it may be either of two persons'{}", ends.en),
-                    )
-                }
-                SharedWhy::Limit { max, .. } => (
-                    format!("una persona tiene como mucho {max} de su clase"),
-                    format!("a person has at most {max} of its kind"),
-                ),
-            };
+            let Sentence { es, en } = links_nobody(&shared.why, &is_told, masked);
             both(
                 format!("{} no los une: {es}.", upper(&key.es)),
                 format!("{} does not link them: {en}.", upper(&key.en)),
             )
         }
     }
+}
+
+/// Why a value links nobody, or not them, as the end of a sentence. `is_told`: whether a contradiction is told beside it.
+pub(super) fn links_nobody(
+    why: &SharedWhy,
+    is_told: &dyn Fn(&Clash) -> bool,
+    masked: bool,
+) -> Sentence {
+    let (es, en) = match why {
+        SharedWhy::TooMany => (
+            "lo usan demasiadas personas".to_owned(),
+            "too many people use it".to_owned(),
+        ),
+        SharedWhy::Declared(_) => (
+            "alguien lo declaró compartido".to_owned(),
+            "somebody declared it shared".to_owned(),
+        ),
+        SharedWhy::Listed => (
+            "las reglas lo dan por compartido".to_owned(),
+            "the rules list it as shared".to_owned(),
+        ),
+        SharedWhy::Contradiction(clash) => {
+            let ends = ends(clash, is_told(clash), masked);
+            (
+                format!("quienes lo usan se contradicen{}", ends.es),
+                format!("those who use it contradict each other{}", ends.en),
+            )
+        }
+        SharedWhy::Ambiguous(clash) => {
+            let ends = ends(clash, is_told(clash), masked);
+            (
+                format!("puede ser de dos personas distintas{}", ends.es),
+                format!("it may be either of two persons'{}", ends.en),
+            )
+        }
+        SharedWhy::Limit { max, .. } => (
+            format!("una persona tiene como mucho {max} de su clase"),
+            format!("a person has at most {max} of its kind"),
+        ),
+    };
+    both(es, en)
 }
 
 /// The two ends of a contradiction in brackets; nothing where it is told already.
@@ -395,85 +417,4 @@ pub fn said_of(field: Field, level: u8) -> (&'static str, &'static str) {
         (Field::Email, 3) => ("un correo con una errata", "an e-mail with one slip"),
         (Field::Email, _) => ("otro correo", "another e-mail"),
     }
-}
-
-/// A value with its article, as in the middle of a sentence.
-fn named(identifier: &Identifier, masked: bool) -> Sentence {
-    let (es, en) = match identifier.kind {
-        Kind::NationalId => match identifier.scope.rsplit('-').next() {
-            Some(document) if !document.is_empty() => {
-                (format!("el {document}"), format!("the {document}"))
-            }
-            _ => ("el documento".to_owned(), "the national id".to_owned()),
-        },
-        kind => {
-            let (es, en) = match kind {
-                Kind::AccountId => ("la cuenta", "the account"),
-                Kind::LoyaltyId => ("la tarjeta", "the loyalty card"),
-                Kind::UserId => ("el usuario", "the user"),
-                Kind::BadgeId => ("la acreditación", "the badge"),
-                Kind::Email => ("el correo", "the e-mail"),
-                Kind::Phone => ("el teléfono", "the phone"),
-                Kind::AnonymousId | Kind::NationalId => ("el visitante", "the visitor"),
-                Kind::Record => {
-                    return both(
-                        "una ficha sin dato propio",
-                        "a record without a value of its own",
-                    );
-                }
-            };
-            (es.to_owned(), en.to_owned())
-        }
-    };
-    let value = if masked {
-        mask(identifier)
-    } else {
-        identifier.value.clone()
-    };
-    match identifier.facet() {
-        None => both(format!("{es} {value}"), format!("{en} {value}")),
-        Some(_) => both(
-            format!("{es} {value} (de un cargo: solo une dentro del lado profesional)"),
-            format!("{en} {value} (of a role: links only inside the professional side)"),
-        ),
-    }
-}
-
-/// Enough of a value to recognise it, too little to use it.
-#[must_use]
-pub fn mask(identifier: &Identifier) -> String {
-    let value = &identifier.value;
-    let count = value.chars().count();
-    match (identifier.kind, value.split_once('@')) {
-        (Kind::Email, Some((local, domain))) => {
-            format!("{}…@{domain}", local.chars().take(1).collect::<String>())
-        }
-        (Kind::Phone, _) => format!(
-            "{}…",
-            value.chars().take(6.min(count / 2)).collect::<String>()
-        ),
-        _ => {
-            let kept = 4.min(count / 2);
-            format!("…{}", value.chars().skip(count - kept).collect::<String>())
-        }
-    }
-}
-
-fn initials(name: &str) -> String {
-    let letters = name.split(' ').filter_map(|word| word.chars().next());
-    letters
-        .map(|letter| format!("{}.", letter.to_uppercase()))
-        .collect::<Vec<_>>()
-        .join(" ")
-}
-
-fn titled(name: &str) -> String {
-    name.split(' ').map(upper).collect::<Vec<_>>().join(" ")
-}
-
-fn upper(text: &str) -> String {
-    let mut chars = text.chars();
-    chars.next().map_or_else(String::new, |first| {
-        first.to_uppercase().chain(chars).collect()
-    })
 }

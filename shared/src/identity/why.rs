@@ -1,25 +1,28 @@
 //! Why two values are one person's, or are not.
 //!
-//! Owns the chain of evidence and what stands in its way. Reads the graph, changes nothing. The words are in `sentence`.
+//! Owns the way from two ends to the answer, and what keeps two apart. Reads the graph, changes nothing. The steps are in `chain`, what
+//! speaks against them in `competing`, the words in `sentence`.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, VecDeque},
+    collections::{BTreeMap, BTreeSet},
     sync::Arc,
 };
 
 use serde::{Deserialize, Serialize};
 
 use super::{
+    chain::{Step, bridges, chain, keys},
     cluster::shown,
+    competing::{Competing, competing},
     decisions::Decisions,
-    graph::{Graph, group_of, person_of},
+    graph::{Graph, person_of},
     grouping::{Clash, Group, SharedKey},
     pairs::{Held, Scale},
     payload::Node,
     rules::{Class, Rules},
 };
 use crate::{
-    id::{DecisionId, Fingerprint},
+    id::Fingerprint,
     identifier::Identifier,
     matching::{Bits, Score},
 };
@@ -30,6 +33,33 @@ pub const HOLDERS_MAX: usize = 256;
 const SCORED_MAX: usize = 32;
 /// Most full names of one person that an explanation compares with another's.
 const NAMES_MAX: usize = 64;
+/// Most values of a customer from which a chain is tried.
+const CANDIDATES_MAX: usize = 8;
+
+/// One end of a question.
+#[derive(Clone, Debug)]
+pub enum End {
+    /// A value: what its text may mean, the likeliest first.
+    Value(Vec<Identifier>),
+    /// A customer, by one of its fingerprints.
+    Customer {
+        /// Whose id was given.
+        member: Fingerprint,
+        /// The customer.
+        group: Group,
+    },
+}
+
+/// The answer with whom it is about.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Explanation {
+    /// The bare answer.
+    pub why: Why,
+    /// The one person, or the two; nobody where an end is nobody's.
+    pub persons: Vec<Group>,
+    /// What speaks against their being one person, where they are.
+    pub competing: Vec<Competing>,
+}
 
 /// The answer.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -41,35 +71,19 @@ pub enum Why {
     Apart(Vec<Apart>),
 }
 
-/// One link of a chain.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct Step {
-    /// A value.
-    pub from: Identifier,
-    /// Another of the same person.
-    pub to: Identifier,
-    /// What says so.
-    pub evidence: Evidence,
-}
-
-/// What says that two values are one person's.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Evidence {
-    /// Events that hold both.
-    Node(Fingerprint),
-    /// A decision.
-    Decision(DecisionId),
-    /// What the records of the person agree on.
-    Match(Score),
-}
-
 /// What keeps two values apart.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Apart {
     /// Nobody holds this value.
     Unknown(Identifier),
+    /// The rules leave this value out: it is evidence of nothing, whoever has it.
+    Blocked {
+        /// The value.
+        value: Identifier,
+        /// Whether its whole kind is left out, and not this value of it.
+        kind: bool,
+    },
     /// Their persons contradict each other.
     Clash(Clash),
     /// Both hold a value that links nobody, or not them.
@@ -85,52 +99,6 @@ pub enum Apart {
         /// The odds from which they would be one.
         link: Bits,
     },
-}
-
-/// Two customers by identifiers whose records agree enough to be one person.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Bridge {
-    /// The one.
-    pub one: Group,
-    /// The other.
-    pub other: Group,
-    /// By how much.
-    pub score: Score,
-}
-
-/// What joins the parts of a person that no identifier joins.
-///
-/// # Errors
-/// Those of the store.
-pub fn bridges<G: Graph>(
-    graph: &G,
-    person: &Group,
-    rules: &Rules,
-) -> Result<Vec<Bridge>, G::Error> {
-    let Some(parts) = graph.matched(&person.seed)? else {
-        return Ok(Vec::new());
-    };
-    let scale = Scale::new(rules);
-    let mut held = Vec::new();
-    for part in &parts {
-        if let (Some(unit), Some(group)) = (graph.unit(part)?, group_of(graph, part)?) {
-            held.push((unit, group));
-        }
-    }
-    let mut bridges = Vec::new();
-    for (nth, (one, ours)) in held.iter().enumerate() {
-        for (other, theirs) in &held[nth + 1..] {
-            let score = scale.score(one.subject(), other.subject());
-            if score.odds >= rules.matching.bands.link {
-                bridges.push(Bridge {
-                    one: ours.clone(),
-                    other: theirs.clone(),
-                    score,
-                });
-            }
-        }
-    }
-    Ok(bridges)
 }
 
 /// What the records of two customers by identifiers agree on; none when one cannot be compared.
@@ -184,56 +152,88 @@ pub fn nearest<G: Graph>(
     }))
 }
 
-/// Explains why the holders of `from` and `to` are one person, or are not.
+/// Explains why two ends are one person, or are not. Of several customers that hold a shared value, `within` is meant, if it is one of
+/// them.
 ///
 /// # Errors
 /// Those of the store.
 pub fn why<G: Graph>(
     graph: &G,
-    from: &Identifier,
-    to: &Identifier,
+    within: Option<&Group>,
+    (from, to): (&End, &End),
     decisions: &Decisions,
     rules: &Rules,
-) -> Result<Why, G::Error> {
-    let (ours, theirs) = (groups(graph, from)?, groups(graph, to)?);
-    let unknown: Vec<Apart> = [(from, &ours), (to, &theirs)]
-        .into_iter()
-        .filter(|(_, groups)| groups.is_empty())
-        .map(|(key, _)| Apart::Unknown(key.clone()))
-        .collect();
-    if !unknown.is_empty() {
-        return Ok(Why::Apart(unknown));
-    }
-    let two = alone(&ours, &theirs).zip(alone(&theirs, &ours));
-    let parted = parted(
-        decisions,
-        std::slice::from_ref(from),
-        std::slice::from_ref(to),
-    );
-    if let Some((one, other)) = two.filter(|_| parted) {
-        let (ours, theirs) = (nodes(graph, one)?, nodes(graph, other)?);
-        let apart = between((one, &ours), (other, &theirs), decisions, rules);
-        return Ok(Why::Apart(apart));
-    }
-    for (seed, group) in &ours {
-        if theirs.contains_key(seed) {
-            let (nodes, bridges) = (nodes(graph, group)?, bridges(graph, group, rules)?);
-            if let Some(steps) = chain(&nodes, group, &bridges, from, to, decisions) {
-                return Ok(Why::Linked(steps));
-            }
-        }
-    }
-    let (Some(one), Some(other)) = (ours.values().next(), theirs.values().next()) else {
-        return Ok(Why::Apart(vec![Apart::NothingInCommon]));
+) -> Result<Explanation, G::Error> {
+    let mut ours = customers(graph, from, within)?;
+    let mut theirs = customers(graph, to, within)?;
+    let apart = |reasons, persons| Explanation {
+        why: Why::Apart(reasons),
+        persons,
+        competing: Vec::new(),
     };
-    let mut apart = between(
+    let missing = [(from, &ours), (to, &theirs)]
+        .into_iter()
+        .filter(|(_, groups)| groups.is_empty());
+    let missing: Vec<Apart> = missing
+        .filter_map(|(end, _)| match end {
+            End::Value(values) => values.first().map(|value| nobodys(value, rules)),
+            End::Customer { .. } => None,
+        })
+        .collect();
+    if !missing.is_empty() {
+        return Ok(apart(missing, Vec::new()));
+    }
+    // Each has a customer of its own, as somebody decided: what holds both at once says nothing.
+    if let (End::Value(one), End::Value(other), None) = (from, to, within)
+        && parted(decisions, one, other)
+        && let Some((one, other)) = alone(&ours, &theirs).zip(alone(&theirs, &ours))
+    {
+        (ours, theirs) = (vec![one], vec![other]);
+    }
+    let is_theirs = |group: &&Group| theirs.iter().any(|other| other.seed == group.seed);
+    if let Some(person) = ours.iter().find(is_theirs) {
+        let nodes = nodes(graph, person)?;
+        let bridges = bridges(graph, person, rules)?;
+        let (starts, ends) = (
+            candidates(&nodes, person, from),
+            candidates(&nodes, person, to),
+        );
+        let pairs = starts
+            .iter()
+            .flat_map(|one| ends.iter().map(move |other| (one, other)));
+        let chains =
+            pairs.filter_map(|(one, other)| chain(&nodes, person, &bridges, one, other, decisions));
+        let steps = chains.min_by_key(Vec::len).unwrap_or_default();
+        let competing = competing(graph, (person, &nodes), (&steps, &starts), decisions, rules)?;
+        return Ok(Explanation {
+            why: Why::Linked(steps),
+            persons: vec![person.clone()],
+            competing,
+        });
+    }
+    let (Some(one), Some(other)) = (ours.first(), theirs.first()) else {
+        return Ok(apart(vec![Apart::NothingInCommon], Vec::new()));
+    };
+    let mut reasons = between(
         (one, &nodes(graph, one)?),
         (other, &nodes(graph, other)?),
         decisions,
         rules,
     );
-    apart.extend(nearest(graph, one, other, rules)?);
-    Ok(Why::Apart(apart))
+    reasons.extend(nearest(graph, one, other, rules)?);
+    Ok(apart(reasons, vec![one.clone(), other.clone()]))
+}
+
+/// Why a value is nobody's.
+#[must_use]
+pub fn nobodys(value: &Identifier, rules: &Rules) -> Apart {
+    match rules.blocks(value) {
+        true => Apart::Blocked {
+            value: value.clone(),
+            kind: rules.rule(value.kind).class == Class::Blocked,
+        },
+        false => Apart::Unknown(value.clone()),
+    }
 }
 
 /// What keeps two groups apart, given their nodes.
@@ -299,116 +299,15 @@ pub fn between(
     apart.into_iter().collect()
 }
 
-/// The shortest chain between two values of one group: fewest steps, then earliest evidence, then smallest hash. Shared values
-/// are never passed through. A day's cookie that holds nothing else cannot be told from another day's, so it is one value.
-#[must_use]
-pub fn chain(
-    nodes: &[Node],
-    group: &Group,
-    bridges: &[Bridge],
-    from: &Identifier,
-    to: &Identifier,
-    decisions: &Decisions,
-) -> Option<Vec<Step>> {
-    let mut ordered: Vec<&Node> = nodes.iter().collect();
-    ordered.sort_by_key(|node| (node.first_at_ms, node.fingerprint));
-    let mut holders: BTreeMap<&Identifier, Vec<&Node>> = BTreeMap::new();
-    for node in ordered {
-        for key in keys(node, decisions) {
-            holders.entry(key).or_default().push(node);
-        }
-    }
-    let shared: BTreeSet<&Identifier> = group.shared.iter().map(|key| &key.identifier).collect();
-    let (from, _) = holders.get_key_value(from)?;
-    let mut came: BTreeMap<&Identifier, Option<(&Identifier, Evidence)>> =
-        BTreeMap::from([(*from, None)]);
-    let mut used: BTreeSet<Fingerprint> = BTreeSet::new();
-    let mut open = VecDeque::from([*from]);
-    while let Some(key) = open.pop_front() {
-        if key == to {
-            break;
-        }
-        if shared.contains(key) && key != *from {
-            continue;
-        }
-        for node in holders.get(key).into_iter().flatten() {
-            if used.insert(node.fingerprint) {
-                for next in keys(node, decisions) {
-                    came.entry(next).or_insert_with(|| {
-                        open.push_back(next);
-                        Some((key, Evidence::Node(node.fingerprint)))
-                    });
-                }
-            }
-        }
-        for (side, bridge) in sides(bridges, holders.get(key).into_iter().flatten()) {
-            let over = nodes
-                .iter()
-                .filter(|node| side.members.contains(&node.fingerprint));
-            for next in over.flat_map(|node| &node.payload.identifiers) {
-                came.entry(next).or_insert_with(|| {
-                    open.push_back(next);
-                    Some((key, Evidence::Match(bridge.score.clone())))
-                });
-            }
-        }
-        for partner in decisions.active().partners(key) {
-            let pair = (key.min(partner).clone(), key.max(partner).clone());
-            let decided = decisions.active().same().get(&pair);
-            if let (Some(id), Some((partner, _))) = (decided, holders.get_key_value(partner)) {
-                came.entry(partner).or_insert_with(|| {
-                    open.push_back(partner);
-                    Some((key, Evidence::Decision(*id)))
-                });
-            }
-        }
-    }
-    let mut steps = Vec::new();
-    let mut at = to;
-    while let Some((before, evidence)) = came.get(at)? {
-        steps.push(Step {
-            from: (*before).clone(),
-            to: at.clone(),
-            evidence: evidence.clone(),
-        });
-        at = before;
-    }
-    steps.reverse();
-    Some(steps)
-}
-
-/// The far sides of the bridges that begin at some nodes.
-fn sides<'a, 'n>(
-    bridges: &'a [Bridge],
-    nodes: impl Iterator<Item = &'n &'n Node> + Clone,
-) -> impl Iterator<Item = (&'a Group, &'a Bridge)> {
-    let ends = |bridge: &'a Bridge| {
-        [(&bridge.one, &bridge.other), (&bridge.other, &bridge.one)]
-            .map(|(near, far)| (near, far, bridge))
-    };
-    let all: Vec<_> = bridges.iter().flat_map(ends).collect();
-    all.into_iter().filter_map(move |(near, far, bridge)| {
-        let begins = nodes
-            .clone()
-            .any(|node| near.members.contains(&node.fingerprint));
-        begins.then_some((far, bridge))
-    })
-}
-
-/// What a node holds, and what decisions call it.
-fn keys<'a>(node: &'a Node, decisions: &'a Decisions) -> impl Iterator<Item = &'a Identifier> {
-    let record = decisions.active().record(&node.fingerprint);
-    node.payload.identifiers.iter().chain(record)
-}
-
-fn values<'a>(nodes: &'a [Node], decisions: &'a Decisions) -> BTreeSet<&'a Identifier> {
+pub(super) fn values<'a>(nodes: &'a [Node], decisions: &'a Decisions) -> BTreeSet<&'a Identifier> {
     nodes
         .iter()
         .flat_map(|node| keys(node, decisions))
         .collect()
 }
 
-fn name_clash(ours: &[Node], theirs: &[Node]) -> Option<Clash> {
+/// Two full names, one of each, that cannot be one person's.
+pub(super) fn name_clash(ours: &[Node], theirs: &[Node]) -> Option<Clash> {
     let names = |nodes: &[Node]| -> BTreeMap<String, usize> {
         let named = nodes.iter().enumerate();
         named
@@ -419,8 +318,9 @@ fn name_clash(ours: &[Node], theirs: &[Node]) -> Option<Clash> {
             })
             .collect()
     };
-    for (name, at) in names(ours).iter().take(NAMES_MAX) {
-        for (rival, rival_at) in names(theirs).iter().take(NAMES_MAX) {
+    let (we, they) = (names(ours), names(theirs));
+    for (name, at) in we.iter().take(NAMES_MAX) {
+        for (rival, rival_at) in they.iter().take(NAMES_MAX) {
             let (one, other) = (&ours[*at].payload.person, &theirs[*rival_at].payload.person);
             if !one.names_compatible(other) {
                 return Some(Clash::Names {
@@ -433,7 +333,6 @@ fn name_clash(ours: &[Node], theirs: &[Node]) -> Option<Clash> {
     None
 }
 
-/// The groups that hold a value, by event time of the seed.
 /// Whether somebody decided that two values are two persons'. What holds both at once is then neither's, and links nobody.
 #[must_use]
 pub fn parted(decisions: &Decisions, ours: &[Identifier], theirs: &[Identifier]) -> bool {
@@ -446,26 +345,61 @@ pub fn parted(decisions: &Decisions, ours: &[Identifier], theirs: &[Identifier])
     })
 }
 
-/// Persons by time and seed.
-type Persons = BTreeMap<(i64, Fingerprint), Group>;
-
 /// The first of them that is not among the others.
-fn alone<'a>(ours: &'a Persons, theirs: &Persons) -> Option<&'a Group> {
-    let mut alone = ours.iter().filter(|(seed, _)| !theirs.contains_key(seed));
-    alone.next().map(|(_, group)| group)
+fn alone(ours: &[Group], theirs: &[Group]) -> Option<Group> {
+    let is_alone = |one: &&Group| theirs.iter().all(|other| other.seed != one.seed);
+    ours.iter().find(is_alone).cloned()
 }
 
-fn groups<G: Graph>(graph: &G, key: &Identifier) -> Result<Persons, G::Error> {
-    let mut out = Persons::new();
-    for holder in graph.holders(key, None, HOLDERS_MAX)? {
-        if out.values().any(|group| group.members.contains(&holder)) {
-            continue;
-        }
-        if let Some(group) = person_of(graph, &holder)? {
-            out.insert((group.seed_at_ms, group.seed), group);
+/// The customers of an end by event time of the seed, but `within` before all.
+fn customers<G: Graph>(
+    graph: &G,
+    end: &End,
+    within: Option<&Group>,
+) -> Result<Vec<Group>, G::Error> {
+    let values = match end {
+        End::Value(values) => values,
+        End::Customer { group, .. } => return Ok(vec![group.clone()]),
+    };
+    let mut found: Vec<Group> = Vec::new();
+    let mut more = false;
+    for value in values {
+        let holders = graph.holders(value, None, HOLDERS_MAX)?;
+        more |= holders.len() == HOLDERS_MAX;
+        for holder in holders {
+            if !found.iter().any(|group| group.has(&holder)) {
+                found.extend(person_of(graph, &holder)?);
+            }
         }
     }
-    Ok(out)
+    let is_within = |group: &Group| within.is_some_and(|within| within.seed == group.seed);
+    // However many hold a value, the customer that is asked about is not lost among them.
+    if let Some(within) = within.filter(|_| more && !found.iter().any(is_within)) {
+        let held = |node: &Node| values.iter().any(|value| node.payload.holds(value));
+        if nodes(graph, within)?.iter().any(held) {
+            found.push(within.clone());
+        }
+    }
+    found.sort_by_key(|group| (!is_within(group), group.seed_at_ms, group.seed));
+    Ok(found)
+}
+
+/// The values from which a chain to an end is looked for.
+fn candidates(nodes: &[Node], person: &Group, end: &End) -> Vec<Identifier> {
+    match end {
+        End::Value(values) => {
+            let held = |value: &&Identifier| nodes.iter().any(|node| node.payload.holds(value));
+            values.iter().filter(held).cloned().collect()
+        }
+        End::Customer { member, .. } => {
+            let own = nodes.iter().filter(|node| node.fingerprint == *member);
+            let own = own.flat_map(|node| &node.payload.identifiers);
+            own.filter(|value| person.shared_key(value).is_none())
+                .take(CANDIDATES_MAX)
+                .cloned()
+                .collect()
+        }
+    }
 }
 
 fn nodes<G: Graph>(graph: &G, group: &Group) -> Result<Vec<Node>, G::Error> {

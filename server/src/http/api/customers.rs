@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use trenza_shared::{
     id::{CustomerId, EventId, Fingerprint, from_hex, to_hex},
     identifier::Identifier,
-    identity::Group,
+    identity::{End, Group},
     net::{
         error::HttpError,
         extract::{Path, Query},
@@ -25,7 +25,7 @@ use crate::{
         lookup::{self, Scopes},
         record::{self, FOUND_MAX, Record},
         search, timeline as events,
-        why::{self as explanation, Context, Side},
+        why::{self as explanation, Context},
     },
     http::auth::Caller,
 };
@@ -222,20 +222,20 @@ pub async fn why(
 }
 
 /// One end, as it was given.
-enum End {
+enum Given {
     Value(Vec<Identifier>),
     Customer(CustomerId),
 }
 
-fn end(app: &App, uri: &Uri, parameter: &str) -> Result<End, HttpError> {
+fn end(app: &App, uri: &Uri, parameter: &str) -> Result<Given, HttpError> {
     if let Some(id) = readings(uri, parameter)?
         .iter()
         .find_map(|text| text.parse().ok())
     {
-        return Ok(End::Customer(id));
+        return Ok(Given::Customer(id));
     }
     let values = queried(app, uri, parameter)?;
-    values.map(End::Value).ok_or_else(|| {
+    values.map(Given::Value).ok_or_else(|| {
         HttpError::bad_request("bad_query", "give both from and to")
             .hint("?from=KIND:VALUE&to=KIND:VALUE")
     })
@@ -244,11 +244,11 @@ fn end(app: &App, uri: &Uri, parameter: &str) -> Result<End, HttpError> {
 /// A side of the question, or the id that leads nowhere.
 type Sided<T> = Result<Result<T, CustomerId>, StoreError>;
 
-fn side(app: &App, view: &dyn View, end: End) -> Sided<Side> {
+fn side(app: &App, view: &dyn View, end: Given) -> Sided<End> {
     match end {
-        End::Value(values) => Ok(Ok(Side::Value(values))),
-        End::Customer(id) => {
-            Ok(customer(app, view, id)?.map(|(member, group)| Side::Customer { member, group }))
+        Given::Value(values) => Ok(Ok(End::Value(values))),
+        Given::Customer(id) => {
+            Ok(customer(app, view, id)?.map(|(member, group)| End::Customer { member, group }))
         }
     }
 }
@@ -280,6 +280,7 @@ async fn explain(
             decisions: &decisions,
             rules: &app.applier.rules.now(),
             registry: &app.registry,
+            id_key: &app.applier.id_key,
             zone: &app.config.place.zone,
             masked,
         };

@@ -124,6 +124,7 @@ pub async fn noted(
             decisions: &decisions,
             rules: &app.applier.rules.now(),
             registry: &app.registry,
+            id_key: &app.applier.id_key,
             zone: &app.config.place.zone,
             masked,
         };

@@ -39,6 +39,11 @@ super::phrases! {
     home_and: "y", "and";
     home_nobody: "Hogar sin personas conocidas", "Home of nobody known";
     why_heading: "¿Una persona o varias?", "One person or several?";
+    why_rule: "Por qué regla", "By which rule";
+    why_version: "Reglas en vigor: versión", "Rules in force: version";
+    why_against: "Lo que habla en contra", "What speaks against it";
+    why_against_none: "Nada habla en contra.", "Nothing speaks against it.";
+    why_others: "Entre ellas:", "Among them:";
     male: "hombre", "male";
     female: "mujer", "female";
 }

@@ -11,7 +11,7 @@ fn apart(
     pair: (&str, &str),
 ) -> (Vec<Apart>, Sentence) {
     let graph = grown(nodes, decisions, rules);
-    let answer = why(&graph, &id(pair.0), &id(pair.1), decisions, rules).unwrap();
+    let answer = asked(&graph, (&id(pair.0), &id(pair.1)), decisions, rules);
     let words = sentence(&answer, false, &|_| None);
     match answer {
         Why::Apart(mut reasons) => {
@@ -112,7 +112,7 @@ fn unknown_values_strangers_and_one_value_have_their_sentences() {
         "They have no value in common. A name alone never links",
     );
     let graph = grown(&nodes, &none, &rules);
-    let same = why(&graph, &id("email:a"), &id("email:a"), &none, &rules).unwrap();
+    let same = asked(&graph, (&id("email:a"), &id("email:a")), &none, &rules);
     assert_eq!(same, Why::Linked(vec![]));
     says(
         &sentence(&same, false, &|_| None),
@@ -407,7 +407,7 @@ fn a_value_of_a_role_links_inside_its_side_and_says_so() {
     expected.sort();
     assert_eq!(groups(&whole.components), expected);
     let graph = grown(&nodes, &none, &rules);
-    let linked = why(&graph, &id("card:1"), &id("card:2"), &none, &rules).unwrap();
+    let linked = asked(&graph, (&id("card:1"), &id("card:2")), &none, &rules);
     assert!(matches!(linked, Why::Linked(_)));
     says(
         &sentence(&linked, false, &|_| None),

@@ -1,6 +1,6 @@
 //! Laws over random sets.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 
@@ -205,6 +205,55 @@ proptest! {
                 let holds = |one: &Node, what: &Identifier| one.payload.holds(what) || what.record() == Some(one.fingerprint);
                 let only = |x: &Identifier, y: &Identifier| members.iter().any(|one| holds(one, x) && !holds(one, y));
                 prop_assert!(!(only(a, b) && only(b, a)));
+            }
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    /// Who competes is somebody else, and holds the value; nobody is told twice; a step has its rule.
+    #[test]
+    fn a_competing_holder_is_never_a_member_of_the_explained_person(
+        nodes in nodes(),
+        taken in decisions(),
+        rules in rules(),
+        at in any::<(prop::sample::Index, prop::sample::Index)>(),
+    ) {
+        let decisions = Decisions::of(taken);
+        let mut graph = MemoryGraph::default();
+        for node in &nodes {
+            insert(&mut graph, node.clone(), &decisions, &rules).unwrap();
+        }
+        let held: Vec<&Identifier> = nodes.iter().flat_map(|node| &node.payload.identifiers).collect();
+        let pair = (*at.0.get(&held), *at.1.get(&held));
+        let answer = explained(&graph, pair, &decisions, &rules);
+        match &answer.why {
+            Why::Linked(steps) => {
+                let person = &answer.persons[0];
+                prop_assert_eq!(ruled(steps, &rules).len(), steps.len());
+                for one in &answer.competing {
+                    prop_assert!(!against(one, false).es.is_empty());
+                    let Competing::Held(others) = one else { continue };
+                    let names: BTreeSet<_> = others.customers.iter().collect();
+                    prop_assert_eq!(names.len(), others.customers.len());
+                    prop_assert!(names.len() <= others.count && others.count > 0);
+                    for seed in names {
+                        prop_assert!(!person.has(seed));
+                        let other = person_of(&graph, seed).unwrap().unwrap();
+                        prop_assert_eq!(*seed, other.seed);
+                        let holds = other.members.iter().any(|member| {
+                            let node = graph.node(member).unwrap();
+                            node.is_some_and(|node| node.payload.holds(&others.value))
+                        });
+                        prop_assert!(holds);
+                    }
+                }
+            }
+            Why::Apart(reasons) => {
+                prop_assert!(!reasons.is_empty());
+                prop_assert!(answer.competing.is_empty());
             }
         }
     }

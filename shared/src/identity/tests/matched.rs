@@ -225,7 +225,7 @@ fn a_match_is_explained_and_so_is_what_is_missing() {
     ];
     let (rules, none) = (few(), none());
     let graph = grown(&nodes, &none, &rules);
-    let answer = why(&graph, &id("cookie:1"), &id("card:1"), &none, &rules).unwrap();
+    let answer = asked(&graph, (&id("cookie:1"), &id("card:1")), &none, &rules);
     let Why::Linked(steps) = &answer else {
         panic!("{answer:?}")
     };
@@ -248,7 +248,7 @@ fn a_match_is_explained_and_so_is_what_is_missing() {
         words.es
     );
     assert!(words.en.contains("the same given name, the same surnames, the same date of birth and the same address. In all, "), "{}", words.en);
-    let answer = why(&graph, &id("email:a"), &id("phone:q"), &none, &rules).unwrap();
+    let answer = asked(&graph, (&id("email:a"), &id("phone:q")), &none, &rules);
     let Why::Apart(reasons) = &answer else {
         panic!("{answer:?}")
     };

@@ -7,6 +7,7 @@ mod hostile;
 mod laws;
 mod matched;
 mod stories;
+mod whys;
 
 use super::*;
 use crate::{
@@ -116,4 +117,25 @@ fn whole(graph: &MemoryGraph) -> Whole {
         units: graph.units(),
         people: graph.people(),
     }
+}
+
+/// Why two values are one person's, or are not, with all that is said of it.
+fn explained(
+    graph: &MemoryGraph,
+    (from, to): (&Identifier, &Identifier),
+    decisions: &Decisions,
+    rules: &Rules,
+) -> Explanation {
+    let [from, to] = [from, to].map(|one| End::Value(vec![one.clone()]));
+    why(graph, None, (&from, &to), decisions, rules).unwrap()
+}
+
+/// The bare answer.
+fn asked(
+    graph: &MemoryGraph,
+    pair: (&Identifier, &Identifier),
+    decisions: &Decisions,
+    rules: &Rules,
+) -> Why {
+    explained(graph, pair, decisions, rules).why
 }

@@ -75,14 +75,12 @@ fn the_investor_is_one_person() {
     ];
     assert_groups(&nodes, &no_decisions(), &[&[0, 1, 2, 3]]);
     let graph = grown(&nodes, &no_decisions(), &Rules::default());
-    let answer = why(
+    let answer = asked(
         &graph,
-        &id("cookie:v"),
-        &id("dni:1"),
+        (&id("cookie:v"), &id("dni:1")),
         &no_decisions(),
         &Rules::default(),
-    )
-    .unwrap();
+    );
     let Why::Linked(steps) = &answer else {
         panic!("{answer:?}")
     };

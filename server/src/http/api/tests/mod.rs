@@ -18,6 +18,7 @@ mod review;
 mod rules;
 mod search;
 mod senders;
+mod why;
 
 use serde_json::{Value, json};
 

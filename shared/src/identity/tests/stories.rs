@@ -258,14 +258,9 @@ fn what_a_decision_says_of_a_record_is_in_the_chain() {
     let same = Decision::new(DecisionKind::Same, subjects, "", "", 0, vec![], None).unwrap();
     let decisions = Decisions::of([same.clone()]);
     let graph = grown(&nodes, &decisions, &Rules::default());
-    let answer = why(
-        &graph,
-        &id("badge:b"),
-        &id("dni:1"),
-        &decisions,
-        &Rules::default(),
-    );
-    let Why::Linked(steps) = answer.unwrap() else {
+    let [from, to] = ["badge:b", "dni:1"].map(|value| End::Value(vec![id(value)]));
+    let answer = why(&graph, None, (&from, &to), &decisions, &Rules::default());
+    let Why::Linked(steps) = answer.unwrap().why else {
         panic!("apart");
     };
     let told: Vec<&Evidence> = steps.iter().map(|step| &step.evidence).collect();

@@ -10,7 +10,7 @@ use trenza_shared::{
     identity::Rules,
     net::error::HttpError,
     store::StoreError,
-    wire::entry::{Entry, Open, What},
+    wire::entry::{Entry, Open},
 };
 
 use super::{NewSource, access, import::CHUNK_EVENTS_MAX};
@@ -64,7 +64,10 @@ pub async fn start(app: &App, source: String) -> Result<Started, HttpError> {
         }
     };
     let now = (app.clock.wall_ms(), app.clock.boottime_ms());
-    let row = OriginRow::new(taken_in(now, key.clone(), EventType::Identify), None);
+    let row = OriginRow::new(
+        Open::own(now.0, now.1, key.clone(), EventType::Identify),
+        None,
+    );
     let Some(origin) = app.registry.origin(&row, None) else {
         return Err(no_source());
     };
@@ -78,21 +81,6 @@ pub async fn start(app: &App, source: String) -> Result<Started, HttpError> {
 
 fn no_source() -> HttpError {
     HttpError::not_found("the write key of the import belongs to no source")
-}
-
-/// The open part of an event that is imported now, by the wall clock and the boot clock. Unit of both: ms.
-fn taken_in((captured_ms, boottime_ms): (i64, u64), key: String, kind: EventType) -> Open {
-    Open {
-        what: What::Event(kind),
-        captured_ms,
-        boottime_ms,
-        boot: 0,
-        offset_min: 0,
-        key,
-        unverified: false,
-        bot: None,
-        sent_lag_ms: 0,
-    }
 }
 
 /// Appends what is new of a chunk, on stable storage when it answers.
@@ -120,7 +108,7 @@ pub async fn chunk(app: &App, key: &str, texts: Vec<String>) -> Result<Took, Htt
             duplicates += 1;
             continue;
         }
-        let open = taken_in((now_ms, boottime_ms), key.to_owned(), event.kind);
+        let open = Open::own(now_ms, boottime_ms, key.to_owned(), event.kind);
         entries.push(Entry::clear(&open, &event.text));
     }
     let stored = entries.len() as u64;

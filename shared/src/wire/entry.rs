@@ -65,6 +65,24 @@ pub struct Open {
     pub sent_lag_ms: i64,
 }
 
+impl Open {
+    /// Of an event that a server takes in itself: imported, or said on a page of it. `captured_ms` and `boottime_ms` as in the fields.
+    #[must_use]
+    pub fn own(captured_ms: i64, boottime_ms: u64, key: String, kind: EventType) -> Self {
+        Self {
+            what: What::Event(kind),
+            captured_ms,
+            boottime_ms,
+            boot: 0,
+            offset_min: 0,
+            key,
+            unverified: false,
+            bot: None,
+            sent_lag_ms: 0,
+        }
+    }
+}
+
 fn is_nothing(number: &i64) -> bool {
     *number == 0
 }

@@ -5,7 +5,7 @@ use trenza_shared::{
     id::{AccountId, CustomerId, to_hex},
     identifier::Place,
     net::error::HttpError,
-    wire::entry::{Entry, Open, What},
+    wire::entry::{Entry, Open},
 };
 
 use super::{read, today};
@@ -116,17 +116,7 @@ pub async fn relate(app: &App, who: &str, said: Said) -> Result<Related, HttpErr
     let now_ms = app.clock.wall_ms();
     let event = event(&person, &to, &relating, who, now_ms, &message_id, &place)
         .map_err(|unfit| refused(&unfit))?;
-    let open = Open {
-        what: What::Event(event.kind),
-        captured_ms: now_ms,
-        boottime_ms: app.clock.boottime_ms(),
-        boot: 0,
-        offset_min: 0,
-        key,
-        unverified: false,
-        bot: None,
-        sent_lag_ms: 0,
-    };
+    let open = Open::own(now_ms, app.clock.boottime_ms(), key, event.kind);
     let entries = [Entry::clear(&open, &event.text)];
     let placed = app
         .append(Arrival::own(now_ms, Hop::Own, &entries))

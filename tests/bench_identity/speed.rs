@@ -56,8 +56,8 @@ const KEY: &str = "wk_speed";
 /// When all happens: 2026-03-14. Unit: ms since 1970.
 const AT_MS: i64 = 1_773_446_400_000;
 
-/// Measures at every size, with matching and without.
-pub fn speed(sizes: &[usize]) -> anyhow::Result<Vec<Value>> {
+/// Measures at every size, without matching and, if wanted, with it.
+pub fn speed(sizes: &[usize], matched: bool) -> anyhow::Result<Vec<Value>> {
     let mut rows = Vec::new();
     println!(
         "{:<58} {:>10} {:>10} {:>8} {:>8} {:>8}",
@@ -65,7 +65,8 @@ pub fn speed(sizes: &[usize]) -> anyhow::Result<Vec<Value>> {
     );
     let largest = sizes.iter().max().copied().unwrap_or_default();
     let people = everybody(SEED, largest.max(SHARING + MEASURED) + MEASURED);
-    for on in [false, true] {
+    let modes: &[bool] = if matched { &[false, true] } else { &[false] };
+    for on in modes.iter().copied() {
         let mut rules = Rules::default();
         rules.matching.on = on;
         memory(&people, sizes, &rules, &mut rows)?;

@@ -64,6 +64,14 @@ impl Moment {
         names
     }
 
+    /// The id that its sender gave it, as who reads may see it.
+    pub fn message_id(&self, masked: bool) -> String {
+        match masked {
+            true => mask::message_id(&self.event.message_id),
+            false => self.event.message_id.clone(),
+        }
+    }
+
     /// The event with its circumstances, as the API shows it: the Segment body and beside it `at`, `time`, `channel`, `touchpoint`,
     /// `agent`, `source`, `sources`, `bot`, `id_conflict`, `captured_at`, `received_at`, `eventId`.
     pub fn to_json(&self, registry: &Registry, masked: bool) -> Value {
@@ -121,6 +129,7 @@ pub fn body_masked(body: &Map<String, Value>) -> Map<String, Value> {
         let shown = match (name.as_str(), value) {
             ("userId" | "previousId" | "groupId", value) => opaque(Kind::UserId, value),
             ("anonymousId", value) => opaque(Kind::AnonymousId, value),
+            ("messageId", Value::String(id)) => mask::message_id(id).into(),
             ("traits", Value::Object(traits)) => Value::Object(traits_masked(traits)),
             ("context", Value::Object(context)) => Value::Object(context_masked(context)),
             ("properties", Value::Object(properties)) => Value::Object(

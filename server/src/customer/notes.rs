@@ -14,7 +14,7 @@ use trenza_shared::{
     store::{StoreError, View},
 };
 
-use super::why::{Context, explain, shown};
+use super::why::{Context, explain, subject_shown};
 use crate::identity::read;
 
 /// Most holders of one value that are looked at.
@@ -32,8 +32,9 @@ pub struct Note {
 
 impl Note {
     /// As the API gives it.
-    pub fn to_json(&self, masked: bool) -> Value {
-        let values = self.values.iter().map(|value| shown(value, masked));
+    pub fn to_json(&self, id_key: &[u8; 32], masked: bool) -> Value {
+        let values = self.values.iter();
+        let values = values.map(|value| subject_shown(id_key, value, masked));
         json!({
             "reason": self.reason,
             "values": values.collect::<Vec<_>>(),

@@ -271,7 +271,7 @@ impl Proof {
         json!({
             "from": shown(&self.step.from, context.masked),
             "to": shown(&self.step.to, context.masked),
-            "messageId": moment.map(|moment| &moment.event.message_id),
+            "messageId": moment.map(|moment| moment.message_id(context.masked)),
             "source": moment.and_then(|moment| moment.sources(context.registry).into_iter().next()),
             "touchpoint": moment.and_then(|moment| moment.touchpoint(context.registry)),
             "agent": moment.and_then(Moment::agent),

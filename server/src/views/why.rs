@@ -395,7 +395,7 @@ impl Asking<'_> {
                 .map(|at_ms| self.times.full(at_ms))
                 .unwrap_or_default(),
             message: moment
-                .map(|moment| moment.event.message_id.clone())
+                .map(|moment| moment.message_id(masked))
                 .unwrap_or_default(),
             agent: moment
                 .and_then(|moment| moment.agent())

@@ -57,6 +57,18 @@ pub fn name(name: &str) -> String {
         .join(" ")
 }
 
+/// The id that a sender gave an event, hidden where it looks as if it were made of somebody's values: an address, a number, words.
+pub fn message_id(id: &str) -> String {
+    let is_plain = |char: char| char.is_ascii_alphanumeric() || "-_.:/+=~".contains(char);
+    if !id.chars().all(is_plain) {
+        HIDDEN.to_owned()
+    } else if looks_like_a_number(id) {
+        end(id, 3)
+    } else {
+        id.to_owned()
+    }
+}
+
 /// The value of a trait, hidden when its name or its look is personal.
 pub fn trait_value(name_of_trait: &str, value: Value) -> Value {
     if PERSON_TRAITS.contains(&name_of_trait) || IDENTIFIER_TRAITS.contains(&name_of_trait) {
@@ -136,6 +148,19 @@ mod tests {
         assert_eq!(masked(Kind::LoyaltyId, "L-1000234"), "***234");
         assert_eq!(masked(Kind::UserId, "u-1"), "***");
         assert_eq!(masked(Kind::UserId, "ñandú-ñ"), "***ú-ñ");
+    }
+
+    #[test]
+    fn an_id_of_an_event_is_hidden_where_it_is_made_of_values() {
+        for (id, shown) in [
+            ("0192c3f0-8f2d-7a11-b9d8-3c1f0e7a5b21", None),
+            ("import-4711", None),
+            ("signup-x@short.example-Li-O", Some("***")),
+            ("José 3", Some("***")),
+            ("600123123", Some("***123")),
+        ] {
+            assert_eq!(message_id(id), shown.unwrap_or(id));
+        }
     }
 
     #[test]

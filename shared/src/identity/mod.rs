@@ -57,7 +57,7 @@ pub use rules::{BadRules, Class, KindRule, Matching, Rules};
 pub use sentence::{Seen, Sentence, agreement, apart, odds, said_of, sentence};
 pub use unit::{Name, Side, Unit};
 pub use why::{Apart, End, Explanation, Why, compared, nearest, nobodys, why};
-pub use words::{joined, mask};
+pub use words::joined;
 
 #[cfg(test)]
 mod tests;

@@ -3,7 +3,10 @@
 //! Owns their articles and how much of them is shown. Says nothing of persons.
 
 use super::sentence::Sentence;
-use crate::identifier::{Identifier, Kind};
+use crate::{
+    fragment::mask,
+    identifier::{Identifier, Kind},
+};
 
 /// A sentence, or a part of one, of its two texts.
 pub(super) fn both(es: impl Into<String>, en: impl Into<String>) -> Sentence {
@@ -59,31 +62,11 @@ pub(super) fn plain(identifier: &Identifier, masked: bool) -> Sentence {
         }
     };
     let value = if masked {
-        mask(identifier)
+        mask::identifier(identifier)
     } else {
         identifier.value.clone()
     };
     both(format!("{es} {value}"), format!("{en} {value}"))
-}
-
-/// Enough of a value to recognise it, too little to use it.
-#[must_use]
-pub fn mask(identifier: &Identifier) -> String {
-    let value = &identifier.value;
-    let count = value.chars().count();
-    match (identifier.kind, value.split_once('@')) {
-        (Kind::Email, Some((local, domain))) => {
-            format!("{}…@{domain}", local.chars().take(1).collect::<String>())
-        }
-        (Kind::Phone, _) => format!(
-            "{}…",
-            value.chars().take(6.min(count / 2)).collect::<String>()
-        ),
-        _ => {
-            let kept = 4.min(count / 2);
-            format!("…{}", value.chars().skip(count - kept).collect::<String>())
-        }
-    }
 }
 
 pub(super) fn initials(name: &str) -> String {

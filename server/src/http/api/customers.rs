@@ -25,7 +25,7 @@ use crate::{
         lookup::{self, Scopes},
         record::{self, FOUND_MAX, Record},
         search, timeline as events,
-        why::{self as explanation, Context},
+        why::{self as explanation, CUSTOMER, Context},
     },
     http::auth::Caller,
 };
@@ -230,7 +230,7 @@ enum Given {
 fn end(app: &App, uri: &Uri, parameter: &str) -> Result<Given, HttpError> {
     if let Some(id) = readings(uri, parameter)?
         .iter()
-        .find_map(|text| text.parse().ok())
+        .find_map(|text| text.strip_prefix(CUSTOMER).unwrap_or(text).parse().ok())
     {
         return Ok(Given::Customer(id));
     }

@@ -95,7 +95,7 @@ pub async fn decide(
     let notes: Vec<Value> = noted(&app, decision, outcome, masked)
         .await?
         .iter()
-        .map(|note| note.to_json(masked))
+        .map(|note| note.to_json(&app.applier.id_key, masked))
         .collect();
     if let Some(results) = results {
         return Ok(Json(

@@ -142,7 +142,12 @@ async fn a_question_about_a_record_without_a_value_of_its_own_is_decided_too() {
         ),
     ];
     server.capture(CORE, &holders).await;
-    let third = of("r3", "Xesqueta", "1980-05-17", json!({ "phone": phone }));
+    let third = of(
+        "r3@example.org",
+        "Xesqueta",
+        "1980-05-17",
+        json!({ "phone": phone }),
+    );
     server.capture(WEB, &[third]).await;
     let review = server.get(Role::Steward, "/v1/review").await;
     let questions = review.json["questions"].as_array().unwrap();
@@ -159,6 +164,24 @@ async fn a_question_about_a_record_without_a_value_of_its_own_is_decided_too() {
         review.text
     );
     assert!(!review.text.contains("fp_"), "{}", review.text);
+    // Asked about as it is called here, and told to who sees no values without what its sender called the event.
+    let by_id = subjects.iter().filter_map(Value::as_str);
+    let by_id = by_id.filter(|text| text.starts_with("customer:"));
+    for subject in by_id {
+        let path = format!("/v1/why?from={subject}&to=nationalId:12345678Z");
+        let why = server.get(Role::Reader, &path).await;
+        assert_eq!(why.json["linked"], false, "{}", why.text);
+        let id = subject.trim_start_matches("customer:");
+        let path = format!("/v1/customers/{id}/timeline");
+        let timeline = server.get(Role::Reader, &path).await;
+        assert_eq!(timeline.json["events"][0]["messageId"], "***");
+        let chain = format!("/v1/customers/{id}/why?from=phone:600111222&to=phone:600111222");
+        let why = server.get(Role::Reader, &chain).await;
+        assert_eq!(why.json["linked"], true, "{}", why.text);
+        for said in [&why.text, &timeline.text] {
+            assert!(!said.contains("r3@") && !said.contains("600"), "{said}");
+        }
+    }
 
     let answer = json!({"kind": "same", "subjects": subjects, "reason": "asked at the desk"});
     let preview = server

@@ -23,6 +23,7 @@ use trenza_shared::{
         serve::Limits,
         tls::{self, TlsTime, Trust},
     },
+    store::rocks::all_closed,
     telemetry,
 };
 
@@ -38,6 +39,8 @@ use crate::{
 
 /// Exit code of what was typed wrong, as clap has it.
 const WRONG_USAGE: u8 = 2;
+/// Longest wait, last of all, for a store that another thread of the program still closes.
+const CLOSE_MAX: Duration = Duration::from_secs(2);
 /// Largest status over the local socket. Unit: bytes.
 const STATUS_BYTES_MAX: usize = 64 * 1024;
 /// Longest wait for an agent on this device.
@@ -115,7 +118,7 @@ pub fn main() -> ExitCode {
     if matches!(cli, Cli::Run(_)) {
         arenas::limit();
     }
-    match command(cli) {
+    let code = match command(cli) {
         Ok(code) => code,
         Err(error) => {
             eprintln!("trenza-agent: {error:#}");
@@ -124,7 +127,11 @@ pub fn main() -> ExitCode {
                 _ => ExitCode::FAILURE,
             }
         }
+    };
+    if !all_closed(CLOSE_MAX) {
+        eprintln!("trenza-agent: the store did not close in time; what was answered is on the disk all the same");
     }
+    code
 }
 
 fn command(cli: Cli) -> anyhow::Result<ExitCode> {

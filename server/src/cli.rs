@@ -13,6 +13,7 @@ use anyhow::Context as _;
 use trenza_shared::{
     clock::{Clock as _, SystemClock},
     net::{descriptors::make_room, serve::Limits},
+    store::rocks::all_closed,
     telemetry,
 };
 
@@ -30,6 +31,8 @@ const FAILED: u8 = 1;
 const WRONG_USAGE: u8 = 2;
 /// How long `run` may take to stop.
 const STOP_MAX: Duration = Duration::from_millis(9_500);
+/// Longest wait, last of all, for a store that another thread of the program still closes.
+const CLOSE_MAX: Duration = Duration::from_secs(2);
 /// How long `run` waits for a store that another command holds.
 const BUSY_WAIT: Duration = Duration::from_millis(250);
 /// How often it looks.
@@ -48,13 +51,17 @@ pub struct Cli {
 
 /// Runs a command.
 pub fn main(cli: Cli) -> ExitCode {
-    match start(cli.todo) {
+    let code = match start(cli.todo) {
         Ok(code) => code,
         Err(error) => {
             complain(&error);
             ExitCode::from(code(&error))
         }
+    };
+    if !all_closed(CLOSE_MAX) {
+        eprintln!("error: the store did not close in time; what was acknowledged is safe");
     }
+    code
 }
 
 /// What a command that did not do its work ends with.

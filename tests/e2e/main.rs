@@ -26,3 +26,4 @@ mod salvage;
 mod server_log; // a damaged log of the server
 mod sync; // restored servers, live visits before a backlog
 mod tablets; // the agent's own TLS listener
+mod taken; // ports that others have

@@ -6,7 +6,7 @@ use anyhow::{Context as _, ensure};
 use serde_json::{Value, json};
 use trenza_tests::{
     http::Http,
-    process::{Server, until},
+    process::{Ports, Server, until},
     relay::Relay,
 };
 
@@ -80,6 +80,7 @@ async fn a_server_restored_from_an_old_backup_gets_everything_again() -> anyhow:
         init,
         env: server.env.clone(),
         log: server.log.clone(),
+        ports: Ports::default(),
         running: None,
     };
     restored.must(["restore".as_ref(), backup.as_os_str()])?;

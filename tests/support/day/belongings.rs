@@ -1,17 +1,20 @@
 //! Owns what people hold: papers, mailboxes, telephones, cards, accounts and browsers. Every value belongs to one
 //! person, but for those a household shares on purpose.
 
-use std::collections::BTreeSet;
+use std::collections::HashSet;
 
 use super::chance::Chance;
 use super::people::{Household, HouseholdKind, PersonTruth};
 use super::places::{self, Country};
 use super::{identifiers, rates, typing};
 
+/// Draws of an address after which a number follows it: among millions, the addresses of a frequent name are all taken.
+const CROWDED: usize = 16;
+
 /// Hands out values that nobody else has.
 pub struct Registry {
     chance: Chance,
-    taken: BTreeSet<String>,
+    taken: HashSet<String>,
 }
 
 impl Registry {
@@ -21,7 +24,7 @@ impl Registry {
             0, 11_111_111, 12_345_678, 22_222_222, 33_333_333, 44_444_444, 55_555_555, 66_666_666,
             77_777_777,
         ];
-        let mut taken: BTreeSet<String> = dummies.into_iter().map(identifiers::dni).collect();
+        let mut taken: HashSet<String> = dummies.into_iter().map(identifiers::dni).collect();
         taken.extend(places::SHOPS.iter().map(|(_, phone)| (*phone).to_owned()));
         taken.insert(places::CALL_CENTRE_PHONE.to_owned());
         Self { chance, taken }
@@ -172,8 +175,10 @@ impl Registry {
         let initial = given.chars().next().unwrap_or('x');
         let year = person.birthday[2..4].to_owned();
         let provider = *self.chance.weighted(places::MAIL_PROVIDERS);
+        let mut draws = 0;
         self.fresh(|chance| {
-            let local = match chance.below(9) {
+            draws += 1;
+            let mut local = match chance.below(9) {
                 0 => format!("{given}.{surname}"),
                 1 => format!("{given}.{surname}.{second}")
                     .trim_end_matches('.')
@@ -186,6 +191,9 @@ impl Registry {
                 7 => format!("{initial}.{surname}{second}"),
                 _ => format!("{given}.{surname}{}", chance.between(1, 999)),
             };
+            if draws > CROWDED {
+                local.push_str(&chance.digits(6));
+            }
             format!("{local}@{provider}")
         })
     }
@@ -225,18 +233,18 @@ impl Registry {
             let other = mail_part(&members[1].surname);
             let names = [mail_part(&members[0].given), mail_part(&members[1].given)];
             let provider = *self.chance.weighted(places::MAIL_PROVIDERS);
-            let address = self.fresh(|chance| match chance.below(3) {
-                0 => format!("familia.{surname}{}@{provider}", chance.between(1, 999)),
-                1 => format!(
-                    "{}y{}{}@{provider}",
-                    names[0],
-                    names[1],
-                    chance.between(1, 99)
-                ),
-                _ => format!(
-                    "familia{surname}{other}{}@{provider}",
-                    chance.between(1, 99)
-                ),
+            let mut draws = 0;
+            let address = self.fresh(|chance| {
+                draws += 1;
+                let mut local = match chance.below(3) {
+                    0 => format!("familia.{surname}{}", chance.between(1, 999)),
+                    1 => format!("{}y{}{}", names[0], names[1], chance.between(1, 99)),
+                    _ => format!("familia{surname}{other}{}", chance.between(1, 99)),
+                };
+                if draws > CROWDED {
+                    local.push_str(&chance.digits(6));
+                }
+                format!("{local}@{provider}")
             });
             for person in members.iter_mut().take(2) {
                 // It replaces one's own for some and stands beside it for others.

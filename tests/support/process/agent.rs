@@ -10,7 +10,11 @@ use std::{
 use anyhow::{Context as _, ensure};
 use serde_json::Value;
 
-use super::{Running, bin, until};
+use super::{
+    Running, bin,
+    ports::{ANY, Ports},
+    until,
+};
 use crate::http::Http;
 
 /// An agent's folder, and the agent when it runs.
@@ -21,6 +25,8 @@ pub struct Agent {
     pub env: BTreeMap<String, String>,
     /// Where it writes what it says.
     pub log: PathBuf,
+    /// Those of `env`, held while it is down.
+    pub ports: Ports,
     /// The program, when it runs.
     pub running: Option<Running>,
 }
@@ -36,6 +42,7 @@ impl Agent {
     /// # Errors
     /// It did not get ready.
     pub fn start(&mut self) -> anyhow::Result<()> {
+        self.ports.give(&mut self.env)?;
         let running = Running::start(&bin("trenza-agent")?, &self.config(), &self.env, &self.log)?;
         for (key, name) in [("HTTP", "http"), ("OPS", "ops")] {
             let url = running.url(name);
@@ -64,13 +71,14 @@ impl Agent {
     pub fn copied_to(&self, dir: &Path) -> anyhow::Result<Self> {
         copy_folder(&self.dir, dir)?;
         let env = self.env.iter().map(|(key, value)| match key.as_str() {
-            "TRENZA_LISTEN__HTTP" | "TRENZA_LISTEN__OPS" => (key.clone(), "127.0.0.1:0".to_owned()),
+            "TRENZA_LISTEN__HTTP" | "TRENZA_LISTEN__OPS" => (key.clone(), ANY.to_owned()),
             _ => (key.clone(), value.clone()),
         });
         Ok(Self {
             dir: dir.to_owned(),
             log: dir.join("agent.log"),
             env: env.collect(),
+            ports: Ports::default(),
             running: None,
         })
     }

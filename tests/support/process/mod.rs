@@ -2,6 +2,7 @@
 
 mod agent;
 mod clock;
+mod ports;
 mod server;
 
 use std::{
@@ -18,6 +19,7 @@ use serde_json::Value;
 
 pub use agent::Agent;
 pub use clock::FalseClock;
+pub use ports::Ports;
 pub use server::Server;
 
 use crate::disk::Disk;
@@ -100,10 +102,11 @@ impl Running {
         env: &BTreeMap<String, String>,
         log: &Path,
     ) -> anyhow::Result<Self> {
+        let log_path = log;
         let log = std::fs::OpenOptions::new()
             .create(true)
             .append(true)
-            .open(log)?;
+            .open(log_path)?;
         let mut child = Command::new(program)
             .args(["run".as_ref(), "--config".as_ref(), config.as_os_str()])
             .envs(env)
@@ -126,9 +129,12 @@ impl Running {
             Ok(ready) => Ok(Self { child, ready }),
             Err(_) => {
                 let status = child.wait()?;
+                let said = std::fs::read_to_string(log_path)?;
+                let last = said.lines().rev().find(|said| !said.is_empty());
                 bail!(
-                    "{} ended before it was ready ({status}): {line}",
-                    program.display()
+                    "{} ended before it was ready ({status}): {line}{}",
+                    program.display(),
+                    last.unwrap_or_default()
                 )
             }
         }

@@ -10,7 +10,11 @@ use std::{
 use anyhow::{Context as _, ensure};
 use serde_json::Value;
 
-use super::{Agent, Running, bin, until};
+use super::{
+    Agent, Running, bin,
+    ports::{ANY, Ports},
+    until,
+};
 use crate::http::Http;
 
 /// A server's folder, and the server when it runs.
@@ -23,6 +27,8 @@ pub struct Server {
     pub env: BTreeMap<String, String>,
     /// Where it writes what it says.
     pub log: PathBuf,
+    /// Those of `env`, held while it is down.
+    pub ports: Ports,
     /// The program, when it runs.
     pub running: Option<Running>,
 }
@@ -59,7 +65,7 @@ impl Server {
         );
         let init = serde_json::from_slice(&output.stdout)?;
         for name in ["HTTPS", "HTTP", "AGENTS", "OPS"] {
-            env.insert(format!("TRENZA_LISTEN__{name}"), "127.0.0.1:0".to_owned());
+            env.insert(format!("TRENZA_LISTEN__{name}"), ANY.to_owned());
         }
         if let Some(key) = id_key {
             env.insert("TRENZA_IDENTITY__ID_KEY".into(), key.into());
@@ -69,6 +75,7 @@ impl Server {
             log: dir.join("server.log"),
             init,
             env,
+            ports: Ports::default(),
             running: None,
         })
     }
@@ -83,6 +90,7 @@ impl Server {
     /// # Errors
     /// It did not get ready.
     pub fn start(&mut self) -> anyhow::Result<()> {
+        self.ports.give(&mut self.env)?;
         let running = Running::start(&bin("trenza-server")?, &self.config(), &self.env, &self.log)?;
         for (key, name) in [
             ("HTTPS", "https"),
@@ -257,12 +265,13 @@ impl Server {
         );
         env.extend(
             ["HTTP", "OPS"]
-                .map(|name| (format!("TRENZA_LISTEN__{name}"), "127.0.0.1:0".to_owned())),
+                .map(|name| (format!("TRENZA_LISTEN__{name}"), ANY.to_owned())),
         );
         Ok(Agent {
             dir: dir.to_owned(),
             log: dir.join("agent.log"),
             env,
+            ports: Ports::default(),
             running: None,
         })
     }

@@ -14,6 +14,7 @@ pub mod wal;
 
 pub use aside::{Kept, Kind, kept, move_aside};
 pub use ladder::{Damage, Opened, open_or_set_aside};
+pub use open::all_closed;
 pub use options::{Compression, RocksOptions};
 
 use std::{

@@ -5,10 +5,11 @@ use std::{
     io,
     path::Path,
     sync::{
-        Mutex,
+        Condvar, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
         mpsc,
     },
+    time::Duration,
 };
 
 use rocksdb::{
@@ -29,6 +30,34 @@ const CACHED_SCAN_ENTRIES_MAX: usize = 256;
 /// Rows read at one go. More are read in pieces, so that little stays pinned.
 const READ_AT_ONCE_MAX: usize = 256;
 
+/// Databases that are open or in the middle of closing, in the whole process.
+static THERE: (Mutex<usize>, Condvar) = (Mutex::new(0), Condvar::new());
+
+/// Waits until every database of the process is closed; false where one is open after all that time. A program asks for it last of all: on an
+/// error, a thread of its own may be the last user of a store, and the end of the process takes the engine apart under it.
+pub fn all_closed(patience: Duration) -> bool {
+    let there = THERE.0.lock().unwrap_or_else(PoisonError::into_inner);
+    let waited = THERE.1.wait_timeout_while(there, patience, |there| *there > 0);
+    !waited.unwrap_or_else(PoisonError::into_inner).1.timed_out()
+}
+
+/// One of those.
+struct Counted;
+
+impl Counted {
+    fn one() -> Self {
+        *THERE.0.lock().unwrap_or_else(PoisonError::into_inner) += 1;
+        Self
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        *THERE.0.lock().unwrap_or_else(PoisonError::into_inner) -= 1;
+        THERE.1.notify_all();
+    }
+}
+
 /// An open database. When the last user lets go, the files close and `closed` hears of it.
 pub(super) struct Open {
     pub(super) db: DB,
@@ -40,6 +69,8 @@ pub(super) struct Open {
     pub(super) closed: Mutex<mpsc::Receiver<()>>,
     /// Dropped after `db` (fields are dropped in order): the receiver sees the hang-up once the lock file is free.
     _on_close: mpsc::Sender<()>,
+    /// After `db` too.
+    _counted: Counted,
 }
 
 /// An error of looking at the files before RocksDB does.
@@ -106,6 +137,7 @@ impl Open {
             closing: AtomicBool::new(false),
             closed: Mutex::new(closed),
             _on_close,
+            _counted: Counted::one(),
         }
     }
 

@@ -129,7 +129,9 @@ pub fn main() -> ExitCode {
         }
     };
     if !all_closed(CLOSE_MAX) {
-        eprintln!("trenza-agent: the store did not close in time; what was answered is on the disk all the same");
+        eprintln!(
+            "trenza-agent: the store did not close in time; what was answered is on the disk all the same"
+        );
     }
     code
 }

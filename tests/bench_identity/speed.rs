@@ -11,7 +11,7 @@ use rustix::time::{ClockId, clock_gettime};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 use trenza_server::{
-    customer::search,
+    customer::{lookup::Scopes, search},
     evidence::{self, Applier, Resolver},
     homes::Homes,
     registry::Registry,
@@ -22,6 +22,7 @@ use trenza_server::{
 use trenza_shared::{
     clock::SystemClock,
     event::EventType,
+    identifier::Place,
     identity::{Decisions, MemoryGraph, Rules, insert},
     store::{Batch, Durable, RocksStore, Store, rocks::RocksOptions},
     wire::entry::{Entry, Open, What},
@@ -177,6 +178,7 @@ fn thread_ns() -> i64 {
 /// A store, its log and the resolver that follows it.
 struct Flow {
     store: Arc<RocksStore>,
+    scopes: Scopes,
     rules: Rules,
     records: u64,
     people: usize,
@@ -206,6 +208,11 @@ impl Flow {
                 revoked: false,
             },
         )?;
+        let place = Place {
+            country: "ES",
+            namespace: "",
+        };
+        let scopes = Scopes::of(&registry, &place);
         let applier = Applier {
             registry: Arc::new(registry),
             rules: InForce::of(rules.clone()),
@@ -221,6 +228,7 @@ impl Flow {
         Ok(Self {
             resolver,
             store,
+            scopes,
             rules,
             records: 0,
             people: 0,
@@ -262,7 +270,6 @@ impl Flow {
         size: usize,
         rows: &mut Vec<Value>,
     ) -> anyhow::Result<()> {
-        let codes = ["34".to_owned()].into();
         let full = |one: &PersonTruth| format!("{} {}", one.given, one.surname);
         let sorts: [(&str, &Typed); 5] = [
             ("given name and surname", &full),
@@ -285,7 +292,7 @@ impl Flow {
             for nth in 0..SEARCHES {
                 let query = query(&people[nth * (size / SEARCHES).max(1)]);
                 let start = Instant::now();
-                hits += search::find(self.store.as_ref(), &query, &codes)?
+                hits += search::whoever(self.store.as_ref(), &self.scopes, &query)?
                     .groups
                     .len();
                 took.push(start.elapsed().as_secs_f64() * 1e3);

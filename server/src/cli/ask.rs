@@ -188,6 +188,13 @@ async fn import_file(
             path.display()
         );
     }
+    if let Some(path) = &report.flaws {
+        eprintln!(
+            "note: rows that were taken, but for a value that is no such identifier: {}; they are in {} with the reasons",
+            report.summary.flawed,
+            path.display()
+        );
+    }
     let summary = &report.summary;
     if summary.rejected > 0 && summary.rejected == summary.read {
         // Nothing of the file was an event: whoever runs this in a script must see that it failed.

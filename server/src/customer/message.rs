@@ -124,16 +124,20 @@ pub fn said(moment: &Moment, registry: &Registry) -> Observation {
 
 /// Why an event that says this belongs to nobody: what is wrong with each of its identifiers.
 pub fn nobody_because(said: &Observation) -> String {
-    let wrong: Vec<String> = said
-        .unusable
-        .iter()
-        .map(|(kind, reason)| format!("{kind}: {reason}"))
-        .collect();
+    let wrong = unusable(said);
     if wrong.is_empty() {
         "its identifiers are blocked: they are evidence of nobody".to_owned()
     } else {
         wrong.join("; ")
     }
+}
+
+/// What is wrong with each identifier of an event that is none.
+pub fn unusable(said: &Observation) -> Vec<String> {
+    let unusable = said.unusable.iter();
+    unusable
+        .map(|(kind, reason)| format!("{kind}: {reason}"))
+        .collect()
 }
 
 #[cfg(test)]

@@ -108,7 +108,8 @@ pub fn notes(
             for other in &joined {
                 notes.push(unparted(first, other));
             }
-            if idle && notes.is_empty() {
+            // Also where some of their events are a record of their own.
+            if idle && notes.iter().all(|note| note.reason == "held_at_once") {
                 notes.push(note(
                     "already_apart",
                     &decision.subjects,

@@ -290,7 +290,8 @@ fn rule_json(rule: &Rule, step: &Step) -> Value {
     let proves = |of: &Proves, value: &Identifier| {
         json!({
             "kind": of.kind.name(),
-            "class": of.class,
+            // No rule is about a record.
+            "class": (of.kind != Kind::Record).then_some(of.class),
             "window_days": of.window_days,
             "facet": value.facet(),
             "links": of.links,

@@ -272,7 +272,7 @@ phrases! {
     why: "¿Por qué una sola?", "Why one?";
     why_lead: "Elija dos datos de la ficha: verá qué los une, con fuente y fecha.", "Choose two values of the record to see what links them, with source and date.";
     why_apart_title: "¿Por qué no son la misma?", "Why are they not the same?";
-    why_apart_lead: "Escriba un dato de otra ficha y verá qué las separa.", "Type a value of another record to see what keeps them apart.";
+    why_apart_lead: "Escriba un dato de otra ficha, o su identificador (c_…), y verá qué las separa.", "Type a value of another record, or its id (c_…), to see what keeps them apart.";
     why_single: "Esta ficha tiene un solo dato: no hay nada que unir.", "This record has a single value: there is nothing to link.";
     value_one: "Un dato", "One value";
     value_two: "Otro dato", "Another value";
@@ -289,6 +289,7 @@ phrases! {
     evidence: "Prueba", "Evidence";
     message: "Mensaje", "Message";
     decision_of: "Decisión de", "Decision by";
+    other_left_out: "Si es de una de estas clases, las reglas no la tienen en cuenta; escríbala delante para verlo:", "If it is of one of these kinds, the rules leave it out; write the kind before it to see so:";
     other_unknown: "Nadie tiene ese dato. Compruebe que está escrito entero.", "Nobody holds that value. Check that it is typed in full.";
     undo: "Deshacer", "Undo";
     say_not_same: "No son la misma persona", "They are not the same person";

@@ -1,5 +1,7 @@
 //! Why two values are one person's, or are not.
 
+use std::collections::BTreeSet;
+
 use askama::Template;
 use axum::{
     extract::{Path, Query, State},
@@ -29,7 +31,8 @@ use crate::{
     customer::{
         lookup,
         record::{self, Record, load},
-        why::{Context, Explained, Proof, explain, reason_shown},
+        review,
+        why::{CUSTOMER, Context, Explained, Proof, explain, reason_shown},
     },
     http::api::read,
 };
@@ -206,6 +209,14 @@ pub async fn page(
     })
 }
 
+/// What a value of the record is compared with.
+enum Two {
+    /// Another value of it.
+    Own(Identifier),
+    /// Another record, and the value by which it was asked for.
+    Other(Box<Record>, Option<Identifier>),
+}
+
 struct Asking<'a> {
     view: &'a dyn View,
     app: &'a App,
@@ -232,36 +243,37 @@ impl Asking<'_> {
             Ok(one) => one,
             Err(error) => return Ok(Err(error)),
         };
+        let answered = |answer| Ok(Ok(Answered::Answer(Box::new(answer))));
         if other.is_empty() {
             return match own(to) {
-                Ok(two) => self
-                    .explained(&one, &two, None)
-                    .map(|answer| Ok(Answered::Answer(Box::new(answer)))),
+                Ok(two) => answered(self.explained(&one, &Two::Own(two))?),
                 Err(error) => Ok(Err(error)),
             };
+        }
+        if let Ok(id) = other.strip_prefix(CUSTOMER).unwrap_or(other).parse()
+            && let Some(record) = record::by_id(self.view, key, &id)?
+        {
+            return answered(self.explained(&one, &Two::Other(Box::new(record), None))?);
         }
         let guesses = fact::guesses(self.app, other);
         for guess in guesses.clone() {
             if self.record.customer.identifiers.contains_key(&guess)
                 && !self.record.shared().contains(&guess)
             {
-                return self
-                    .explained(&one, &guess, None)
-                    .map(|answer| Ok(Answered::Answer(Box::new(answer))));
+                return answered(self.explained(&one, &Two::Own(guess))?);
             }
             let mut groups = lookup::groups(self.view, std::slice::from_ref(&guess))?;
             groups.retain(|group| group.seed != self.record.group.seed);
             if let Some(group) = groups.into_iter().next() {
-                let stranger = load(self.view, key, group)?;
-                return self
-                    .explained(&one, &guess, Some(&stranger))
-                    .map(|answer| Ok(Answered::Answer(Box::new(answer))));
+                let record = Box::new(load(self.view, key, group)?);
+                return answered(self.explained(&one, &Two::Other(record, Some(guess)))?);
             }
         }
         Ok(Ok(Answered::Nobody(self.nobody(other, &guesses))))
     }
 
-    /// Why what was typed is nobody's. Of a bare text nobody knows the kind unless its look says so, or the rules list it.
+    /// Why what was typed is nobody's. Of a bare text nobody knows the kind unless its look says so, or the rules list it: then the kinds
+    /// that the rules leave out are told.
     fn nobody(&self, other: &str, guesses: &[Identifier]) -> String {
         let (t, rules) = (self.frame.t, self.context.rules);
         let is_meant = |one: &&Identifier| {
@@ -276,36 +288,33 @@ impl Asking<'_> {
             .filter(|one| rules.blocks(one))
             .find(is_meant);
         let Some(blocked) = blocked else {
-            return t.other_unknown().to_owned();
+            let kinds = guesses.iter().filter(|one| rules.blocks(one));
+            let kinds: BTreeSet<&str> = kinds.map(|one| one.kind.name()).collect();
+            let kinds: Vec<&str> = kinds.into_iter().collect();
+            return match kinds.first() {
+                None => t.other_unknown().to_owned(),
+                Some(first) => format!(
+                    "{} {} {} ({first}:{other}).",
+                    t.other_unknown(),
+                    t.other_left_out(),
+                    kinds.join(", ")
+                ),
+            };
         };
         let said = joined(&apart(&[nobodys(blocked, rules)], self.frame.masked()));
         t.pick(said.es, said.en)
     }
 
-    fn explained(
-        &self,
-        one: &Identifier,
-        two: &Identifier,
-        stranger: Option<&Record>,
-    ) -> Result<Answer, StoreError> {
+    fn explained(&self, one: &Identifier, two: &Two) -> Result<Answer, StoreError> {
         let (t, key) = (self.frame.t, &self.app.applier.id_key);
-        let sides = [one, two].map(|value| End::Value(vec![value.clone()]));
-        let (from, to) = match stranger {
+        let whole = |record: &Record| End::Customer {
+            member: record.group.seed,
+            group: record.group.clone(),
+        };
+        let (from, to) = match two {
             // A value that several records share names none of them: the other record itself is meant.
-            Some(other) => (
-                End::Customer {
-                    member: self.record.group.seed,
-                    group: self.record.group.clone(),
-                },
-                End::Customer {
-                    member: other.group.seed,
-                    group: other.group.clone(),
-                },
-            ),
-            None => {
-                let [from, to] = sides;
-                (from, to)
-            }
+            Two::Other(record, _) => (whole(self.record), whole(record)),
+            Two::Own(two) => (End::Value(vec![one.clone()]), End::Value(vec![two.clone()])),
         };
         let explained = explain(
             self.view,
@@ -320,26 +329,41 @@ impl Asking<'_> {
             .iter()
             .map(|proof| self.step(proof))
             .collect();
-        let other = stranger.map(|other| self.other(other, two));
+        let subjects = self.subjects(one, two)?;
+        let [one, two_value] = subjects.each_ref().map(|value| fact::reference(key, value));
+        let (same_record, other) = match two {
+            Two::Own(_) => (true, None),
+            Two::Other(record, _) if record.group.seed == self.record.group.seed => (false, None),
+            Two::Other(record, _) => (false, Some(self.other(record, &subjects[1]))),
+        };
         let pick = |Sentence { es, en }: &Sentence| t.pick(es.clone(), en.clone());
         Ok(Answer {
             linked,
-            same_record: stranger.is_none(),
-            sentences: sentences(
-                t,
-                self.times,
-                self.context,
-                &explained.why,
-                &explained.steps,
-            ),
+            same_record,
+            sentences: sentences(t, self.times, self.context, &explained),
             because: explained.because.iter().map(pick).collect(),
             version: self.context.rules.version,
             steps,
             against: self.against(&explained)?,
             other,
-            one: fact::reference(key, one),
-            two: fact::reference(key, two),
+            one,
+            two: two_value,
         })
+    }
+
+    /// What a decision about the two would name: the values asked about, unless one of them names several records or none.
+    fn subjects(&self, one: &Identifier, two: &Two) -> Result<[Identifier; 2], StoreError> {
+        match two {
+            Two::Own(two) => Ok([one.clone(), two.clone()]),
+            Two::Other(record, value) => {
+                let shared = [self.record.shared(), record.shared()];
+                let links = |value: &Identifier| shared.iter().all(|all| !all.contains(value));
+                match value {
+                    Some(value) if links(one) && links(value) => Ok([one.clone(), value.clone()]),
+                    _ => review::subjects(self.view, &self.record.group, &record.group),
+                }
+            }
+        }
     }
 
     fn other(&self, record: &Record, value: &Identifier) -> Other {
@@ -419,15 +443,10 @@ impl Asking<'_> {
 }
 
 /// One sentence per step, or per reason.
-fn sentences(
-    t: Lang,
-    times: &Times,
-    context: &Context<'_>,
-    why: &Why,
-    proofs: &[Proof],
-) -> Vec<String> {
+fn sentences(t: Lang, times: &Times, context: &Context<'_>, explained: &Explained) -> Vec<String> {
     let seen = |node: &Fingerprint| {
-        let proof = proofs
+        let proof = explained
+            .steps
             .iter()
             .find(|proof| proof.step.evidence == Evidence::Node(*node))?;
         let moment = proof.moment.as_ref()?;
@@ -440,8 +459,11 @@ fn sentences(
         let Sentence { es, en } = sentence(&why, context.masked, &seen);
         t.pick(es, en)
     };
-    match why {
-        Why::Linked(steps) if steps.is_empty() => vec![say(Why::Linked(Vec::new()))],
+    match &explained.why {
+        Why::Linked(steps) if steps.is_empty() => {
+            let Sentence { es, en } = explained.sentence.clone();
+            vec![t.pick(es, en)]
+        }
         Why::Linked(steps) => steps
             .iter()
             .map(|step: &Step| say(Why::Linked(vec![step.clone()])))

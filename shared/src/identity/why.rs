@@ -174,14 +174,15 @@ pub fn why<G: Graph>(
     let missing = [(from, &ours), (to, &theirs)]
         .into_iter()
         .filter(|(_, groups)| groups.is_empty());
-    let missing: Vec<Apart> = missing
+    // Of one value with itself once.
+    let missing: BTreeSet<Apart> = missing
         .filter_map(|(end, _)| match end {
             End::Value(values) => values.first().map(|value| nobodys(value, rules)),
             End::Customer { .. } => None,
         })
         .collect();
     if !missing.is_empty() {
-        return Ok(apart(missing, Vec::new()));
+        return Ok(apart(missing.into_iter().collect(), Vec::new()));
     }
     // Each has a customer of its own, as somebody decided: what holds both at once says nothing.
     if let (End::Value(one), End::Value(other), None) = (from, to, within)

@@ -61,9 +61,10 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Json<T> {
         // Whatever the body is marked as: what is JSON is taken, as on the capture paths.
         match Bytes::from_request(request, state).await {
             Ok(bytes) => serde_json::from_slice(&bytes).map(Self).map_err(|error| {
+                let said = in_terms_of_json(&error.to_string());
                 HttpError::bad_request(
                     "bad_json",
-                    format!("the body is not what this call takes: {error}"),
+                    format!("the body is not what this call takes: {said}"),
                 )
                 .hint("GET /openapi.json describes every call")
             }),
@@ -74,6 +75,17 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Json<T> {
             )),
             Err(error) => Err(HttpError::bad_request("bad_body", error.body_text())),
         }
+    }
+}
+
+/// What is wrong with a body, without the names that its types have in this program.
+fn in_terms_of_json(said: &str) -> String {
+    match said.split_once("expected struct ") {
+        Some((before, rest)) => {
+            let end = rest.find(' ').unwrap_or(rest.len());
+            format!("{before}expected an object{}", &rest[end..])
+        }
+        None => said.to_owned(),
     }
 }
 
@@ -108,5 +120,21 @@ mod tests {
             let error: Option<crate::net::error::ErrorBody> = serde_json::from_slice(&bytes).ok();
             assert_eq!(error.map(|error| error.code).as_deref(), code, "{uri}");
         }
+    }
+
+    #[test]
+    fn a_body_that_is_no_object_is_told_in_terms_of_json() {
+        #[derive(Debug, serde::Deserialize)]
+        struct Asked {
+            #[expect(dead_code, reason = "only its shape counts")]
+            name: String,
+        }
+        let error = serde_json::from_str::<Asked>("[]").unwrap_err().to_string();
+        let said = in_terms_of_json(&error);
+        assert!(
+            said.contains("invalid type: sequence, expected an object at line 1")
+                || said.contains("invalid length"),
+            "{said}"
+        );
     }
 }

@@ -263,10 +263,7 @@ impl Server {
             "enrol: {}",
             String::from_utf8_lossy(&output.stderr)
         );
-        env.extend(
-            ["HTTP", "OPS"]
-                .map(|name| (format!("TRENZA_LISTEN__{name}"), ANY.to_owned())),
-        );
+        env.extend(["HTTP", "OPS"].map(|name| (format!("TRENZA_LISTEN__{name}"), ANY.to_owned())));
         Ok(Agent {
             dir: dir.to_owned(),
             log: dir.join("agent.log"),

@@ -32,7 +32,7 @@ use super::{
     export::Progress,
     intake::{Started, Took},
 };
-use crate::customer::message::nobody_because;
+use crate::customer::message::{nobody_because, unusable};
 
 /// Most events of one chunk.
 pub const CHUNK_EVENTS_MAX: usize = 1_000;
@@ -56,6 +56,8 @@ pub struct Summary {
     pub duplicates: u64,
     /// Lines or rows that are no event.
     pub rejected: u64,
+    /// Rows that were taken without a value of theirs: it is not what its column says, and nobody is found by it.
+    pub flawed: u64,
 }
 
 /// How an import ended.
@@ -66,6 +68,8 @@ pub struct Report {
     pub summary: Summary,
     /// Where the refused lines are; none when there are none.
     pub rejects: Option<PathBuf>,
+    /// Where the rows are that were taken without a value of theirs; none when there are none.
+    pub flaws: Option<PathBuf>,
     /// Whether the source was made for this import.
     pub source_created: bool,
     /// Whether everything is in its customers already.
@@ -121,10 +125,8 @@ pub async fn run(
         chunk: Vec::new(),
         chunk_bytes: 0,
         summary: Summary::default(),
-        rejects: Rejects {
-            path: rejects_path(path),
-            file: None,
-        },
+        rejects: Told::beside(path, "rejects"),
+        flaws: Told::beside(path, "flaws"),
     };
     for line in lines {
         let line = line?;
@@ -135,13 +137,17 @@ pub async fn run(
     run.send().await?;
     bar.finish_and_clear();
     let Run {
-        summary, rejects, ..
+        summary,
+        rejects,
+        flaws,
+        ..
     } = run;
-    let rejects = rejects.close()?;
+    let (rejects, flaws) = (rejects.close()?, flaws.close()?);
     let progress: Progress = link.ask(&Command::Progress { wait: true }).await?;
     Ok(Report {
         summary,
         rejects,
+        flaws,
         source_created: started.created,
         resolved: progress.applied >= progress.last,
     })
@@ -168,13 +174,6 @@ fn open(path: &Path, map: Option<&Path>) -> anyhow::Result<(Lines, u64)> {
     Ok((lines, bytes))
 }
 
-/// `FILE.rejects.jsonl`.
-fn rejects_path(path: &Path) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".rejects.jsonl");
-    PathBuf::from(name)
-}
-
 struct Run<'a> {
     link: &'a Link,
     key: String,
@@ -184,7 +183,8 @@ struct Run<'a> {
     chunk: Vec<String>,
     chunk_bytes: usize,
     summary: Summary,
-    rejects: Rejects,
+    rejects: Told,
+    flaws: Told,
 }
 
 impl Run<'_> {
@@ -219,6 +219,15 @@ impl Run<'_> {
                 return self.rejects.add(number, &reason, &raw);
             }
         };
+        if is_row {
+            let said = events.iter().map(|event| observe(event, &self.origins));
+            let flaws: Vec<String> = said.flat_map(|said| unusable(&said)).collect();
+            if !flaws.is_empty() {
+                self.summary.flawed += 1;
+                let raw: String = raw.chars().take(REJECT_ROW_CHARS_MAX).collect();
+                self.flaws.add(number, &flaws.join("; "), &raw)?;
+            }
+        }
         for event in events {
             self.event(event).await?;
         }
@@ -322,18 +331,27 @@ fn take(text: &str) -> Result<Event, String> {
     .map_err(|error| error.to_string())
 }
 
-/// The file of refused lines, made at the first one.
-struct Rejects {
+/// A file that tells of lines, made at the first one: `FILE.WHAT.jsonl`.
+struct Told {
     path: PathBuf,
     file: Option<BufWriter<File>>,
 }
 
-impl Rejects {
+impl Told {
+    fn beside(path: &Path, what: &str) -> Self {
+        let mut name = path.as_os_str().to_owned();
+        name.push(format!(".{what}.jsonl"));
+        Self {
+            path: PathBuf::from(name),
+            file: None,
+        }
+    }
+
     fn add(&mut self, number: u64, reason: &str, raw: &str) -> anyhow::Result<()> {
         let failed = || format!("cannot write {}", self.path.display());
         let file = match &mut self.file {
             Some(file) => file,
-            // Another import of the same file says anew what it refuses.
+            // Another import of the same file says anew what it tells.
             None => self.file.insert(BufWriter::new(
                 create_private(&self.path).with_context(failed)?,
             )),
@@ -352,7 +370,7 @@ impl Rejects {
     }
 }
 
-/// Refused lines hold what people said of themselves: for the owner only.
+/// Lines hold what people said of themselves: for the owner only.
 fn create_private(path: &Path) -> std::io::Result<File> {
     use std::os::unix::fs::OpenOptionsExt as _;
     File::options()

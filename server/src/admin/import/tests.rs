@@ -27,7 +27,8 @@ async fn the_same_file_twice_changes_nothing() {
             read: 5,
             stored: 2,
             duplicates: 1,
-            rejected: 2
+            rejected: 2,
+            flawed: 0,
         }
     );
     assert!(first.source_created && first.resolved);
@@ -61,7 +62,8 @@ async fn the_same_file_twice_changes_nothing() {
             read: 5,
             stored: 0,
             duplicates: 3,
-            rejected: 2
+            rejected: 2,
+            flawed: 0,
         }
     );
     assert!(!again.source_created);
@@ -97,7 +99,8 @@ async fn rows_become_events_and_meet_what_is_known() {
             read: 4,
             stored: 1,
             duplicates: 0,
-            rejected: 3
+            rejected: 3,
+            flawed: 0,
         }
     );
     let rejects = fs::read_to_string(report.rejects.unwrap()).unwrap();
@@ -173,7 +176,8 @@ async fn a_line_that_is_too_long_is_refused_without_being_held() {
             read: 3,
             stored: 1,
             duplicates: 0,
-            rejected: 2
+            rejected: 2,
+            flawed: 0,
         }
     );
     assert!(fs::metadata(report.rejects.unwrap()).unwrap().len() < 10_000);
@@ -216,6 +220,7 @@ async fn persons_and_companies_of_a_crm_are_imported_once() {
         stored: 5,
         duplicates: 0,
         rejected: 0,
+        flawed: 0,
     };
     assert_eq!(first.summary, summary);
     let customers = body(&link, &Command::ExportCustomers).await;
@@ -229,6 +234,7 @@ async fn persons_and_companies_of_a_crm_are_imported_once() {
         stored: 0,
         duplicates: 5,
         rejected: 1,
+        flawed: 0,
     };
     assert_eq!(second.summary, summary);
     assert_eq!(body(&link, &Command::ExportCustomers).await, customers);
@@ -239,7 +245,12 @@ async fn persons_and_companies_of_a_crm_are_imported_once() {
 
 /// What an import refused: line, reason and text of each.
 fn refused(report: &Report) -> Vec<(u64, String, String)> {
-    let text = fs::read_to_string(report.rejects.as_ref().unwrap()).unwrap();
+    told(report.rejects.as_ref())
+}
+
+/// The same of any of its files.
+fn told(file: Option<&PathBuf>) -> Vec<(u64, String, String)> {
+    let text = fs::read_to_string(file.unwrap()).unwrap();
     let one = |line: &str| {
         let line: Value = serde_json::from_str(line).unwrap();
         let text = |name: &str| line[name].as_str().unwrap().to_owned();
@@ -268,6 +279,7 @@ async fn a_stray_quote_costs_its_own_row_and_no_other() {
         stored: 1_498,
         duplicates: 0,
         rejected: 2,
+        flawed: 0,
     };
     assert_eq!(report.summary, summary);
     let refused = refused(&report);
@@ -299,6 +311,7 @@ async fn a_row_that_would_be_nobodys_is_refused_with_what_is_wrong() {
         stored: 1,
         duplicates: 0,
         rejected: 2,
+        flawed: 1,
     };
     assert_eq!(report.summary, summary);
     let refused = refused(&report);
@@ -344,6 +357,7 @@ async fn rows_of_accounts_need_no_person_but_a_role_needs_one() {
         stored: 2,
         duplicates: 0,
         rejected: 2,
+        flawed: 0,
     };
     assert_eq!(report.summary, summary);
     let refused = refused(&report);
@@ -358,5 +372,32 @@ async fn rows_of_accounts_need_no_person_but_a_role_needs_one() {
     fs::write(&rows, text + ";Eva;Gil;eva@;;E-100;;;Compras;;;;\n").unwrap();
     let report = run(&link, "CRM", &rows, Some(&map), false).await.unwrap();
     assert_eq!((report.summary.stored, report.summary.rejected), (5, 1));
+    link.close().await;
+}
+
+#[tokio::test]
+async fn a_row_with_a_telephone_that_is_none_is_taken_and_told() {
+    let (dir, config, _made) = made();
+    let link = Link::open(config).await.unwrap();
+    let path = dir.path().join("people.csv");
+    let rows = "email,phone,nationalId\nana@example.org,600111222,12345678Z\nluis@example.org,12,\neva@example.org,600111333,12345678A\n";
+    fs::write(&path, rows).unwrap();
+    let report = run(&link, "CRM", &path, None, false).await.unwrap();
+    let summary = Summary {
+        read: 3,
+        stored: 3,
+        flawed: 2,
+        ..Summary::default()
+    };
+    assert_eq!((report.summary, report.rejects), (summary, None));
+    let [(three, phone, text), (four, document, _)] = &told(report.flaws.as_ref())[..] else {
+        panic!("two rows");
+    };
+    assert_eq!(
+        (*three, *four, text.as_str()),
+        (3, 4, "luis@example.org,12,")
+    );
+    assert!(phone.starts_with("phone: "), "{phone}");
+    assert!(document.starts_with("nationalId: "), "{document}");
     link.close().await;
 }

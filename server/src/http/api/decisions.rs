@@ -135,7 +135,7 @@ pub async fn noted(
 
 fn refused(error: DecideError) -> HttpError {
     match error {
-        DecideError::Bad(bad) => HttpError::bad_request("bad_decision", bad.to_string()),
+        DecideError::Bad(bad) => bad_decision(bad.to_string()),
         DecideError::Store(error) => HttpError::internal(error),
         DecideError::Stopping => {
             HttpError::unavailable("stopping", "the server is stopping", RETRY_AFTER_S)
@@ -169,13 +169,16 @@ async fn decision(app: &App, caller: &Caller, asked: Asked) -> Result<Decision, 
             let subjects = subjects(app, asked.subjects).await?;
             let observes = decisions.heads(&subjects);
             Decision::new(kind, subjects, reason, by, at_ms, observes, None)
-                .map_err(|bad| HttpError::bad_request("bad_decision", bad.to_string()))
+                .map_err(|bad| bad_decision(bad.to_string()))
         }
-        _ => Err(HttpError::bad_request(
-            "bad_decision",
-            "give either kind and subjects, or undoes",
-        )),
+        _ => Err(bad_decision("give either kind and subjects, or undoes")),
     }
+}
+
+fn bad_decision(what: impl Into<String>) -> HttpError {
+    HttpError::bad_request("bad_decision", what).hint(
+        "GET /openapi.json describes every kind of decision; with ?preview=1 nothing is done yet",
+    )
 }
 
 fn kind_of(name: &str) -> Result<DecisionKind, HttpError> {
@@ -184,8 +187,7 @@ fn kind_of(name: &str) -> Result<DecisionKind, HttpError> {
         "not_same" => Ok(DecisionKind::NotSame),
         "shared_identifier" => Ok(DecisionKind::SharedIdentifier),
         "household" => Ok(DecisionKind::Household),
-        _ => Err(HttpError::bad_request(
-            "bad_decision",
+        _ => Err(bad_decision(
             "kind is one of same, not_same, shared_identifier, household",
         )),
     }

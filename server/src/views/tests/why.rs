@@ -3,7 +3,10 @@
 use std::sync::Arc;
 
 use serde_json::{Value, json};
-use trenza_shared::{identifier::Kind, identity::Rules};
+use trenza_shared::{
+    identifier::Kind,
+    identity::{Class, KindRule, Rules},
+};
 
 use super::{Browser, Role, Server, WEB};
 
@@ -116,6 +119,11 @@ async fn a_value_that_the_rules_leave_out_is_told_so_and_another_is_nobodys() {
     let server = told().await;
     let mut rules = Rules::default();
     rules.blocked.insert(Kind::Email, "info@*");
+    let blocked = KindRule {
+        class: Class::Blocked,
+        ..KindRule::of(Kind::LoyaltyId)
+    };
+    rules.kinds.insert(Kind::LoyaltyId, blocked);
     server.app.applier.rules.replace(Arc::new(rules));
     let browser = Browser::of(&server, Role::Steward).await;
     let record = browser.record("12345678Z").await;
@@ -133,11 +141,51 @@ async fn a_value_that_the_rules_leave_out_is_told_so_and_another_is_nobodys() {
             "The rules leave the e-mail info@acme.es out",
         ),
         ("other@acme.es", "Nobody holds that value."),
+        (
+            "loyaltyId:L-55555",
+            "The rules leave the loyalty card L55555 out",
+        ),
+        // Of a bare text nobody knows the kind.
+        ("L-55555", "loyaltyId (loyaltyId:L-55555)"),
     ] {
         let path = format!("{record}/why?from={from}&other={other}");
         let shown = browser.get(&path).await.text;
         assert!(shown.contains(says), "{shown}");
     }
+    drop(browser);
+    server.close().await;
+}
+
+#[tokio::test]
+async fn a_record_is_compared_with_another_by_its_id_also_where_every_value_is_shared() {
+    let server = told().await;
+    let alone = seen("m4", json!({"phone": "600111222"}));
+    server.capture(WEB, &[alone]).await;
+    let browser = Browser::of(&server, Role::Steward).await;
+    let record = browser.record("12345678Z").await;
+    let event = server.get(Role::Steward, "/v1/events/m4").await;
+    let id = event.json["customer"].as_str().unwrap().to_owned();
+    let form = browser.get(&format!("{record}/why")).await.text;
+    let from = super::between(&form, "<option value=\"", "\"").unwrap();
+    let asked = |other: &str| format!("{record}/why?from={from}&other={other}");
+    for other in [id.clone(), format!("customer:{id}")] {
+        let shown = browser.get(&asked(&other)).await.text;
+        assert!(shown.contains("600111222 does not link them"), "{shown}");
+        let named = |name: &str| super::between(&shown, &format!("name=\"{name}\" value=\""), "\"");
+        assert_eq!(named("two"), Some(id.as_str()), "{shown}");
+        let path = format!(
+            "/en/decisions/new?kind=same&one={}&one_value={}&two={id}&two_value={}",
+            named("one").unwrap(),
+            named("one_value").unwrap(),
+            named("two_value").unwrap(),
+        );
+        let preview = browser.get(&path).await.text;
+        assert!(preview.contains("These become one record"), "{preview}");
+    }
+    let own = record.rsplit('/').next().unwrap();
+    let shown = browser.get(&asked(own)).await.text;
+    assert!(shown.contains("It is the same customer."), "{shown}");
+    assert!(!shown.contains("/decisions/new"), "{shown}");
     drop(browser);
     server.close().await;
 }

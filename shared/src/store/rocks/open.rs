@@ -37,7 +37,9 @@ static THERE: (Mutex<usize>, Condvar) = (Mutex::new(0), Condvar::new());
 /// error, a thread of its own may be the last user of a store, and the end of the process takes the engine apart under it.
 pub fn all_closed(patience: Duration) -> bool {
     let there = THERE.0.lock().unwrap_or_else(PoisonError::into_inner);
-    let waited = THERE.1.wait_timeout_while(there, patience, |there| *there > 0);
+    let waited = THERE
+        .1
+        .wait_timeout_while(there, patience, |there| *there > 0);
     !waited.unwrap_or_else(PoisonError::into_inner).1.timed_out()
 }
 

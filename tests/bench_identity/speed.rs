@@ -70,11 +70,13 @@ pub fn speed(sizes: &[usize], matched: bool) -> anyhow::Result<Vec<Value>> {
     for on in modes.iter().copied() {
         let mut rules = Rules::default();
         rules.matching.on = on;
-        memory(&people, sizes, &rules, &mut rows)?;
-        let mut flow = Flow::new(rules)?;
+        let mut flow = Flow::new(rules.clone())?;
         for size in sizes {
             flow.at(&people, *size, &mut rows)?;
         }
+        drop(flow);
+        // Last: its tables are as large as the memory that the store's files are cached in.
+        memory(&people, sizes, &rules, &mut rows)?;
     }
     let mut flow = Flow::new(Rules::default())?;
     flow.shared(&people, &mut rows)?;
@@ -247,7 +249,11 @@ impl Flow {
         rows: &mut Vec<Value>,
     ) -> anyhow::Result<()> {
         let grow = self.people..size;
-        self.take(grow.map(|at| record(&people[at], at)))?;
+        let records = grow.clone().map(|at| record(&people[at], at));
+        let what = format!("growing by {}", grow.len());
+        self.measured(&what, size, records, rows)?;
+        // What is measured next does not pay for that.
+        self.store.settle()?;
         let new = size..size + MEASURED;
         self.people = new.end;
         let records = new.clone().map(|at| record(&people[at], at));
@@ -364,10 +370,13 @@ impl Flow {
             bot: None,
             sent_lag_ms: 0,
         };
-        let entries: Vec<Entry> = bodies
-            .map(|body| Entry::clear(&open, &body.to_string()))
-            .collect();
-        for records in entries.chunks(ENTRIES * RECORDS) {
+        let (mut bodies, mut count) = (bodies.peekable(), 0);
+        while bodies.peek().is_some() {
+            let next = bodies.by_ref().take(ENTRIES * RECORDS);
+            let records: Vec<Entry> = next
+                .map(|body| Entry::clear(&open, &body.to_string()))
+                .collect();
+            count += records.len();
             let mut batch = Batch::new();
             for entries in records.chunks(ENTRIES) {
                 self.records += 1;
@@ -390,11 +399,7 @@ impl Flow {
             .block_on(self.resolver.applied().wait_for(|applied| *applied >= last))
             .context("the resolver ended")?;
         let cpu = figures::cpu_ms(std::process::id())? - cpu;
-        Ok((
-            entries.len(),
-            cpu.max(10.0) / 1e3,
-            clock.elapsed().as_secs_f64(),
-        ))
+        Ok((count, cpu.max(10.0) / 1e3, clock.elapsed().as_secs_f64()))
     }
 }
 

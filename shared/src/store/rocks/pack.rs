@@ -1,6 +1,6 @@
 //! Giving back to the disk what deletions left.
 
-use rocksdb::CompactOptions;
+use rocksdb::{CompactOptions, WaitForCompactOptions};
 
 use super::{RocksStore, Space, StoreError};
 
@@ -19,6 +19,17 @@ impl RocksStore {
             .compact_range_cf_opt(family, Some(from), Some(to), &options);
         // The call itself says nothing of its failure.
         self.health()
+    }
+
+    /// Waits until nothing is left to be written out or compacted: what is measured then does not pay for what came before.
+    ///
+    /// # Errors
+    /// When the disk fails or is full, or the store is closed.
+    pub fn settle(&self) -> Result<(), StoreError> {
+        let mut options = WaitForCompactOptions::default();
+        options.set_flush(true);
+        let waited = self.open_now()?.db.wait_for_compact(&options);
+        waited.map_err(|error| self.broken("compact", &error))
     }
 }
 

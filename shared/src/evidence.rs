@@ -186,7 +186,7 @@ pub fn observe(event: &Event, origins: &BTreeSet<Origin>) -> Observation {
         message_id: event.message_id.clone(),
         kind: event.kind,
         at_ms,
-        person: Person::from_traits(&traits),
+        person: Person::from_traits(&traits).born_by(at_ms),
         identifiers: found.identifiers.into_iter().collect(),
         unusable: found.unusable,
         traits: kept,
@@ -330,6 +330,21 @@ mod tests {
         );
         assert_eq!(said.traits, [("plan".to_owned(), "\"gold\"".to_owned())]);
         assert_eq!(said.at_ms, 5);
+    }
+
+    #[test]
+    fn nobody_is_born_after_an_event() {
+        let at = |date: &str| {
+            let text = format!(
+                r#"{{"type":"identify","userId":"u","messageId":"m","timestamp":"2026-03-14T10:00:00Z","traits":{{"birthday":"{date}"}}}}"#
+            );
+            let person = read(&text, &[origin("web", 0, 1_773_482_400_000)]).person;
+            person.birthday.or(person.birth_digits)
+        };
+        assert_eq!(at("2026-03-15").as_deref(), Some("2026-03-15"));
+        for far in ["2026-03-16", "2099-01-01", "2050-02-30"] {
+            assert_eq!(at(far), None, "{far}");
+        }
     }
 
     #[test]

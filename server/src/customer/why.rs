@@ -152,7 +152,7 @@ fn write_names(view: &dyn View, explanation: &mut Explanation) -> Result<(), Sto
         .into_iter()
         .filter_map(|clash| match clash {
             Clash::Names { one, other } => Some([one, other]),
-            Clash::Exclusive { .. } | Clash::Decision { .. } => None,
+            Clash::Exclusive { .. } | Clash::Decision { .. } | Clash::Births { .. } => None,
         })
         .flatten()
         .collect();
@@ -310,16 +310,7 @@ fn competing_json(competing: &Competing, context: &Context<'_>) -> Value {
     let masked = context.masked;
     match competing {
         Competing::Clash(clash) => clash_json(clash, masked),
-        Competing::Birthdays { one, other } => {
-            let hidden = |date: &String| {
-                if masked {
-                    HIDDEN.to_owned()
-                } else {
-                    date.clone()
-                }
-            };
-            json!({"reason": "birthdays", "values": [hidden(one), hidden(other)]})
-        }
+        Competing::Birthdays { one, other } => born_json(one, other, masked),
         Competing::Unlike(score) => json!({"reason": "unlike", "match": score_json(score)}),
         Competing::Held(others) => {
             let (why, against) = match &others.why {
@@ -339,6 +330,17 @@ fn competing_json(competing: &Competing, context: &Context<'_>) -> Value {
             })
         }
     }
+}
+
+fn born_json(one: &str, other: &str, masked: bool) -> Value {
+    let shown = |date: &str| {
+        if masked {
+            HIDDEN.to_owned()
+        } else {
+            date.to_owned()
+        }
+    };
+    json!({"reason": "birthdays", "values": [shown(one), shown(other)]})
 }
 
 /// Thousandths of a bit as bits.
@@ -438,6 +440,7 @@ fn clash_json(clash: &Clash, masked: bool) -> Value {
             };
             json!({"reason": "names", "values": [name(one), name(other)]})
         }
+        Clash::Births { one, other } => born_json(one, other, masked),
         Clash::Decision { id, one, other } => {
             json!({"reason": "decision", "decision": id, "values": [shown(one, masked), shown(other, masked)]})
         }

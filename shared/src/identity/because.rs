@@ -246,14 +246,16 @@ pub fn against(competing: &Competing, masked: bool) -> Sentence {
                 ),
             )
         }
-        Competing::Birthdays { .. } if masked => both(
+        Competing::Clash(Clash::Births { .. }) | Competing::Birthdays { .. } if masked => both(
             "Hay fechas de nacimiento distintas.",
             "There are different dates of birth.",
         ),
-        Competing::Birthdays { one, other } => both(
-            format!("Hay fechas de nacimiento distintas: {one} y {other}."),
-            format!("There are different dates of birth: {one} and {other}."),
-        ),
+        Competing::Clash(Clash::Births { one, other }) | Competing::Birthdays { one, other } => {
+            both(
+                format!("Hay fechas de nacimiento distintas: {one} y {other}."),
+                format!("There are different dates of birth: {one} and {other}."),
+            )
+        }
         Competing::Unlike(score) => {
             let against = score.terms.iter().filter(|term| term.bits < 0);
             let (es, en): (Vec<String>, Vec<String>) = against

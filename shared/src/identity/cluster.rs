@@ -8,7 +8,7 @@ use super::{
     grouping::{Clash, SharedWhy},
     problem::Problem,
 };
-use crate::identifier::Kind;
+use crate::{identifier::Kind, person::Person};
 
 /// Most full names that one person may be known by. More are not one person, whatever links them.
 pub(super) const NAMES_MAX: usize = 64;
@@ -18,7 +18,7 @@ pub(super) const NAMES_MAX: usize = 64;
 pub(super) struct Summary {
     /// Keys of which a person has at most one per kind and scope.
     pub exclusive: BTreeSet<u32>,
-    /// Full names; those joined by a decision stand together, and one of them is enough to fit.
+    /// Full names, each with a birthday; those joined by a decision stand together, and one of them is enough to fit.
     pub names: Vec<Vec<u32>>,
     /// Sides of *not same* decisions.
     labels: BTreeSet<(u32, bool)>,
@@ -116,14 +116,8 @@ impl Judge {
                     .iter()
                     .any(|a| others.iter().any(|b| self.fit(problem, *a, *b)));
                 if !fits {
-                    let text = |names: &[u32]| {
-                        names.first().map_or_else(String::new, |at| {
-                            let name = &problem.names[*at as usize];
-                            shown(&name.given, &name.surnames)
-                        })
-                    };
-                    let (one, other) = ordered(text(names), text(others));
-                    return Some(Clash::Names { one, other });
+                    let first = |names: &[u32]| Some(&problem.names[*names.first()? as usize]);
+                    return first(names).zip(first(others)).map(unlike);
                 }
             }
         }
@@ -136,9 +130,22 @@ impl Judge {
         }
         let pair = (one.min(other), one.max(other));
         *self.compared.entry(pair).or_insert_with(|| {
-            problem.names[pair.0 as usize].names_compatible(&problem.names[pair.1 as usize])
+            problem.names[pair.0 as usize].compatible(&problem.names[pair.1 as usize])
         })
     }
+}
+
+/// What keeps two persons apart who are not compatible.
+pub(super) fn unlike((one, other): (&Person, &Person)) -> Clash {
+    if one.names_compatible(other)
+        && let Some((one, other)) = one.birthday.clone().zip(other.birthday.clone())
+    {
+        let (one, other) = ordered(one, other);
+        return Clash::Births { one, other };
+    }
+    let text = |person: &Person| shown(&person.given, &person.surnames);
+    let (one, other) = ordered(text(one), text(other));
+    Clash::Names { one, other }
 }
 
 /// The limit that joining both would break. A limit that one side breaks alone is not broken by joining.

@@ -26,7 +26,8 @@ const TOLD_MAX: usize = 8;
 /// Something that speaks against a person being one.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Competing {
-    /// Values, names or a decision that stand against each other inside the person, or a decision that parts a value of it from another.
+    /// Values, names, or birthdays that stand against each other inside the person, or a decision that parts two values of it, or one of the
+    /// chain from another's.
     Clash(Clash),
     /// Two dates of birth. As ISO dates, or as digits of one.
     Birthdays {
@@ -68,12 +69,20 @@ pub fn competing<G: Graph>(
     rules: &Rules,
 ) -> Result<Vec<Competing>, G::Error> {
     let own = values(nodes, decisions);
+    let ends = steps.iter().flat_map(|step| [&step.from, &step.to]);
+    let passed: BTreeSet<&Identifier> = match steps {
+        [] => asked.iter().collect(),
+        _ => ends.collect(),
+    };
     let mut found: Vec<Competing> = exclusives(&own, rules)
         .chain(name_clash(nodes, nodes))
-        .chain(decided(&own, decisions))
+        .chain(decided(&own, &passed, decisions))
         .map(Competing::Clash)
         .collect();
-    found.extend(birthdays(nodes));
+    let is_told = |one: &Competing| matches!(one, Competing::Clash(Clash::Births { .. }));
+    if !found.iter().any(is_told) {
+        found.extend(birthdays(nodes));
+    }
     for step in steps {
         if let Evidence::Match(score) = &step.evidence
             && score.terms.iter().any(|term| term.bits < 0)
@@ -81,11 +90,6 @@ pub fn competing<G: Graph>(
             found.push(Competing::Unlike(score.clone()));
         }
     }
-    let ends = steps.iter().flat_map(|step| [&step.from, &step.to]);
-    let passed: BTreeSet<&Identifier> = match steps {
-        [] => asked.iter().collect(),
-        _ => ends.collect(),
-    };
     for value in passed.into_iter().take(VALUES_MAX) {
         let others = others(graph, person, value)?;
         found.extend(others.map(|others| Competing::Held(Box::new(others))));
@@ -114,19 +118,22 @@ fn exclusives(own: &BTreeSet<&Identifier>, rules: &Rules) -> impl Iterator<Item 
     clashes.into_iter().take(TOLD_MAX)
 }
 
-/// Decisions that part a value of the person from another; first those about two of its own.
-fn decided(own: &BTreeSet<&Identifier>, decisions: &Decisions) -> impl Iterator<Item = Clash> {
+/// Decisions that part two values of the person, first, or one that the chain passes from another's.
+fn decided(
+    own: &BTreeSet<&Identifier>,
+    passed: &BTreeSet<&Identifier>,
+    decisions: &Decisions,
+) -> impl Iterator<Item = Clash> {
     let pairs = decisions.active().not_same().iter();
     let mut touching: Vec<(bool, Clash)> = pairs
-        .filter(|((one, other), _)| own.contains(one) || own.contains(other))
-        .map(|((one, other), id)| {
+        .filter_map(|((one, other), id)| {
             let both = own.contains(one) && own.contains(other);
             let clash = Clash::Decision {
                 id: *id,
                 one: one.clone(),
                 other: other.clone(),
             };
-            (!both, clash)
+            (both || passed.contains(one) || passed.contains(other)).then_some((!both, clash))
         })
         .collect();
     touching.sort_unstable();

@@ -3,7 +3,7 @@
 //! Owns the rule. A decision is live unless a live one undoes it. On one pair of identifiers the live decisions that no other
 //! live one on the pair observed are its heads; the pair is *not same* when a head says so, else *same*. So *not same* beats a
 //! concurrent *same*, only a decision that observed it overrides it, and undoing the later one brings the earlier one back.
-//! No clock is asked.
+//! No clock is asked; of several decisions that say the same, the one of the earliest time is told.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -114,7 +114,10 @@ impl Active {
         let live = live(all);
         let mut active = Self::default();
         let mut pairs: BTreeMap<Pair, Vec<&Decision>> = BTreeMap::new();
-        for decision in live.iter().filter_map(|id| all.get(id)) {
+        let mut living: Vec<&Decision> = live.iter().filter_map(|id| all.get(id)).collect();
+        // Of several that say the same the first is told: one that repeats it changes nothing.
+        living.sort_by_key(|decision| (decision.at_ms, decision.id));
+        for decision in living {
             match decision.kind {
                 DecisionKind::Same | DecisionKind::NotSame => {
                     for (at, one) in decision.subjects.iter().enumerate() {

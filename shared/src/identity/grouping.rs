@@ -36,6 +36,13 @@ pub enum Clash {
         /// Held on the other side.
         other: Identifier,
     },
+    /// Two of one name with dates of birth a generation apart: parent and child.
+    Births {
+        /// `YYYY-MM-DD`.
+        one: String,
+        /// `YYYY-MM-DD`.
+        other: String,
+    },
 }
 
 /// Why a value links nobody, or not this group.

@@ -9,6 +9,7 @@ use std::{
 
 use super::{
     decisions::Active,
+    grouping::{Clash, SharedWhy},
     payload::{Node, key_hash},
     rules::{Class, KindRule, Rules},
 };
@@ -64,6 +65,8 @@ pub(super) struct Problem<'a> {
     pub labels_of: Vec<Vec<(u32, bool)>>,
     /// Same pairs of which both sides are held and may link.
     pub same: Vec<(u32, u32, DecisionId)>,
+    /// (Key, node): the node proves nothing by the key, which others hold too.
+    pub muted: BTreeMap<(u32, u32), SharedWhy>,
     /// Linking keys by tier, in order of hash within one.
     pub tiers: BTreeMap<Tier, Vec<u32>>,
 }
@@ -113,6 +116,7 @@ impl<'a> Problem<'a> {
             not_same: Vec::new(),
             labels_of: vec![Vec::new(); nodes.len()],
             same: Vec::new(),
+            muted: BTreeMap::new(),
             tiers: BTreeMap::new(),
             nodes,
             keys,
@@ -133,20 +137,25 @@ impl<'a> Problem<'a> {
             .map(|at| at as u32)
     }
 
-    /// Names count by given names and surnames alone; the other person fields of a node play no part here. They are numbered in
+    /// Names count by given names, surnames and birthday; the other person fields of a node play no part here. They are numbered in
     /// their own order, not in that of the nodes: which of a person's names an answer shows must not depend on strangers.
     fn intern_names(&mut self) {
         let key = |node: &&'a Node| {
             let person = &node.payload.person;
             let named = person.name_key().is_some();
-            named.then_some((person.given.as_slice(), person.surnames.as_slice()))
+            named.then_some((
+                person.given.as_slice(),
+                person.surnames.as_slice(),
+                &person.birthday,
+            ))
         };
-        let of_nodes: Vec<Option<(&[String], &[String])>> = self.nodes.iter().map(key).collect();
+        let of_nodes: Vec<Option<_>> = self.nodes.iter().map(key).collect();
         let known: BTreeSet<_> = of_nodes.iter().flatten().copied().collect();
         let known: BTreeMap<_, u32> = known.into_iter().zip(0..).collect();
-        let name = |(given, surnames): &(&[String], &[String])| Person {
+        let name = |(given, surnames, birthday): &(&[String], &[String], &Option<String>)| Person {
             given: given.to_vec(),
             surnames: surnames.to_vec(),
+            birthday: (*birthday).clone(),
             ..Person::default()
         };
         self.names = known.keys().map(name).collect();
@@ -196,7 +205,7 @@ impl<'a> Problem<'a> {
     /// A node that holds both sides of a *not same* proves nothing by either, and takes no side. One that holds two values of
     /// which a person has at most one names two persons, and links nobody.
     fn mute_ambiguous(&mut self) {
-        let mut mute: Vec<(u32, u32)> = Vec::new();
+        let mut mute: Vec<(u32, u32, Clash)> = Vec::new();
         for (node, labels) in self.labels_of.iter_mut().enumerate() {
             labels.sort_unstable();
             let both: Vec<u32> = labels
@@ -207,26 +216,41 @@ impl<'a> Problem<'a> {
             labels.retain(|(at, _)| !both.contains(at));
             for at in both {
                 let pair = &self.not_same[at as usize];
-                mute.extend([(pair.one, node as u32), (pair.other, node as u32)]);
+                let [one, other] = [pair.one, pair.other].map(|key| &self.keys[key as usize]);
+                let clash = Clash::Decision {
+                    id: pair.id,
+                    one: one.identifier.clone(),
+                    other: other.identifier.clone(),
+                };
+                mute.extend([pair.one, pair.other].map(|key| (key, node as u32, clash.clone())));
             }
         }
         for (node, keys) in self.keys_of.iter().enumerate() {
-            let doubled = keys.windows(2).any(|pair| {
+            let doubled = keys.windows(2).find_map(|pair| {
                 let [one, other] = [pair[0], pair[1]].map(|at| &self.keys[at as usize]);
-                one.constrains()
+                let is_double = one.constrains()
                     && other.constrains()
                     && one.identifier.kind == other.identifier.kind
-                    && one.identifier.scope == other.identifier.scope
+                    && one.identifier.scope == other.identifier.scope;
+                is_double.then(|| Clash::Exclusive {
+                    one: one.identifier.clone(),
+                    other: other.identifier.clone(),
+                })
             });
-            if doubled {
-                mute.extend(keys.iter().map(|key| (*key, node as u32)));
+            if let Some(clash) = doubled {
+                mute.extend(keys.iter().map(|key| (*key, node as u32, clash.clone())));
             }
         }
         mute.sort_unstable();
-        for (key, node) in mute {
-            let links = &mut self.keys[key as usize].links;
-            if let Ok(at) = links.binary_search(&node) {
-                links.remove(at);
+        for (key, node, clash) in mute {
+            let of = &mut self.keys[key as usize];
+            if let Ok(at) = of.links.binary_search(&node) {
+                of.links.remove(at);
+            }
+            // What links nobody anyway may have holders that are resolved elsewhere.
+            if of.joins() && of.holders.len() > 1 {
+                let why = SharedWhy::Ambiguous(clash);
+                self.muted.entry((key, node)).or_insert(why);
             }
         }
     }

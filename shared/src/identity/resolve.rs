@@ -102,7 +102,7 @@ impl<'a> Solver<'a> {
             clusters: Clusters::alone(problem),
             judge: Judge::default(),
             generic: BTreeMap::new(),
-            muted: BTreeMap::new(),
+            muted: problem.muted.clone(),
             limited: BTreeMap::new(),
             refused: BTreeMap::new(),
         }

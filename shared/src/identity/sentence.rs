@@ -222,9 +222,15 @@ pub(super) fn links_nobody(
                 format!("it may be either of two persons'{}", ends.en),
             )
         }
-        SharedWhy::Limit { max, .. } => (
-            format!("una persona tiene como mucho {max} de su clase"),
-            format!("a person has at most {max} of its kind"),
+        SharedWhy::Limit { kind, max } => (
+            format!(
+                "quienes lo usan tendrían más de {max} de la clase {} si fueran uno",
+                kind.name()
+            ),
+            format!(
+                "those who use it would have more than {max} of kind {} as one",
+                kind.name()
+            ),
         ),
     };
     both(es, en)
@@ -244,6 +250,16 @@ fn ends(clash: &Clash, is_told: bool, masked: bool) -> Sentence {
             let (one, other) = (show(one), show(other));
             (both(one.clone(), one), both(other.clone(), other))
         }
+        Clash::Births { .. } if masked => {
+            return both(
+                " (fechas de nacimiento de dos generaciones)",
+                " (dates of birth of two generations)",
+            );
+        }
+        Clash::Births { one, other } => (
+            both(format!("nacido el {one}"), format!("born {one}")),
+            both(format!("nacido el {other}"), format!("born {other}")),
+        ),
     };
     let (mut es, mut en) = (
         format!(" ({} y {}", one.es, other.es),
@@ -251,7 +267,7 @@ fn ends(clash: &Clash, is_told: bool, masked: bool) -> Sentence {
     );
     let (decided_es, decided_en) = match clash {
         Clash::Decision { .. } => (", según decidió alguien)", ", as somebody decided)"),
-        Clash::Exclusive { .. } | Clash::Names { .. } => (")", ")"),
+        Clash::Exclusive { .. } | Clash::Names { .. } | Clash::Births { .. } => (")", ")"),
     };
     es.push_str(decided_es);
     en.push_str(decided_en);
@@ -281,6 +297,18 @@ fn clashing(clash: &Clash, masked: bool) -> Sentence {
                 format!("The names {one} and {other} cannot be the same person's."),
             )
         }
+        Clash::Births { .. } if masked => both(
+            "Llevan el mismo nombre, pero sus fechas de nacimiento son de dos generaciones.",
+            "They have one name, but dates of birth of two generations.",
+        ),
+        Clash::Births { one, other } => both(
+            format!(
+                "Llevan el mismo nombre, pero sus fechas de nacimiento son de dos generaciones: {one} y {other}."
+            ),
+            format!(
+                "They have one name, but dates of birth of two generations: {one} and {other}."
+            ),
+        ),
         Clash::Decision { one, other, .. } => {
             let (one, other) = (named(one, masked), named(other, masked));
             both(

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    cluster::{NAMES_MAX, ordered, shown},
+    cluster::{NAMES_MAX, ordered, unlike},
     grouping::{Clash, SharedWhy},
     payload::Node,
     rules::Rules,
@@ -17,19 +17,32 @@ use crate::{
     id::{DecisionId, Fingerprint},
     identifier::{Identifier, Kind},
     matching::{Pattern, Subject, compare_beside},
-    person::{Person, compatible},
+    person::{Person, are_generations, compatible},
 };
 
 /// Most e-mail addresses, and most telephone numbers, of one customer that are compared; of more, the first in their order.
 const CONTACTS_MAX: usize = 4;
 
-/// A full name.
+/// A full name, with the birthday of who bears it.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
 pub struct Name {
     /// Folded given names.
     pub given: Vec<String>,
     /// Folded surnames.
     pub surnames: Vec<String>,
+    /// `YYYY-MM-DD`.
+    pub birthday: Option<String>,
+}
+
+impl Name {
+    fn person(&self) -> Person {
+        Person {
+            given: self.given.clone(),
+            surnames: self.surnames.clone(),
+            birthday: self.birthday.clone(),
+            ..Person::default()
+        }
+    }
 }
 
 /// On which side of a *not same* a customer stands.
@@ -174,20 +187,19 @@ fn decided(one: &Unit, other: &Unit) -> Option<Clash> {
 fn names(one: &Unit, other: &Unit) -> Option<Clash> {
     for names in &one.names {
         for others in &other.names {
-            let fit =
-                |a: &Name, b: &Name| compatible((&a.given, &a.surnames), (&b.given, &b.surnames));
             if !names.iter().any(|a| others.iter().any(|b| fit(a, b))) {
-                let text = |names: &[Name]| {
-                    names
-                        .first()
-                        .map_or_else(String::new, |name| shown(&name.given, &name.surnames))
-                };
-                let (one, other) = ordered(text(names), text(others));
-                return Some(Clash::Names { one, other });
+                let (one, other) = (names.first()?.person(), others.first()?.person());
+                return Some(unlike((&one, &other)));
             }
         }
     }
     None
+}
+
+fn fit(one: &Name, other: &Name) -> bool {
+    let born = one.birthday.as_deref().zip(other.birthday.as_deref());
+    compatible((&one.given, &one.surnames), (&other.given, &other.surnames))
+        && !born.is_some_and(|(one, other)| are_generations(one, other))
 }
 
 /// Whether two sets of customers cannot be one person together: two of them contradict each other, or a limit is broken.

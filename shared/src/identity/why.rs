@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     chain::{Step, bridges, chain, keys},
-    cluster::shown,
+    cluster::{shown, unlike},
     competing::{Competing, competing},
     decisions::Decisions,
     graph::{Graph, person_of},
@@ -25,6 +25,7 @@ use crate::{
     id::Fingerprint,
     identifier::Identifier,
     matching::{Bits, Score},
+    person::Person,
 };
 
 /// Most holders of one value that an explanation looks at.
@@ -307,31 +308,26 @@ pub(super) fn values<'a>(nodes: &'a [Node], decisions: &'a Decisions) -> BTreeSe
         .collect()
 }
 
-/// Two full names, one of each, that cannot be one person's.
+/// Two full names, one of each, that cannot be one person's, or two birthdays under one name.
 pub(super) fn name_clash(ours: &[Node], theirs: &[Node]) -> Option<Clash> {
-    let names = |nodes: &[Node]| -> BTreeMap<String, usize> {
-        let named = nodes.iter().enumerate();
-        named
-            .filter(|(_, node)| node.payload.person.full_name().is_some())
-            .map(|(at, node)| {
-                let person = &node.payload.person;
-                (shown(&person.given, &person.surnames), at)
+    let named = |nodes: &[Node]| -> BTreeMap<(String, Option<String>), Person> {
+        let persons = nodes.iter().map(|node| &node.payload.person);
+        persons
+            .filter(|person| person.full_name().is_some())
+            .map(|person| {
+                let name = shown(&person.given, &person.surnames);
+                ((name, person.birthday.clone()), person.clone())
             })
             .collect()
     };
-    let (we, they) = (names(ours), names(theirs));
-    for (name, at) in we.iter().take(NAMES_MAX) {
-        for (rival, rival_at) in they.iter().take(NAMES_MAX) {
-            let (one, other) = (&ours[*at].payload.person, &theirs[*rival_at].payload.person);
-            if !one.names_compatible(other) {
-                return Some(Clash::Names {
-                    one: name.min(rival).clone(),
-                    other: name.max(rival).clone(),
-                });
-            }
-        }
-    }
-    None
+    let (we, they) = (named(ours), named(theirs));
+    let mut pairs = we
+        .values()
+        .take(NAMES_MAX)
+        .flat_map(|one| they.values().take(NAMES_MAX).map(move |other| (one, other)));
+    pairs
+        .find(|(one, other)| !one.compatible(other))
+        .map(unlike)
 }
 
 /// Whether somebody decided that two values are two persons'. What holds both at once is then neither's, and links nobody.

@@ -157,13 +157,14 @@ fn surname(one: &[String], other: &[String]) -> u8 {
     }
 }
 
-/// 1 same, 2 a digit wrong, two digits or day and month swapped, 3 two of year, month and day the same, 4 another.
+/// 1 same, 2 a digit wrong, two digits or day and month swapped, 3 two of year, month and day the same, 4 another. Twice the same date that
+/// does not exist says nothing: programs write one where they have none.
 pub(super) fn birth(one: Option<[u8; 8]>, other: Option<[u8; 8]>) -> u8 {
     let (Some(one), Some(other)) = (one, other) else {
         return 0;
     };
     if one == other {
-        return 1;
+        return u8::from(exists(one));
     }
     let mut wrong = (0..8).filter(|at| one[*at] != other[*at]);
     let swapped = match (wrong.next(), wrong.next(), wrong.next()) {
@@ -186,8 +187,23 @@ pub(super) fn birth(one: Option<[u8; 8]>, other: Option<[u8; 8]>) -> u8 {
     }
 }
 
+/// Whether eight digits are a date.
+fn exists(digits: [u8; 8]) -> bool {
+    let number = |part: &[u8]| {
+        let digit = |sum: i16, digit: &u8| sum * 10 + i16::from(digit & 0x0F);
+        part.iter().fold(0, digit)
+    };
+    let (year, month, day) = (
+        number(&digits[..4]),
+        number(&digits[4..6]),
+        number(&digits[6..]),
+    );
+    let part = |number: i16| i8::try_from(number).unwrap_or_default();
+    jiff::civil::Date::new(year, part(month), part(day)).is_ok()
+}
+
 /// 1 to 5: five or four, three, two, one and none of the signs of one place agree: the street (which counts twice), the number,
-/// the town and the postal code. 6: nothing is known but the same state. 7: nothing but another one.
+/// the town and the postal code. One of them alone that agrees says nothing. 6: nothing is known but the same state. 7: nothing but another one.
 pub(super) fn place(one: &Subject, other: &Subject) -> u8 {
     let same = |a: &Option<String>, b: &Option<String>| Some(a.as_ref()? == b.as_ref()?);
     let city = match (&one.city, &other.city) {
@@ -213,6 +229,13 @@ pub(super) fn place(one: &Subject, other: &Subject) -> u8 {
             Some(false) => 7,
             None => 0,
         };
+    }
+    let known = [street.is_some()]
+        .into_iter()
+        .chain(single.iter().map(Option::is_some));
+    let is_one = known.filter(|known| *known).count() == 1;
+    if is_one && single.contains(&Some(true)) {
+        return 0;
     }
     let points = street.unwrap_or(0) + single.iter().filter(|sign| **sign == Some(true)).count();
     match points {

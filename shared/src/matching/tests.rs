@@ -92,6 +92,36 @@ fn a_name_alone_never_links() {
     assert!(odds(&far, &far) < BANDS.link);
 }
 
+#[test]
+fn what_everybody_may_have_agreed_on_says_nothing() {
+    let named = |more: Value| {
+        let mut one = json!({"firstName": "Ana", "lastName": "Garcia"});
+        one.as_object_mut()
+            .unwrap()
+            .extend(more.as_object().unwrap().clone());
+        subject(&one)
+    };
+    // A date that does not exist stands for none; a postal code or a town alone is a whole quarter's.
+    for same in [
+        json!({"birthday": "1970-02-30"}),
+        json!({"birthday": "30/13/1970"}),
+        json!({"address": {"postalCode": "28001"}}),
+        json!({"address": {"city": "Madrid"}}),
+    ] {
+        let one = named(same.clone());
+        let pattern = compare(&one, &one);
+        for field in [Field::Birth, Field::Place] {
+            assert_eq!(pattern[field as usize], 0, "{same}");
+        }
+    }
+    // It still tells a mistyped one from another.
+    let [mistyped, right] =
+        ["1970-02-30", "1970-02-03"].map(|date| named(json!({"birthday": date})));
+    assert_eq!(compare(&mistyped, &right)[Field::Birth as usize], 2);
+    let both = named(json!({"address": {"city": "Madrid", "postalCode": "28001"}}));
+    assert_eq!(compare(&both, &both)[Field::Place as usize], 3);
+}
+
 fn subjects() -> impl Strategy<Value = Vec<Subject>> {
     fn pick<T: Copy + std::fmt::Debug>(of: &'static [T]) -> prop::sample::Select<T> {
         prop::sample::select(of)

@@ -39,7 +39,7 @@ pub struct Weigher<'a> {
     most_given: Odds,
     /// By how many signs of one place are shared at most: the most that places may say.
     most_place: [Odds; PLACE_SIGNS + 1],
-    /// The most that places may say of which nothing is known but the state.
+    /// The most that places may say of which nothing is known but the state, or one sign.
     most_state: Odds,
 }
 
@@ -89,7 +89,7 @@ impl<'a> Weigher<'a> {
             most_place: std::array::from_fn(|signs| {
                 most_of(place, &mut (PLACE_SIGNS.saturating_sub(signs).max(1)..=5))
             }),
-            most_state: greater([0, 0], most_of(place, &mut (6..place.levels()))),
+            most_state: greater([0, 0], most_of(place, &mut (5..place.levels()))),
             levels,
         }
     }

@@ -8,6 +8,9 @@ const YEAR_MIN: i16 = 1890;
 /// Latest year believed.
 const YEAR_MAX: i16 = 2100;
 
+/// Unit: ms.
+const DAY_MS: i64 = 24 * 60 * 60 * 1_000;
+
 /// What programs write when they have no date.
 const NO_DATES: [&str; 3] = ["1900-01-01", "1970-01-01", "1899-12-30"];
 
@@ -63,6 +66,32 @@ pub(super) fn digits(raw: &str) -> Option<String> {
         .then_some(text)
 }
 
+/// Years by which those of one name, and of other birthdays altogether, are parent and child rather than one person mistyped.
+const GENERATION_YEARS: i16 = 13;
+
+/// Whether two dates of birth, as [`normal_form`] gives them, cannot be one person's: a generation lies between them, and neither are day
+/// and month the same, as where a digit of the year is wrong.
+pub(crate) fn are_generations(one: &str, other: &str) -> bool {
+    let parts = |date: &str| Some((number(date.get(..4)?)?, date.get(4..)?.to_owned()));
+    match (parts(one), parts(other)) {
+        (Some((year, day)), Some((other_year, other_day))) => {
+            year.abs_diff(other_year) >= GENERATION_YEARS.unsigned_abs() && day != other_day
+        }
+        _ => false,
+    }
+}
+
+/// Whether a date of birth, with or without dashes, begins later than a day after a moment: at no place of the world has it come by then.
+/// Unit: ms since 1970.
+pub(super) fn is_after(born: &str, at_ms: i64) -> bool {
+    let day = jiff::Timestamp::from_millisecond(at_ms.saturating_add(DAY_MS));
+    let Ok(day) = day.map(|day| day.to_zoned(jiff::tz::TimeZone::UTC).date()) else {
+        return false;
+    };
+    let last = day.strftime("%Y%m%d").to_string();
+    born.replace('-', "") > last
+}
+
 fn number(text: &str) -> Option<i16> {
     (text.len() <= 4 && text.bytes().all(|b| b.is_ascii_digit())).then(|| text.parse().ok())?
 }
@@ -70,6 +99,21 @@ fn number(text: &str) -> Option<i16> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_generation_lies_between_parent_and_child_and_not_between_a_date_and_its_mistyped_self() {
+        for (one, other, apart) in [
+            ("1950-01-01", "1980-06-06", true),
+            ("1950-03-07", "1963-02-07", true),
+            ("1950-03-07", "1962-11-21", false),
+            // A digit of the year; day and month swapped.
+            ("1953-03-07", "1983-03-07", false),
+            ("1953-03-07", "1953-07-03", false),
+        ] {
+            assert_eq!(are_generations(one, other), apart, "{one} {other}");
+            assert_eq!(are_generations(other, one), apart, "{other} {one}");
+        }
+    }
 
     #[test]
     fn the_digits_of_a_date_that_does_not_exist_are_kept_and_those_that_stand_for_none_are_not() {

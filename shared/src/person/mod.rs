@@ -15,6 +15,7 @@ mod tables;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+pub(crate) use birthday::are_generations;
 pub(crate) use compare::{
     Likeness, compatible, given_likeness, jaro_winkler_from, one_edit, same_letters,
     surname_likeness,
@@ -148,6 +149,34 @@ impl Person {
             (Some(one), Some(other)) => compatible(one, other),
             _ => true,
         }
+    }
+
+    /// Whether two people of full names can be one: their names go together, and no generation lies between their birthdays. True when
+    /// either lacks a full name: of the unnamed nothing is known that is theirs alone.
+    ///
+    /// Symmetric, but not transitive.
+    #[must_use]
+    pub fn compatible(&self, other: &Person) -> bool {
+        self.names_compatible(other) && !self.of_generations(other)
+    }
+
+    /// Whether both have full names, and birthdays that make them parent and child rather than one.
+    #[must_use]
+    pub fn of_generations(&self, other: &Person) -> bool {
+        let named = self.full_name().is_some() && other.full_name().is_some();
+        let born = self.birthday.as_deref().zip(other.birthday.as_deref());
+        named && born.is_some_and(|(one, other)| are_generations(one, other))
+    }
+
+    /// Forgets a date of birth after the day of an event: nobody is there before being born, and programs write far-off dates for none.
+    /// Unit: ms since 1970.
+    #[must_use]
+    pub fn born_by(mut self, at_ms: i64) -> Self {
+        let born = self.birthday.as_deref().or(self.birth_digits.as_deref());
+        if born.is_some_and(|born| birthday::is_after(born, at_ms)) {
+            (self.birthday, self.birth_digits) = (None, None);
+        }
+        self
     }
 
     /// A canonical form of the full name, for counting distinct names: nicknames resolved, spelled by ear, surnames in

@@ -55,6 +55,7 @@ impl Solver<'_> {
                 Name {
                     given: name.given.clone(),
                     surnames: name.surnames.clone(),
+                    birthday: name.birthday.clone(),
                 }
             };
             let mut names: Vec<Vec<Name>> = summary

@@ -242,8 +242,8 @@ fn every_reason_of_a_shared_value_has_its_sentence() {
     let (_, words) = apart(&cards, &none, &rules, ("card:1", "card:2"));
     says(
         &words,
-        "una persona tiene como mucho 1 de su clase",
-        "a person has at most 1 of its kind",
+        "tendrían más de 1 de la clase loyaltyId si fueran uno",
+        "would have more than 1 of kind loyaltyId as one",
     );
     rules.shared.insert(Kind::Email, "a*");
     let (reasons, words) = apart(&cards, &none, &rules, ("card:1", "card:2"));

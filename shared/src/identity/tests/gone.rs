@@ -161,6 +161,32 @@ fn a_value_declared_to_be_everybodys_is_refused_to_nobody_between_two_persons() 
 }
 
 #[test]
+fn what_holds_both_sides_of_a_decision_says_why_its_values_link_it_to_neither() {
+    let nodes = [
+        node("email:a card:1", "", 1),
+        node("email:a", "", 2),
+        node("card:1", "", 3),
+    ];
+    let parted = Decisions::of([decided(DecisionKind::NotSame, &["card:1", "email:a"], &[])]);
+    let graph = grown(&nodes, &parted, &Rules::default());
+    let shared = |at: usize| {
+        let group = person_of(&graph, &nodes[at].fingerprint).unwrap();
+        group.unwrap().shared
+    };
+    let clash = Clash::Decision {
+        id: parted.iter().next().unwrap().id,
+        one: id("card:1"),
+        other: id("email:a"),
+    };
+    let key = |value: &str| SharedKey {
+        identifier: id(value),
+        why: SharedWhy::Ambiguous(clash.clone()),
+    };
+    assert_eq!(shared(0), [key("card:1"), key("email:a")]);
+    assert_eq!((shared(1), shared(2)), (vec![], vec![]));
+}
+
+#[test]
 fn nobody_joins_a_node_that_names_two_persons() {
     let mut nodes = vec![node("dni:1 dni:2 card:c", "", 1)];
     nodes.extend((0..8).map(|n| node(&format!("card:c cookie:{n}"), "", 2 + n)));

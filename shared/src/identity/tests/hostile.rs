@@ -95,6 +95,30 @@ fn a_circle_cannot_be_made_and_a_forged_one_is_left_out() {
 }
 
 #[test]
+fn of_decisions_that_say_the_same_the_first_is_told_whatever_their_ids() {
+    let at = |kind, subjects: &[&str], at_ms| {
+        let subjects = subjects.iter().map(|subject| id(subject)).collect();
+        Decision::new(kind, subjects, "again", "ana", at_ms, Vec::new(), None).unwrap()
+    };
+    for kind in [DecisionKind::NotSame, DecisionKind::SharedIdentifier] {
+        let subjects = &["email:a", "email:b"];
+        let first = at(kind, subjects, 5);
+        let mut decisions = Decisions::of([first.clone()]);
+        for later in 6..40 {
+            let before = decisions.active().clone();
+            decisions.insert(at(kind, subjects, later)).unwrap();
+            let differing = before.differing(decisions.active());
+            assert!(differing.is_empty(), "{kind:?} {later}: {differing:?}");
+        }
+        let told = match kind {
+            DecisionKind::SharedIdentifier => decisions.active().shared(&id("email:a")),
+            _ => decisions.active().not_same().values().next().copied(),
+        };
+        assert_eq!(told, Some(first.id));
+    }
+}
+
+#[test]
 fn long_chains_of_decisions_end() {
     let mut all = vec![decided(DecisionKind::NotSame, &["email:a", "email:b"], &[])];
     for n in 1..2_000 {

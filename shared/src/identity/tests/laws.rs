@@ -8,7 +8,7 @@ use super::*;
 use crate::matching::Bands;
 
 /// One person and those who are taken for them: written otherwise, family, of one name, of one house.
-const PERSONS: [[&str; 5]; 12] = [
+const PERSONS: [[&str; 5]; 13] = [
     ["ana lopez gil", "1980-05-12", "mayor 5", "soria", "42001"],
     ["ana lopes gil", "1980-05-12", "mayor 5", "soria", "42001"],
     ["ana lopez", "1980-12-05", "mayor 5 2b", "sria", "42001"],
@@ -23,6 +23,14 @@ const PERSONS: [[&str; 5]; 12] = [
     [
         "jose gil mora",
         "1980-07-23",
+        "gran via 1",
+        "madrid",
+        "28013",
+    ],
+    // His father.
+    [
+        "jose gil mora",
+        "1950-02-01",
         "gran via 1",
         "madrid",
         "28013",

@@ -187,6 +187,46 @@ fn twins_a_couple_and_father_and_son_of_one_name_stay_apart() {
 }
 
 #[test]
+fn father_and_son_of_one_name_are_two_whatever_they_share() {
+    let born = |keys: &str, birthday: &str, at: i64| {
+        node_of(keys, somebody("manuel rey sanz", birthday, "rua 1"), at)
+    };
+    let mut nodes = vec![
+        born("email:f phone:p", "1950-01-01", 1),
+        born("email:f phone:p", "1980-06-06", 2),
+        born("email:own", "1950-01-01", 3),
+    ];
+    let mut rules = few();
+    rules.matching.on = false;
+    let alone = vec![vec![0], vec![1], vec![2]];
+    assert_eq!(grouped(&nodes, &none(), &rules).0, alone);
+    let clash = Clash::Births {
+        one: "1950-01-01".into(),
+        other: "1980-06-06".into(),
+    };
+    let graph = grown(&nodes, &none(), &rules);
+    let shared = |at: usize| {
+        let group = person_of(&graph, &nodes[at].fingerprint).unwrap();
+        group.unwrap().shared
+    };
+    for group in [shared(0), shared(1)] {
+        assert_eq!(group.len(), 2, "{group:?}");
+        let why = SharedWhy::Contradiction(clash.clone());
+        assert!(group.iter().all(|key| key.why == why), "{group:?}");
+    }
+    // A digit of the year is a slip, and so is a birthday that is none of a generation.
+    nodes[1] = born("email:f phone:p", "1980-01-01", 2);
+    assert_eq!(
+        grouped(&nodes, &none(), &rules).0,
+        vec![vec![0, 1], vec![2]]
+    );
+    // Somebody who knows them may say so.
+    nodes[1] = born("dni:1 email:g", "1980-06-06", 2);
+    let same = Decisions::of([decided(DecisionKind::Same, &["email:f", "dni:1"], &[])]);
+    assert_eq!(grouped(&nodes, &same, &rules).0, vec![vec![0, 1], vec![2]]);
+}
+
+#[test]
 fn too_many_who_are_all_alike_are_nobody() {
     let mut rules = few();
     rules.matching.members_max = 4;

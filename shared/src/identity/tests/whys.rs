@@ -385,6 +385,9 @@ fn a_decision_that_parts_a_value_of_the_person_from_another_competes() {
         against(&answer.competing[0], false).en,
         "Somebody decided that the e-mail a and the e-mail b are not the same person's."
     );
+    // What was decided about another value of the person is beside the point.
+    let elsewhere = self::answer(&nodes, &parted, &Rules::default(), ("card:1", "email:c"));
+    assert_eq!(elsewhere.competing, []);
 }
 
 #[test]

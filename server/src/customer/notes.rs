@@ -63,13 +63,17 @@ pub fn notes(
 ) -> Result<Vec<Note>, StoreError> {
     let idle = outcome.changes.is_empty();
     if decision.kind == DecisionKind::Undo {
-        let note = note(
+        let nothing = note(
             "undoes_nothing",
             &[],
             "Deshacerla no cambia hoy ninguna ficha.",
             "Undoing it changes no record today.",
         );
-        return Ok(idle.then_some(note).into_iter().collect());
+        let target = decision.undoes;
+        let target = target.and_then(|target| context.decisions.get(&target));
+        let equal = target.map_or(0, |target| context.decisions.equal(target).count());
+        let still = (equal > 0).then(|| still(target, equal));
+        return Ok(idle.then_some(nothing).into_iter().chain(still).collect());
     }
     let changed = outcome.changed.iter();
     let seeds: BTreeMap<Fingerprint, Fingerprint> = changed
@@ -124,6 +128,14 @@ pub fn notes(
             "Hoy no une ninguna ficha con otra: nada cambia, y tampoco las unirá después.",
             "It links no records today: nothing changes, and it will link none later.",
         )),
+        DecisionKind::Household if context.decisions.equal(decision).next().is_some() => {
+            notes.push(note(
+                "already_household",
+                &decision.subjects,
+                "Ya se decidió que forman un hogar: no cambia nada.",
+                "It was decided already that they are a household: nothing changes.",
+            ));
+        }
         DecisionKind::Household if parted.is_empty() && notes.is_empty() => notes.push(note(
             "one_person",
             &decision.subjects,
@@ -144,6 +156,21 @@ fn note(reason: &'static str, values: &[Identifier], es: &str, en: &str) -> Note
             en: en.to_owned(),
         },
     }
+}
+
+/// An undo takes one decision back, not those that say the same.
+fn still(target: Option<&Decision>, equal: usize) -> Note {
+    let subjects = target.map(|target| target.subjects.as_slice());
+    note(
+        "still_decided",
+        subjects.unwrap_or_default(),
+        &format!(
+            "Otras decisiones iguales siguen en pie: {equal}. Vale hasta que se deshagan todas."
+        ),
+        &format!(
+            "Other decisions that say the same still stand: {equal}. It holds until all are undone."
+        ),
+    )
 }
 
 fn unknown(context: &Context<'_>, value: &Identifier) -> Note {

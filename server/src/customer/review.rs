@@ -5,7 +5,7 @@ use std::cmp::Reverse;
 use trenza_shared::{
     id::Fingerprint,
     identifier::Identifier,
-    identity::{Graph as _, Group, Question, Rules, Unit, compared, group_of},
+    identity::{Active, Graph as _, Group, Question, Rules, Unit, compared, group_of},
     matching::Score,
     store::{Direction, Overlay, StoreError, View},
 };
@@ -28,6 +28,9 @@ pub struct Doubt {
     pub score: Score,
 }
 
+/// Most pages of nothing but the answered that are passed over.
+const ANSWERED_MAX: usize = 64;
+
 /// A page of questions, the surest first, and the last of it, if there may be more.
 ///
 /// # Errors
@@ -36,16 +39,40 @@ pub fn page(
     view: &dyn View,
     id_key: &[u8; 32],
     rules: &Rules,
+    decisions: &Active,
     after: Option<&Question>,
     limit: usize,
 ) -> Result<(Vec<Doubt>, Option<Question>), StoreError> {
-    let questions = read::questions(view, after, limit)?;
-    let next = questions.last().filter(|_| questions.len() == limit);
-    let mut doubts = Vec::with_capacity(questions.len());
-    for question in &questions {
-        doubts.extend(doubt(view, id_key, rules, question)?);
+    let (mut doubts, mut after) = (Vec::new(), after.copied());
+    for _ in 0..ANSWERED_MAX {
+        let questions = read::questions(view, after.as_ref(), limit)?;
+        after = questions
+            .last()
+            .filter(|_| questions.len() == limit)
+            .copied();
+        for question in &questions {
+            let doubt = doubt(view, id_key, rules, question)?;
+            doubts.extend(doubt.filter(|doubt| !is_home(decisions, &doubt.records)));
+        }
+        if !doubts.is_empty() || after.is_none() {
+            break;
+        }
     }
-    Ok((doubts, next.copied()))
+    Ok((doubts, after))
+}
+
+/// Whether somebody decided that two records are of one household: then they are two persons.
+fn is_home(decisions: &Active, records: &[Record; 2]) -> bool {
+    let named = |record: &Record, subject: &Identifier| match subject.record() {
+        Some(one) => record.group.has(&one),
+        None => record.customer.identifiers.contains_key(subject),
+    };
+    let [one, other] = records;
+    decisions.households().values().any(|home| {
+        let ours = home.iter().filter(|subject| named(one, subject));
+        let mut pairs = ours.flat_map(|ours| home.iter().map(move |theirs| (ours, theirs)));
+        pairs.any(|(ours, theirs)| ours != theirs && named(other, theirs))
+    })
 }
 
 /// What is asked; none when a part of it is no more, which nothing but a damaged store can cause.

@@ -1,7 +1,5 @@
 //! What people decide about who is who: seen before it is done, done with a reason, undone by another.
 
-use std::collections::BTreeSet;
-
 use askama::Template;
 use axum::{
     extract::{Path, Query, State},
@@ -11,7 +9,7 @@ use serde::Deserialize;
 use trenza_shared::{
     id::DecisionId,
     identifier::Identifier,
-    identity::{Change, Decision, DecisionKind, Decisions, Outcome, Sentence},
+    identity::{Change, Decision, DecisionKind, Outcome, Sentence},
     net::error::HttpError,
 };
 
@@ -74,13 +72,12 @@ pub async fn list(
 ) -> Result<Response, HttpError> {
     let frame = visitor.frame;
     let (times, decisions) = (frame.times(&app), app.resolver.decisions());
-    let undone = undone(&decisions);
     let mut all: Vec<&Decision> = decisions.iter().collect();
     all.sort_by_key(|one| std::cmp::Reverse((one.at_ms, one.id)));
     all.truncate(LISTED_MAX);
     let listed = all
         .into_iter()
-        .map(|decision| listed(&app, &frame, &times, decision, &undone))
+        .map(|decision| listed(&app, &frame, &times, decision))
         .collect();
     respond(&DecisionsPage {
         frame,
@@ -89,30 +86,7 @@ pub async fn list(
     })
 }
 
-/// Which decisions were taken back, by decisions that were not taken back themselves.
-fn undone(decisions: &Decisions) -> BTreeSet<DecisionId> {
-    let mut latest: Vec<&Decision> = decisions
-        .iter()
-        .filter(|decision| decision.undoes.is_some())
-        .collect();
-    // An undo observes what it undoes, so whatever undoes it came later.
-    latest.sort_by_key(|decision| std::cmp::Reverse((decision.at_ms, decision.id)));
-    let mut undone = BTreeSet::new();
-    for decision in latest {
-        if !undone.contains(&decision.id) {
-            undone.extend(decision.undoes);
-        }
-    }
-    undone
-}
-
-fn listed(
-    app: &App,
-    frame: &Frame,
-    times: &Times,
-    decision: &Decision,
-    undone: &BTreeSet<DecisionId>,
-) -> Listed {
+fn listed(app: &App, frame: &Frame, times: &Times, decision: &Decision) -> Listed {
     let decisions = app.resolver.decisions();
     // An undo is about what it undoes.
     let about = decision
@@ -131,7 +105,7 @@ fn listed(
         reason: reason_shown(decision, frame.masked()).to_owned(),
         by: decision.by.clone(),
         at: times.shown(decision.at_ms),
-        live: !undone.contains(&decision.id),
+        live: decisions.stands(&decision.id),
     }
 }
 

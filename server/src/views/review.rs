@@ -102,7 +102,8 @@ pub async fn page(
         };
         let (mut doubts, mut after) = (Vec::new(), after);
         for _ in 0..PAGES_MAX {
-            let (page, next) = review::page(view, key, &rules, after.as_ref(), SHOWN_MAX)?;
+            let active = decisions.active();
+            let (page, next) = review::page(view, key, &rules, active, after.as_ref(), SHOWN_MAX)?;
             for doubt in page {
                 if waits(&doubt.records)? {
                     doubts.push(doubt);

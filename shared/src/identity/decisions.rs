@@ -20,6 +20,7 @@ pub type Pair = (Identifier, Identifier);
 #[derive(Clone, Default, Debug)]
 pub struct Decisions {
     all: BTreeMap<DecisionId, Decision>,
+    live: BTreeSet<DecisionId>,
     active: Active,
 }
 
@@ -46,8 +47,12 @@ impl Decisions {
             .filter(|decision| decision.check().is_ok())
             .map(|decision| (decision.id, decision))
             .collect();
-        let active = Active::of(&all);
-        Self { all, active }
+        let mut decisions = Self {
+            all,
+            ..Self::default()
+        };
+        decisions.weigh();
+        decisions
     }
 
     /// Adds one; `false` when it was known.
@@ -60,14 +65,33 @@ impl Decisions {
             return Ok(false);
         }
         self.all.insert(decision.id, decision);
-        self.active = Active::of(&self.all);
+        self.weigh();
         Ok(true)
+    }
+
+    fn weigh(&mut self) {
+        self.live = live(&self.all);
+        self.active = Active::of(&self.all, &self.live);
     }
 
     /// One by its id.
     #[must_use]
     pub fn get(&self, id: &DecisionId) -> Option<&Decision> {
         self.all.get(id)
+    }
+
+    /// Whether one is there and was not taken back.
+    #[must_use]
+    pub fn stands(&self, id: &DecisionId) -> bool {
+        self.live.contains(id)
+    }
+
+    /// Those that stand and say the same as one does, itself left out.
+    pub fn equal<'a>(&'a self, one: &'a Decision) -> impl Iterator<Item = &'a Decision> {
+        let standing = self.live.iter().filter_map(|id| self.all.get(id));
+        standing.filter(move |other| {
+            other.id != one.id && other.kind == one.kind && other.subjects == one.subjects
+        })
     }
 
     /// All of them, by id.
@@ -110,8 +134,7 @@ impl Decisions {
 }
 
 impl Active {
-    fn of(all: &BTreeMap<DecisionId, Decision>) -> Self {
-        let live = live(all);
+    fn of(all: &BTreeMap<DecisionId, Decision>, live: &BTreeSet<DecisionId>) -> Self {
         let mut active = Self::default();
         let mut pairs: BTreeMap<Pair, Vec<&Decision>> = BTreeMap::new();
         let mut living: Vec<&Decision> = live.iter().filter_map(|id| all.get(id)).collect();

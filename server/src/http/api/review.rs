@@ -45,9 +45,10 @@ pub async fn page(
     let after = page.after.as_deref().filter(|text| !text.is_empty());
     let after = after.map(cursor).transpose()?;
     let limit = page.limit.unwrap_or(PAGE_DEFAULT).clamp(1, PAGE_MAX);
+    let decisions = app.resolver.decisions();
     let found = read(&app, move |app, view| {
         let (key, rules) = (&app.applier.id_key, app.applier.rules.now());
-        review::page(view, key, &rules, after.as_ref(), limit)
+        review::page(view, key, &rules, decisions.active(), after.as_ref(), limit)
     });
     let (doubts, next) = found.await?;
     let questions: Vec<Value> = doubts

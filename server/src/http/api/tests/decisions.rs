@@ -391,5 +391,30 @@ async fn a_decision_says_what_it_does_not_do_and_why() {
     // What does all it says has nothing to note.
     let split = server.post(Role::Steward, "/v1/decisions", &apart()).await;
     assert_eq!(split.json["notes"], json!([]), "{}", split.text);
+    // Of equal ones each has to be undone.
+    for _ in 0..8 {
+        server.clock.advance_ms(1);
+        let again = server.post(Role::Steward, "/v1/decisions", &apart()).await;
+        assert_eq!(again.json["changes"], json!([]), "{}", again.text);
+        assert_eq!(again.json["notes"][0]["reason"], "already_apart");
+        let undo = json!({"undoes": again.json["id"], "reason": "twice"});
+        let undone = server.post(Role::Steward, "/v1/decisions", &undo).await;
+        assert_eq!(undone.json["changes"], json!([]), "{}", undone.text);
+        let notes = undone.json["notes"].as_array().unwrap();
+        let reasons: Vec<&str> = notes
+            .iter()
+            .filter_map(|note| note["reason"].as_str())
+            .collect();
+        assert_eq!(reasons, ["undoes_nothing", "still_decided"]);
+    }
+    let undo = json!({"undoes": split.json["id"], "reason": "one person"});
+    let undone = server.post(Role::Steward, "/v1/decisions", &undo).await;
+    assert_eq!(
+        undone.json["changes"].as_array().unwrap().len(),
+        1,
+        "{}",
+        undone.text
+    );
+    assert_eq!(undone.json["notes"], json!([]), "{}", undone.text);
     server.close().await;
 }

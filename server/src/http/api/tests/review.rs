@@ -244,12 +244,12 @@ async fn a_question_about_a_record_without_a_value_of_its_own_is_decided_too() {
 #[tokio::test]
 async fn a_near_one_is_a_question_that_a_decision_answers() {
     let server = Server::start().await;
-    let asked = ["same", "not_same"];
+    let asked = ["same", "not_same", "household"];
     for (nth, kind) in asked.into_iter().enumerate() {
         let (first, second) = (format!("a{nth}@example.org"), format!("6001112{nth}2"));
         let mut web = ana(&format!("w{nth}"), "1980-05-12", json!({"email": first}));
         let mut core = ana(&format!("c{nth}"), "1980-05-17", json!({"phone": second}));
-        let name = ["Xesqueta", "Bartomeu"][nth];
+        let name = ["Xesqueta", "Bartomeu", "Wistremundo"][nth];
         for event in [&mut web, &mut core] {
             event["traits"]["firstName"] = json!(name);
             event["traits"]["address"] = json!({"city": "Soria"});
@@ -293,6 +293,12 @@ async fn a_near_one_is_a_question_that_a_decision_answers() {
         assert_eq!(decided.status, 200, "{}", decided.text);
         let left = server.get(Role::Steward, "/v1/review").await;
         assert_eq!(left.json["questions"], json!([]), "{}", left.text);
+        // To repeat it changes nothing, and that is told.
+        server.clock.advance_ms(1);
+        let again = server.post(Role::Steward, "/v1/decisions", &answer).await;
+        assert_eq!(again.json["changes"], json!([]), "{}", again.text);
+        let told = ["already_one", "already_apart", "already_household"][nth];
+        assert_eq!(again.json["notes"][0]["reason"], told, "{}", again.text);
         let (one, other) = (
             id_of(&server, &format!("email:{first}")).await,
             id_of(&server, &format!("phone:{second}")).await,

@@ -64,10 +64,20 @@ fn names(first: Option<Record>) -> anyhow::Result<Vec<String>> {
             "mend the first line, then import again; nothing was stored",
         )
     })?;
-    let names: Vec<String> = cells
+    // Read with signs in place of what is none, a column would have a name that means nothing.
+    let names: Result<Vec<String>, _> = cells
         .iter()
-        .map(|name| String::from_utf8_lossy(name).trim().to_owned())
+        .map(|name| std::str::from_utf8(name).map(|name| name.trim().to_owned()))
         .collect();
+    let names = names.map_err(|_| {
+        Advised::new(
+            format!(
+                "line {}, which names the columns, is not UTF-8",
+                first.number
+            ),
+            "save the file as UTF-8 (in a spreadsheet: \"CSV UTF-8\"), then import again; nothing was stored",
+        )
+    })?;
     anyhow::ensure!(
         names.len() <= COLUMNS_MAX,
         "the file has {} columns, the limit is {COLUMNS_MAX}",
@@ -100,7 +110,7 @@ fn names(first: Option<Record>) -> anyhow::Result<Vec<String>> {
 
 fn events(cells: &Cells, mapping: &Mapping) -> Result<Vec<String>, String> {
     let fields: Result<Vec<&str>, _> = cells.iter().map(std::str::from_utf8).collect();
-    let fields = fields.map_err(|_| "the row is not UTF-8; save the file as UTF-8".to_owned())?;
+    let fields = fields.map_err(|_| "the row is not UTF-8; save the file as UTF-8 (in a spreadsheet: \"CSV UTF-8\")".to_owned())?;
     mapping.events(&fields)
 }
 
@@ -124,9 +134,9 @@ mod tests {
 
     use super::*;
 
-    fn file(text: &str) -> File {
+    fn file(text: impl AsRef<[u8]>) -> File {
         let mut file = tempfile::tempfile().unwrap();
-        file.write_all(text.as_bytes()).unwrap();
+        file.write_all(text.as_ref()).unwrap();
         file.rewind().unwrap();
         file
     }
@@ -147,6 +157,20 @@ mod tests {
         // Columns without a name, and traits that differ in case.
         for right in ["Id;;;", "Id;ref;Ref", ""] {
             assert_eq!(refused(right), None, "{right}");
+        }
+    }
+
+    #[test]
+    fn a_first_line_in_another_encoding_is_refused_and_says_what_to_do() {
+        // "Teléfono" as Latin-1, and a whole file as UTF-16.
+        for bytes in [&b"Id;Tel\xE9fono\n1;612345678\n"[..], b"\xFF\xFEI\0d\0"] {
+            let error = read(file(bytes), None).err().unwrap();
+            let advised = error.downcast_ref::<Advised>().unwrap();
+            assert!(
+                advised.message.contains("line 1,") && advised.message.contains("not UTF-8"),
+                "{advised}"
+            );
+            assert!(advised.hint.contains("CSV UTF-8"), "{}", advised.hint);
         }
     }
 

@@ -38,8 +38,8 @@ Worked examples with their files: config/import/crm.toml, config/import/till.tom
 
 Without a column of time a row whose values go back to those of an earlier import is the same row again and changes nothing: map a
 column to timestamp for that. A row of which no identifier is right is refused with the reasons, an event (.jsonl) is not.
-Refused rows and lines are in FILE.rejects.jsonl. A row with a value that is no such identifier (a telephone with too few digits) is
-taken, nobody is found by that value, and FILE.flaws.jsonl says so: mend the row and import it again."#;
+Refused rows and lines are in FILE.rejects.jsonl. One with a value that is no such identifier (a telephone with too few digits) is
+taken, nobody is found by that value, and FILE.flaws.jsonl says so: mend it and import it again."#;
 
 // Where the settings are.
 #[derive(clap::Args)]

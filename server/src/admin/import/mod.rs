@@ -56,7 +56,7 @@ pub struct Summary {
     pub duplicates: u64,
     /// Lines or rows that are no event.
     pub rejected: u64,
-    /// Rows that were taken without a value of theirs: it is not what its column says, and nobody is found by it.
+    /// Lines or rows that were taken without a value of theirs: it is no identifier of its kind, and nobody is found by it.
     pub flawed: u64,
 }
 
@@ -68,7 +68,7 @@ pub struct Report {
     pub summary: Summary,
     /// Where the refused lines are; none when there are none.
     pub rejects: Option<PathBuf>,
-    /// Where the rows are that were taken without a value of theirs; none when there are none.
+    /// Where the lines are that were taken without a value of theirs; none when there are none.
     pub flaws: Option<PathBuf>,
     /// Whether the source was made for this import.
     pub source_created: bool,
@@ -197,6 +197,12 @@ impl Run<'_> {
             is_row,
             ..
         } = line;
+        let most = if is_row {
+            REJECT_ROW_CHARS_MAX
+        } else {
+            REJECT_CHARS_MAX
+        };
+        let shown = || raw.chars().take(most).collect::<String>();
         // All of a row or nothing: a role without its person would be nobody's.
         let taken = |texts: Vec<String>| texts.iter().map(|text| take(text)).collect();
         let judged = |events: Vec<Event>| {
@@ -210,23 +216,14 @@ impl Run<'_> {
             Ok(events) => events,
             Err(reason) => {
                 self.summary.rejected += 1;
-                let most = if is_row {
-                    REJECT_ROW_CHARS_MAX
-                } else {
-                    REJECT_CHARS_MAX
-                };
-                let raw: String = raw.chars().take(most).collect();
-                return self.rejects.add(number, &reason, &raw);
+                return self.rejects.add(number, &reason, &shown());
             }
         };
-        if is_row {
-            let said = events.iter().map(|event| observe(event, &self.origins));
-            let flaws: Vec<String> = said.flat_map(|said| unusable(&said)).collect();
-            if !flaws.is_empty() {
-                self.summary.flawed += 1;
-                let raw: String = raw.chars().take(REJECT_ROW_CHARS_MAX).collect();
-                self.flaws.add(number, &flaws.join("; "), &raw)?;
-            }
+        let said = events.iter().map(|event| observe(event, &self.origins));
+        let flaws: Vec<String> = said.flat_map(|said| unusable(&said)).collect();
+        if !flaws.is_empty() {
+            self.summary.flawed += 1;
+            self.flaws.add(number, &flaws.join("; "), &shown())?;
         }
         for event in events {
             self.event(event).await?;

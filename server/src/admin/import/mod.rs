@@ -125,8 +125,8 @@ pub async fn run(
         chunk: Vec::new(),
         chunk_bytes: 0,
         summary: Summary::default(),
-        rejects: Told::beside(path, "rejects"),
-        flaws: Told::beside(path, "flaws"),
+        rejects: Told::beside(path, "rejects")?,
+        flaws: Told::beside(path, "flaws")?,
     };
     for line in lines {
         let line = line?;
@@ -335,12 +335,17 @@ struct Told {
 }
 
 impl Told {
-    fn beside(path: &Path, what: &str) -> Self {
+    /// None is there yet: that of an earlier import of the same file is removed, as it says nothing of this one.
+    fn beside(path: &Path, what: &str) -> anyhow::Result<Self> {
         let mut name = path.as_os_str().to_owned();
         name.push(format!(".{what}.jsonl"));
-        Self {
-            path: PathBuf::from(name),
-            file: None,
+        let path = PathBuf::from(name);
+        match std::fs::remove_file(&path) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                let failed = || format!("cannot remove {}, of an earlier import", path.display());
+                Err(error).with_context(failed)
+            }
+            _ => Ok(Self { path, file: None }),
         }
     }
 
@@ -348,7 +353,6 @@ impl Told {
         let failed = || format!("cannot write {}", self.path.display());
         let file = match &mut self.file {
             Some(file) => file,
-            // Another import of the same file says anew what it tells.
             None => self.file.insert(BufWriter::new(
                 create_private(&self.path).with_context(failed)?,
             )),

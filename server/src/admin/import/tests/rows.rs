@@ -29,3 +29,30 @@ async fn events_with_identifiers_that_are_none_are_taken_and_told() {
     assert!(document.starts_with("nationalId: "), "{document}");
     link.close().await;
 }
+
+#[tokio::test]
+async fn what_an_earlier_import_said_of_the_same_file_is_gone() {
+    let (dir, config, _made) = made();
+    let link = Link::open(config).await.unwrap();
+    let path = dir.path().join("mended.csv");
+    let wrong = "email,phone\nana@example.org,12\nnobody,\n";
+    fs::write(&path, wrong).unwrap();
+    let first = run(&link, "CRM", &path, None, false).await.unwrap();
+    let files = [first.rejects.unwrap(), first.flaws.unwrap()];
+    assert!(files.iter().all(|file| file.exists()));
+    let beside = dir.path().join("mended.csv.rejects.jsonl.old");
+    fs::write(&beside, "").unwrap();
+    fs::write(&path, "email,phone\nana@example.org,600111222\n").unwrap();
+    let second = run(&link, "CRM", &path, None, false).await.unwrap();
+    assert_eq!((second.rejects, second.flaws), (None, None));
+    assert!(files.iter().all(|file| !file.exists()) && beside.exists());
+    // What cannot be removed is told.
+    fs::create_dir(&files[0]).unwrap();
+    let error = run(&link, "CRM", &path, None, false).await.unwrap_err();
+    let error = format!("{error:#}");
+    assert!(
+        error.contains("cannot remove") && error.contains("mended.csv.rejects.jsonl"),
+        "{error}"
+    );
+    link.close().await;
+}

@@ -45,6 +45,9 @@ const REJECT_CHARS_MAX: usize = 2_000;
 /// The same of a row: whole, so that it can be mended and imported, unless it is longer than anything of a spreadsheet.
 const REJECT_ROW_CHARS_MAX: usize = 64 * 1024;
 
+/// What is said of an import that did not come to its end, before the reason.
+const HALF_WAY: &str = "the import did not come to its end; what it stored stays, and running the same import again is safe: nothing is stored twice";
+
 /// What was done.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Summary {
@@ -128,22 +131,21 @@ pub async fn run(
         rejects: Told::beside(path, "rejects")?,
         flaws: Told::beside(path, "flaws")?,
     };
-    for line in lines {
-        let line = line?;
-        bar.set_position(line.at);
-        run.line(line).await?;
-        bar.set_message(format!("{} events", run.summary.read));
+    let (summary, rejects, flaws, progress) = async {
+        for line in lines {
+            let line = line?;
+            bar.set_position(line.at);
+            run.line(line).await?;
+            bar.set_message(format!("{} events", run.summary.read));
+        }
+        run.send().await?;
+        bar.finish_and_clear();
+        let (rejects, flaws) = (run.rejects.close()?, run.flaws.close()?);
+        let progress: Progress = link.ask(&Command::Progress { wait: true }).await?;
+        anyhow::Ok((run.summary, rejects, flaws, progress))
     }
-    run.send().await?;
-    bar.finish_and_clear();
-    let Run {
-        summary,
-        rejects,
-        flaws,
-        ..
-    } = run;
-    let (rejects, flaws) = (rejects.close()?, flaws.close()?);
-    let progress: Progress = link.ask(&Command::Progress { wait: true }).await?;
+    .await
+    .context(HALF_WAY)?;
     Ok(Report {
         summary,
         rejects,

@@ -1,5 +1,16 @@
 //! What an import says of lines and rows that are not right, and where.
 
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
+
+use axum::{
+    http::StatusCode,
+    middleware::{Next, from_fn},
+    response::IntoResponse as _,
+};
+
 use super::*;
 
 #[tokio::test]
@@ -53,6 +64,47 @@ async fn what_an_earlier_import_said_of_the_same_file_is_gone() {
     assert!(
         error.contains("cannot remove") && error.contains("mended.csv.rejects.jsonl"),
         "{error}"
+    );
+    link.close().await;
+}
+
+#[tokio::test]
+async fn an_import_whose_server_stops_says_that_it_may_be_run_again() {
+    let (dir, config, _made) = made();
+    let Link::Own(mut own) = Link::open(config.clone()).await.unwrap() else {
+        panic!("nothing else runs")
+    };
+    let path = dir.path().join("many.csv");
+    let rows: Vec<String> = (0..2_500).map(|n| format!("u{n}")).collect();
+    fs::write(&path, format!("userId\n{}\n", rows.join("\n"))).unwrap();
+    // It answers to the start and to the first chunk.
+    let asked = Arc::new(AtomicUsize::new(0));
+    let whole = own.router.clone();
+    own.router = whole.clone().layer(from_fn(move |request, next: Next| {
+        let stops = asked.fetch_add(1, Ordering::Relaxed) >= 2;
+        async move {
+            if stops {
+                return StatusCode::SERVICE_UNAVAILABLE.into_response();
+            }
+            next.run(request).await
+        }
+    }));
+    let link = Link::Own(own);
+    let error = run(&link, "CRM", &path, None, false).await.unwrap_err();
+    let error = format!("{error:#}");
+    assert!(
+        error.contains("same import again is safe") && error.contains("503"),
+        "{error}"
+    );
+    let Link::Own(mut own) = link else {
+        panic!("the same one")
+    };
+    own.router = whole;
+    let link = Link::Own(own);
+    let again = run(&link, "CRM", &path, None, false).await.unwrap();
+    assert_eq!(
+        (again.summary.stored, again.summary.duplicates),
+        (1_500, 1_000)
     );
     link.close().await;
 }

@@ -19,7 +19,13 @@ use super::{
 /// Most columns of a file.
 const COLUMNS_MAX: usize = 1_000;
 
-/// Rows of a file. The first line names the columns; the separator (comma, semicolon, tab) is the one that the first line has most of.
+/// How the line begins by which a spreadsheet names the separator, before the one that names the columns.
+const NAMES_SEPARATOR: &[u8] = b"sep=";
+/// What a spreadsheet may put at the start of a file in UTF-8.
+const MARK: &[u8] = b"\xEF\xBB\xBF";
+
+/// Rows of a file. The first line names the columns; the separator (comma, semicolon, tab) is the one that the first line has most of,
+/// or what a line `sep=;` before it names. Lines of nothing but separators are none.
 ///
 /// # Errors
 /// The first line cannot be read, or the mapping is wrong or does not fit the columns.
@@ -28,29 +34,63 @@ pub fn read(
     map: Option<&Path>,
 ) -> anyhow::Result<impl Iterator<Item = anyhow::Result<Line>> + use<>> {
     let mut reader = BufReader::new(file);
-    let separator = separator(reader.fill_buf().context("the file cannot be read")?);
+    let start = reader.fill_buf().context("the file cannot be read")?;
+    let named = named_separator(start);
+    let separator = named.unwrap_or_else(|| separator(start));
     let mut records = Records::new(reader, separator);
-    let names = names(
-        records
-            .next(None)
-            .context("the first line cannot be read")?,
-    )?;
+    let unread = "the first line cannot be read";
+    if named.is_some() {
+        records.next(None).context(unread)?;
+    }
+    let first = loop {
+        match records.next(None).context(unread)? {
+            Some(record) if is_blank(&record, separator) => {}
+            first => break first,
+        }
+    };
+    let names = names(first)?;
     let mapping = Mapping::of(&names, map)?;
     Ok(std::iter::from_fn(move || {
-        match records.next(Some(names.len())) {
-            Ok(None) => None,
-            Ok(Some(record)) => Some(Ok(Line {
-                number: record.number,
-                raw: String::from_utf8_lossy(&record.raw).into_owned(),
-                events: record.cells.and_then(|cells| events(&cells, &mapping)),
-                is_row: true,
-                at: record.at,
-            })),
-            Err(error) => Some(Err(
-                anyhow::Error::new(error).context("the file cannot be read")
-            )),
+        loop {
+            return match records.next(Some(names.len())) {
+                Ok(None) => None,
+                Ok(Some(record)) if is_blank(&record, separator) => continue,
+                Ok(Some(record)) => Some(Ok(Line {
+                    number: record.number,
+                    raw: String::from_utf8_lossy(&record.raw).into_owned(),
+                    events: record.cells.and_then(|cells| events(&cells, &mapping)),
+                    is_row: true,
+                    at: record.at,
+                })),
+                Err(error) => Some(Err(
+                    anyhow::Error::new(error).context("the file cannot be read")
+                )),
+            };
         }
     }))
+}
+
+/// Whether nothing stands in it: a spreadsheet writes a row that somebody emptied as separators alone, be there too many or too few.
+fn is_blank(record: &Record, separator: u8) -> bool {
+    let is_nothing = |byte: &u8| *byte == separator || byte.is_ascii_whitespace();
+    match &record.cells {
+        Ok(cells) => cells.iter().all(<[u8]>::is_empty),
+        Err(_) => record.raw.iter().all(is_nothing),
+    }
+}
+
+/// The separator that the first line names, as `sep=;`; none when it is a line like any other.
+fn named_separator(start: &[u8]) -> Option<u8> {
+    let start = start.strip_prefix(MARK).unwrap_or(start);
+    let end = start.iter().position(|byte| matches!(byte, b'\n' | b'\r'));
+    let (word, named) = start[..end?].split_at_checked(NAMES_SEPARATOR.len())?;
+    match *named {
+        [sign] if word.eq_ignore_ascii_case(NAMES_SEPARATOR) => {
+            let is_one = sign == b'\t' || (sign.is_ascii_punctuation() && sign != b'"');
+            is_one.then_some(sign)
+        }
+        _ => None,
+    }
 }
 
 /// What the first line calls the columns; an empty file has none.
@@ -171,6 +211,40 @@ mod tests {
                 "{advised}"
             );
             assert!(advised.hint.contains("CSV UTF-8"), "{}", advised.hint);
+        }
+    }
+
+    /// Numbers and texts of the lines that are rows, right or wrong.
+    fn rows(text: &str) -> Vec<(u64, String)> {
+        let lines = read(file(text), None).unwrap().map(Result::unwrap);
+        lines.map(|line| (line.number, line.raw)).collect()
+    }
+
+    #[test]
+    fn a_line_that_names_the_separator_is_not_the_one_that_names_the_columns() {
+        for (first, row) in [
+            ("sep=;\r\n", "1;\"Ruiz, Ana\""),
+            ("\u{FEFF}SEP=;\n", "1;Ruiz, Ana"),
+            ("sep=|\n", "1|Ruiz; Ana"),
+            ("sep=\t\n", "1\tRuiz; Ana"),
+        ] {
+            let names = if row.contains('|') { "Id|Nombre, entero" } else { "Id;Nombre, entero" };
+            let names = if row.contains('\t') { "Id\tNombre, entero" } else { names };
+            let text = format!("{first}{names}\n{row}\n");
+            let lines: Vec<Line> = read(file(&text), None).unwrap().map(Result::unwrap).collect();
+            assert_eq!((lines.len(), lines[0].number), (1, 3), "{first:?}");
+            let event = lines[0].events.as_ref().unwrap().concat();
+            assert!(event.contains("\"Id\":1") && event.contains("Ana\""), "{event}");
+        }
+        // A column may be called so.
+        assert_eq!(rows("sep=\n1\n"), [(2, "1".to_owned())]);
+    }
+
+    #[test]
+    fn lines_of_separators_alone_are_passed_over_like_empty_ones() {
+        for blank in [";;", ";;;;", ";", " ; ;", "\"\";\"\";"] {
+            let text = format!("{blank}\nId;Nombre;Correo\n{blank}\n1;;\n{blank}\n{blank}");
+            assert_eq!(rows(&text), [(4, "1;;".to_owned())], "{blank:?}");
         }
     }
 

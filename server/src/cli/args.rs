@@ -21,7 +21,7 @@ and the usual Spanish and English names of them; every other column is a trait. 
 
   type = "track"              # default: identify
   event = "Order Completed"   # for track
-  timestamp = "Date"          # the column with the time (RFC 3339)
+  timestamp = "Date"          # the column with the time: 31/12/2025 10:30, 2025-12-31 (its start) or 2025-12-31T10:30:00Z
   others = "ignore"           # columns not named below: "traits" (default) or "ignore"
   [columns]
   "Customer no" = "userId"
@@ -38,6 +38,7 @@ Worked examples with their files: config/import/crm.toml, config/import/till.tom
 
 Without a column of time a row whose values go back to those of an earlier import is the same row again and changes nothing: map a
 column to timestamp for that. A row of which no identifier is right is refused with the reasons, an event (.jsonl) is not.
+A time without a zone is one of the zone of the source (source create --zone); what is no time refuses the row.
 Refused rows and lines are in FILE.rejects.jsonl. One with a value that is no such identifier (a telephone with too few digits) is
 taken, nobody is found by that value, and FILE.flaws.jsonl says so: mend it and import it again."#;
 

@@ -8,6 +8,7 @@ use std::{
 };
 
 use anyhow::Context as _;
+use jiff::tz::TimeZone;
 
 use super::{
     super::check::Advised,
@@ -24,50 +25,69 @@ const NAMES_SEPARATOR: &[u8] = b"sep=";
 /// What a spreadsheet may put at the start of a file in UTF-8.
 const MARK: &[u8] = b"\xEF\xBB\xBF";
 
-/// Rows of a file. The first line names the columns; the separator (comma, semicolon, tab) is the one that the first line has most of,
-/// or what a line `sep=;` before it names. Lines of nothing but separators are none.
-///
-/// # Errors
-/// The first line cannot be read, or the mapping is wrong or does not fit the columns.
-pub fn read(
-    file: File,
-    map: Option<&Path>,
-) -> anyhow::Result<impl Iterator<Item = anyhow::Result<Line>> + use<>> {
-    let mut reader = BufReader::new(file);
-    let start = reader.fill_buf().context("the file cannot be read")?;
-    let named = named_separator(start);
-    let separator = named.unwrap_or_else(|| separator(start));
-    let mut records = Records::new(reader, separator);
-    let unread = "the first line cannot be read";
-    if named.is_some() {
-        records.next(None).context(unread)?;
+/// Rows of a file whose columns are known.
+pub struct Rows {
+    records: Records<BufReader<File>>,
+    separator: u8,
+    columns: usize,
+    mapping: Mapping,
+}
+
+impl Rows {
+    /// Those of a file. The first line names the columns; the separator (comma, semicolon, tab) is the one that the first line has most
+    /// of, or what a line `sep=;` before it names. Lines of nothing but separators are none.
+    ///
+    /// # Errors
+    /// The first line cannot be read, or the mapping is wrong or does not fit the columns.
+    pub fn open(file: File, map: Option<&Path>) -> anyhow::Result<Self> {
+        let mut reader = BufReader::new(file);
+        let start = reader.fill_buf().context("the file cannot be read")?;
+        let named = named_separator(start);
+        let separator = named.unwrap_or_else(|| separator(start));
+        let mut records = Records::new(reader, separator);
+        let unread = "the first line cannot be read";
+        if named.is_some() {
+            records.next(None).context(unread)?;
+        }
+        let first = loop {
+            match records.next(None).context(unread)? {
+                Some(record) if is_blank(&record, separator) => {}
+                first => break first,
+            }
+        };
+        let names = names(first)?;
+        Ok(Self {
+            records,
+            separator,
+            columns: names.len(),
+            mapping: Mapping::of(&names, map)?,
+        })
     }
-    let first = loop {
-        match records.next(None).context(unread)? {
-            Some(record) if is_blank(&record, separator) => {}
-            first => break first,
-        }
-    };
-    let names = names(first)?;
-    let mapping = Mapping::of(&names, map)?;
-    Ok(std::iter::from_fn(move || {
-        loop {
-            return match records.next(Some(names.len())) {
-                Ok(None) => None,
-                Ok(Some(record)) if is_blank(&record, separator) => continue,
-                Ok(Some(record)) => Some(Ok(Line {
-                    number: record.number,
-                    raw: String::from_utf8_lossy(&record.raw).into_owned(),
-                    events: record.cells.and_then(|cells| events(&cells, &mapping)),
-                    is_row: true,
-                    at: record.at,
-                })),
-                Err(error) => Some(Err(
-                    anyhow::Error::new(error).context("the file cannot be read")
-                )),
-            };
-        }
-    }))
+
+    /// Each as a line; times without a zone are those of `zone`.
+    pub fn lines(mut self, zone: TimeZone) -> impl Iterator<Item = anyhow::Result<Line>> {
+        std::iter::from_fn(move || {
+            loop {
+                return match self.records.next(Some(self.columns)) {
+                    Ok(None) => None,
+                    Ok(Some(record)) if is_blank(&record, self.separator) => continue,
+                    Ok(Some(record)) => {
+                        let cells = record.cells;
+                        Some(Ok(Line {
+                            number: record.number,
+                            raw: String::from_utf8_lossy(&record.raw).into_owned(),
+                            events: cells.and_then(|cells| events(&cells, &self.mapping, &zone)),
+                            is_row: true,
+                            at: record.at,
+                        }))
+                    }
+                    Err(error) => Some(Err(
+                        anyhow::Error::new(error).context("the file cannot be read")
+                    )),
+                };
+            }
+        })
+    }
 }
 
 /// Whether nothing stands in it: a spreadsheet writes a row that somebody emptied as separators alone, be there too many or too few.
@@ -148,10 +168,12 @@ fn names(first: Option<Record>) -> anyhow::Result<Vec<String>> {
     Ok(names)
 }
 
-fn events(cells: &Cells, mapping: &Mapping) -> Result<Vec<String>, String> {
+fn events(cells: &Cells, mapping: &Mapping, zone: &TimeZone) -> Result<Vec<String>, String> {
     let fields: Result<Vec<&str>, _> = cells.iter().map(std::str::from_utf8).collect();
-    let fields = fields.map_err(|_| "the row is not UTF-8; save the file as UTF-8 (in a spreadsheet: \"CSV UTF-8\")".to_owned())?;
-    mapping.events(&fields)
+    let fields = fields.map_err(|_| {
+        "the row is not UTF-8; save the file as UTF-8 (in a spreadsheet: \"CSV UTF-8\")".to_owned()
+    })?;
+    mapping.events(&fields, zone)
 }
 
 fn separator(start: &[u8]) -> u8 {
@@ -174,6 +196,10 @@ mod tests {
 
     use super::*;
 
+    fn read(file: File) -> anyhow::Result<impl Iterator<Item = anyhow::Result<Line>>> {
+        Ok(Rows::open(file, None)?.lines(TimeZone::UTC))
+    }
+
     fn file(text: impl AsRef<[u8]>) -> File {
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(text.as_ref()).unwrap();
@@ -183,7 +209,7 @@ mod tests {
 
     #[test]
     fn a_first_line_that_cannot_be_followed_is_refused_and_says_where() {
-        let refused = |text: &str| read(file(text), None).err().map(|error| error.to_string());
+        let refused = |text: &str| read(file(text)).err().map(|error| error.to_string());
         for twice in [
             "Id;Nombre;Nombre\n",
             "Id,\"Nombre\", Nombre",
@@ -204,7 +230,7 @@ mod tests {
     fn a_first_line_in_another_encoding_is_refused_and_says_what_to_do() {
         // "Teléfono" as Latin-1, and a whole file as UTF-16.
         for bytes in [&b"Id;Tel\xE9fono\n1;612345678\n"[..], b"\xFF\xFEI\0d\0"] {
-            let error = read(file(bytes), None).err().unwrap();
+            let error = read(file(bytes)).err().unwrap();
             let advised = error.downcast_ref::<Advised>().unwrap();
             assert!(
                 advised.message.contains("line 1,") && advised.message.contains("not UTF-8"),
@@ -216,7 +242,7 @@ mod tests {
 
     /// Numbers and texts of the lines that are rows, right or wrong.
     fn rows(text: &str) -> Vec<(u64, String)> {
-        let lines = read(file(text), None).unwrap().map(Result::unwrap);
+        let lines = read(file(text)).unwrap().map(Result::unwrap);
         lines.map(|line| (line.number, line.raw)).collect()
     }
 
@@ -228,13 +254,24 @@ mod tests {
             ("sep=|\n", "1|Ruiz; Ana"),
             ("sep=\t\n", "1\tRuiz; Ana"),
         ] {
-            let names = if row.contains('|') { "Id|Nombre, entero" } else { "Id;Nombre, entero" };
-            let names = if row.contains('\t') { "Id\tNombre, entero" } else { names };
+            let names = if row.contains('|') {
+                "Id|Nombre, entero"
+            } else {
+                "Id;Nombre, entero"
+            };
+            let names = if row.contains('\t') {
+                "Id\tNombre, entero"
+            } else {
+                names
+            };
             let text = format!("{first}{names}\n{row}\n");
-            let lines: Vec<Line> = read(file(&text), None).unwrap().map(Result::unwrap).collect();
+            let lines: Vec<Line> = read(file(&text)).unwrap().map(Result::unwrap).collect();
             assert_eq!((lines.len(), lines[0].number), (1, 3), "{first:?}");
             let event = lines[0].events.as_ref().unwrap().concat();
-            assert!(event.contains("\"Id\":1") && event.contains("Ana\""), "{event}");
+            assert!(
+                event.contains("\"Id\":1") && event.contains("Ana\""),
+                "{event}"
+            );
         }
         // A column may be called so.
         assert_eq!(rows("sep=\n1\n"), [(2, "1".to_owned())]);
@@ -254,7 +291,7 @@ mod tests {
             let lines = [
                 "Id;Name", "1;\"Ana", "Ruiz\"", "", "2;Luis", "3;a;b", "", "", "4;Eva",
             ];
-            let rows: Vec<Line> = read(file(&lines.join(end)), None)
+            let rows: Vec<Line> = read(file(&lines.join(end)))
                 .unwrap()
                 .map(Result::unwrap)
                 .collect();

@@ -6,7 +6,7 @@
 //! ```toml
 //! type = "track"              # default: identify
 //! event = "Order Completed"   # for track
-//! timestamp = "Date"          # the column with the time (RFC 3339)
+//! timestamp = "Date"          # the column with the time: 31/12/2025 10:30, 2025-12-31, 2025-12-31T10:30:00Z
 //! others = "ignore"           # columns not named below: "traits" (default) or "ignore"
 //! [columns]
 //! "Customer no" = "userId"
@@ -23,7 +23,7 @@
 //! "traits.type" = "household"
 //! ```
 //!
-//! A row whose `groupId` is empty belongs to none. Worked examples with their files are in `config/import/`.
+//! A time without a zone is that of the source's. A row whose `groupId` is empty belongs to none. Worked examples with their files are in `config/import/`.
 
 mod usual; // where a column goes that nobody named
 mod value; // what the text of a cell becomes
@@ -31,12 +31,13 @@ mod value; // what the text of a cell becomes
 use std::{collections::BTreeMap, path::Path};
 
 use anyhow::Context as _;
+use jiff::tz::TimeZone;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use trenza_shared::event::{EventType, IDENTIFIER_TRAITS, at};
 
 use super::super::check::Advised;
-use usual::{by_name, usual_kind};
+use usual::{TIMES, by_name, usual_kind};
 use value::read;
 
 pub use usual::is_one;
@@ -69,6 +70,10 @@ enum As {
     Boolean,
     /// A day as 2025-12-31 or 31/12/2025, in the first form; anything else refuses the row.
     Date,
+    /// A moment in RFC 3339, with `Z` or an offset or in the zone of the source; a day alone is its start. Anything else refuses the
+    /// row. What the members of the time become, whatever a mapping says.
+    #[serde(skip)]
+    Time,
     /// A number or a truth value where it is plainly one, else text.
     Guess,
 }
@@ -189,7 +194,7 @@ impl Mapping {
                 Some(named) => Some(target(named)?),
                 None if of_group(at) => None,
                 None if file.timestamp.as_ref() == Some(name) => {
-                    Some((vec!["timestamp".into()], As::Text))
+                    Some((vec!["timestamp".into()], As::Time))
                 }
                 None if file.others == Others::Ignore || name.is_empty() => None,
                 None => Some(by_name(name)),
@@ -206,11 +211,11 @@ impl Mapping {
     ///
     /// # Errors
     /// Says which value is not what it should be.
-    pub fn events(&self, fields: &[&str]) -> Result<Vec<String>, String> {
-        let body = filled(&self.columns, &self.fixed, fields)?;
+    pub fn events(&self, fields: &[&str], zone: &TimeZone) -> Result<Vec<String>, String> {
+        let body = filled(&self.columns, &self.fixed, fields, zone)?;
         let mut events = vec![Value::Object(body.clone()).to_string()];
         if let Some((columns, fixed)) = &self.group {
-            let mut group = filled(columns, fixed, fields)?;
+            let mut group = filled(columns, fixed, fields, zone)?;
             if group.contains_key("groupId") {
                 name_person(&mut group, &body);
                 events.push(Value::Object(group).to_string());
@@ -220,7 +225,12 @@ impl Mapping {
     }
 }
 
-fn filled(columns: &Columns, fixed: &Fixed, fields: &[&str]) -> Result<Map<String, Value>, String> {
+fn filled(
+    columns: &Columns,
+    fixed: &Fixed,
+    fields: &[&str],
+    zone: &TimeZone,
+) -> Result<Map<String, Value>, String> {
     let mut body = Map::new();
     for (path, value) in fixed {
         put(&mut body, path, value.clone())?;
@@ -230,7 +240,7 @@ fn filled(columns: &Columns, fixed: &Fixed, fields: &[&str]) -> Result<Map<Strin
         if let Some((path, kind)) = column
             && !field.is_empty()
         {
-            let value = read(field, *kind)?;
+            let value = read(field, *kind, zone)?;
             match path.as_slice() {
                 [root, name] if root == "traits" && IDENTIFIER_TRAITS.contains(&name.as_str()) => {
                     identifiers.push((name, value));
@@ -301,6 +311,9 @@ fn name_person(group: &mut Map<String, Value>, person: &Map<String, Value>) {
 fn target(target: &Target) -> Result<(Vec<String>, As), Advised> {
     match target {
         Target::To(to) => Ok((path(to)?, usual_kind(to))),
+        Target::Typed(typed) if TIMES.contains(&typed.to.as_str()) => {
+            Ok((path(&typed.to)?, As::Time))
+        }
         Target::Typed(typed) => Ok((path(&typed.to)?, typed.r#as)),
     }
 }

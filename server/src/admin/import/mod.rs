@@ -16,6 +16,7 @@ use std::{
 
 use anyhow::Context as _;
 use indicatif::{ProgressBar, ProgressStyle};
+use jiff::tz::TimeZone;
 use serde::Serialize;
 use serde_json::{Map, Value};
 use trenza_shared::{
@@ -93,6 +94,14 @@ pub struct Line {
 /// Something that gives lines.
 type Lines = Box<dyn Iterator<Item = anyhow::Result<Line>>>;
 
+/// A file whose beginning and mapping are right.
+enum Opened {
+    /// One event a line.
+    Events(File),
+    /// Rows.
+    Rows(csv::Rows),
+}
+
 /// Imports a file.
 ///
 /// # Errors
@@ -105,12 +114,20 @@ pub async fn run(
     map: Option<&Path>,
     show: bool,
 ) -> anyhow::Result<Report> {
-    let (lines, bytes) = open(path, map)?;
+    let (opened, bytes) = open(path, map)?;
     let started: Started = link
         .ask(&Command::ImportStart {
             source: source.to_owned(),
         })
         .await?;
+    let lines: Lines = match opened {
+        Opened::Events(file) => Box::new(jsonl::read(file)),
+        Opened::Rows(rows) => {
+            let zone = TimeZone::get(&started.zone)
+                .with_context(|| format!("the zone of the source {source:?} is not known"))?;
+            Box::new(rows.lines(zone))
+        }
+    };
     let bar = if show {
         ProgressBar::new(bytes)
     } else {
@@ -155,7 +172,7 @@ pub async fn run(
     })
 }
 
-fn open(path: &Path, map: Option<&Path>) -> anyhow::Result<(Lines, u64)> {
+fn open(path: &Path, map: Option<&Path>) -> anyhow::Result<(Opened, u64)> {
     let file = File::open(path).with_context(|| format!("cannot open {}", path.display()))?;
     let bytes = file.metadata().map(|meta| meta.len()).unwrap_or(0);
     let ending = path
@@ -163,17 +180,17 @@ fn open(path: &Path, map: Option<&Path>) -> anyhow::Result<(Lines, u64)> {
         .and_then(|ending| ending.to_str())
         .unwrap_or_default()
         .to_ascii_lowercase();
-    let lines: Lines = match ending.as_str() {
+    let opened = match ending.as_str() {
         "jsonl" | "ndjson" => {
             if map.is_some() {
                 return Err(Advised::new("--map is for CSV files", "JSON lines are events already; leave --map out").into());
             }
-            Box::new(jsonl::read(file))
+            Opened::Events(file)
         }
-        "csv" | "tsv" => Box::new(csv::read(file, map)?),
+        "csv" | "tsv" => Opened::Rows(csv::Rows::open(file, map)?),
         _ => return Err(Advised::new(format!("{} is neither .jsonl nor .csv", path.display()), "name the file by what it is: .jsonl (one event a line) or .csv (a first line with the names of the columns)").into()),
     };
-    Ok((lines, bytes))
+    Ok((opened, bytes))
 }
 
 struct Run<'a> {

@@ -2,11 +2,15 @@
 
 use super::*;
 
+fn madrid() -> TimeZone {
+    TimeZone::get("Europe/Madrid").unwrap()
+}
+
 fn event(names: &[&str], fields: &[&str], map: &str) -> Result<Value, String> {
     let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
     let mapping =
         Mapping::new(&names, toml::from_str(map).unwrap()).map_err(|error| error.to_string())?;
-    let mut events = mapping.events(fields)?;
+    let mut events = mapping.events(fields, &madrid())?;
     assert_eq!(events.len(), 1, "{events:?}");
     Ok(serde_json::from_str(&events.remove(0)).unwrap())
 }
@@ -102,7 +106,7 @@ fn example(map: &str, file: &str) -> Vec<Value> {
         .map(str::to_owned)
         .collect();
     let mapping = Mapping::new(&names, toml::from_str(map).unwrap()).unwrap();
-    let events = lines.flat_map(|row| mapping.events(&row).unwrap());
+    let events = lines.flat_map(|row| mapping.events(&row, &madrid()).unwrap());
     events
         .map(|text| serde_json::from_str(&text).unwrap())
         .collect()
@@ -232,4 +236,56 @@ fn a_person_with_two_telephones_has_both() {
     let made = event(&names, &["", "612345678", ""], "").unwrap();
     assert_eq!(made["traits"], serde_json::json!({"phone": "612345678"}));
     assert!(made.get("context").is_none());
+}
+
+#[test]
+fn a_time_is_read_in_the_zone_of_the_source_and_what_is_none_refuses_the_row() {
+    let map = "timestamp = \"Fecha\"";
+    let read = |text: &str| {
+        let made = event(&["userId", "Fecha"], &["7", text], map)?;
+        Ok::<_, String>(made["timestamp"].as_str().unwrap_or("none").to_owned())
+    };
+    for (text, at) in [
+        // As it came: the zone is said.
+        ("2026-03-14T10:00:00Z", "2026-03-14T10:00:00Z"),
+        ("2026-03-14T10:00:00+02:00", "2026-03-14T10:00:00+02:00"),
+        ("2026-03-14", "2026-03-13T23:00:00.000Z"),
+        ("14/03/2026", "2026-03-13T23:00:00.000Z"),
+        ("14-7-2026", "2026-07-13T22:00:00.000Z"),
+        ("2026-03-14 10:00:00", "2026-03-14T09:00:00.000Z"),
+        ("2026-03-14T10:00:00", "2026-03-14T09:00:00.000Z"),
+        ("14/03/2026 9:05", "2026-03-14T08:05:00.000Z"),
+        ("14/03/2026  10:00:00,25", "2026-03-14T09:00:00.250Z"),
+        // The clock goes from 2 to 3, and from 3 to 2.
+        ("29/03/2026 02:30", "2026-03-29T01:30:00.000Z"),
+        ("25/10/2026 02:30", "2026-10-25T00:30:00.000Z"),
+        ("", "none"),
+    ] {
+        assert_eq!(read(text).as_deref(), Ok(at), "{text}");
+    }
+    for wrong in [
+        "mañana",
+        "2026-02-30T10:00:00Z",
+        "2026-02-30",
+        "03/14/2026",
+        "14/03/26",
+        "2026-03-14 25:00",
+        "2026-03-14 10",
+        "2026-03-14 10:00:60.5.1",
+        "14/03/2026 10:00 PM",
+        "14/03/2026 10:00Z",
+        "46095",
+    ] {
+        let error = read(wrong).unwrap_err();
+        assert!(error.contains("is no time; write "), "{wrong}: {error}");
+    }
+    // Whatever the mapping says, by name, and of the account of the row.
+    for map in [
+        "[columns]\nFecha = \"originalTimestamp\"",
+        "[columns]\nFecha = { to = \"originalTimestamp\", as = \"text\" }",
+    ] {
+        let made = event(&["userId", "Fecha"], &["7", "14/03/2026"], map).unwrap();
+        assert_eq!(made["originalTimestamp"], "2026-03-13T23:00:00.000Z");
+    }
+    assert!(event(&["userId", "timestamp"], &["7", "ayer"], "").is_err());
 }

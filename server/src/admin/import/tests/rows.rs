@@ -108,3 +108,24 @@ async fn an_import_whose_server_stops_says_that_it_may_be_run_again() {
     );
     link.close().await;
 }
+
+#[tokio::test]
+async fn local_times_of_rows_are_those_of_the_zone_of_their_source() {
+    let (dir, config, _made) = made();
+    let link = Link::open(config).await.unwrap();
+    let create =
+        serde_json::json!({"command": "source_create", "name": "CRM", "zone": "America/Bogota"});
+    body(&link, &serde_json::from_value(create).unwrap()).await;
+    let path = dir.path().join("times.csv");
+    let rows = "userId,timestamp\nu1,14/03/2026 10:00\nu2,mañana\n";
+    fs::write(&path, rows).unwrap();
+    let report = run(&link, "CRM", &path, None, false).await.unwrap();
+    let refused = refused(&report);
+    let [(3, reason, _)] = &refused[..] else {
+        panic!("{refused:?}")
+    };
+    assert!(reason.contains("\"mañana\" is no time"), "{reason}");
+    let events = body(&link, &Command::ExportEvents).await;
+    assert!(events.contains("2026-03-14T15:00:00.000Z"), "{events}");
+    link.close().await;
+}

@@ -33,12 +33,16 @@ and the usual Spanish and English names of them; every other column is a trait. 
   [group.columns]             # the person belongs to an account or a household: which, and as what; [group.fixed] too
   "Company no" = "groupId"
   "Job" = "traits.role"
+  "Say" = { to = "traits.weight", as = "number" }        # percent: a whole number from 0 to 100
+  "Decides" = { to = "traits.decides", as = "boolean" }  # pays, uses, prescribes too
+  "Since" = { to = "traits.from", as = "date" }          # first day; to: last day
 
 Worked examples with their files: config/import/crm.toml, config/import/till.toml.
 
 Without a column of time a row whose values go back to those of an earlier import is the same row again and changes nothing: map a
 column to timestamp for that. A row of which no identifier is right is refused with the reasons, an event (.jsonl) is not.
 A time without a zone is one of the zone of the source (source create --zone); what is no time refuses the row.
+So does a role that cannot be what it says: a weight that is no percent, a last day before the first.
 Refused rows and lines are in FILE.rejects.jsonl. One with a value that is no such identifier (a telephone with too few digits) is
 taken, nobody is found by that value, and FILE.flaws.jsonl says so: mend it and import it again."#;
 

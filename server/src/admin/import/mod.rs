@@ -6,6 +6,7 @@ mod csv; // rows
 mod jsonl; // events, one a line
 mod mapping; // from columns to members of an event
 mod records; // lines of a file, taken apart into cells
+mod roles; // as what somebody belongs to an account
 
 use std::{
     collections::{BTreeSet, HashSet},
@@ -22,7 +23,7 @@ use serde_json::{Map, Value};
 use trenza_shared::{
     canonical,
     event::{Event, Taking},
-    evidence::{Origin, observe},
+    evidence::{Observation, Origin, observe},
     id::{EventId, to_hex},
     identity::{Payload, Rules},
 };
@@ -226,7 +227,7 @@ impl Run<'_> {
         let taken = |texts: Vec<String>| texts.iter().map(|text| take(text)).collect();
         let judged = |events: Vec<Event>| {
             let mut events_of_row = events.iter().filter(|_| is_row);
-            match events_of_row.find_map(|event| self.nobody(event)) {
+            match events_of_row.find_map(|event| self.wrong(event)) {
                 Some(reason) => Err(reason),
                 None => Ok(events),
             }
@@ -250,13 +251,20 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Why an event would belong to nobody, by the rules in force; none when it is somebody's, or an account's alone.
-    fn nobody(&self, event: &Event) -> Option<String> {
+    /// Why an event of a row is not taken; none when it is right.
+    fn wrong(&self, event: &Event) -> Option<String> {
         let said = observe(event, &self.origins);
         let names_nobody = said.identifiers.is_empty() && said.unusable.is_empty();
-        if names_nobody && said.group.is_some() {
-            return None;
+        match &said.group {
+            // Of an account alone: what it says is its own, and nobody's role.
+            Some(_) if names_nobody => None,
+            Some(group) => self.nobody(&said, false).or_else(|| roles::unfit(group)),
+            None => self.nobody(&said, names_nobody),
         }
+    }
+
+    /// Why an event that says this would belong to nobody, by the rules in force; none when it is somebody's.
+    fn nobody(&self, said: &Observation, names_nobody: bool) -> Option<String> {
         let payload = Payload::new(
             said.identifiers.iter().cloned(),
             said.facet,
@@ -270,7 +278,7 @@ impl Run<'_> {
         let reason = if names_nobody {
             "it has no identifier of a known kind, and no groupId that is one".to_owned()
         } else {
-            nobody_because(&said)
+            nobody_because(said)
         };
         Some(format!(
             "the row would belong to nobody: {reason}; it needs at least one identifier that is right"

@@ -129,3 +129,50 @@ async fn local_times_of_rows_are_those_of_the_zone_of_their_source() {
     assert!(events.contains("2026-03-14T15:00:00.000Z"), "{events}");
     link.close().await;
 }
+
+#[tokio::test]
+async fn a_row_whose_role_cannot_be_what_it_says_is_refused_with_the_reason() {
+    let (dir, config, _made) = made();
+    let link = Link::open(config).await.unwrap();
+    let [rows, map] = ["roles.csv", "roles.toml"].map(|name| dir.path().join(name));
+    let columns = "[columns]\nId = \"userId\"\n[group.columns]\nFirma = \"groupId\"\n";
+    let names = ["role", "weight", "decides", "from", "to"];
+    let mapped = names.map(|name| format!("{name} = \"traits.{name}\"\n"));
+    fs::write(&map, columns.to_owned() + &mapped.concat()).unwrap();
+    let long = format!("7;E-1;{};;;;", "x".repeat(65));
+    let lines = [
+        "Id;Firma;role;weight;decides;from;to",
+        "1;E-1;Gerente;50;true;2026-01-01;2026-12-31",
+        "2;E-1;;0,5;;;",
+        "3;E-1;;140;;;",
+        "4;E-1;;;sí;;",
+        "5;E-1;;;;pronto;",
+        "6;E-1;;;;2026-12-31;2026-01-01",
+        &long,
+        "8;;;140;sí;;",
+        "9;E-1;;;;;",
+    ];
+    fs::write(&rows, lines.join("\n")).unwrap();
+    let report = run(&link, "CRM", &rows, Some(&map), false).await.unwrap();
+    // Who belongs to nothing has no role that could be wrong.
+    assert_eq!((report.summary.stored, report.summary.rejected), (5, 6));
+    let refused = refused(&report);
+    let reasons = [
+        "weight: it is \"0,5\"; write a whole number from 0 to 100 (percent)",
+        "weight: it is 140; write a whole number",
+        "decides: it is \"sí\"; write true or false",
+        "from: it is \"pronto\"; write a day as",
+        "to: the last day is before the first",
+        "role: it is \"xxx",
+    ];
+    for ((number, told, text), (reason, line)) in refused.iter().zip(reasons.iter().zip(3..)) {
+        assert_eq!((*number, text.as_str()), (line, lines[line as usize - 1]));
+        assert!(told.starts_with(reason), "{told}");
+    }
+    // Of accounts alone nobody has a role: a trait of theirs may be called so.
+    fs::write(&map, "type = \"group\"\n[columns]\nFirma = \"groupId\"\n").unwrap();
+    fs::write(&rows, "Firma;weight\nE-2;140\n").unwrap();
+    let report = run(&link, "CRM", &rows, Some(&map), false).await.unwrap();
+    assert_eq!((report.summary.stored, report.rejects), (1, None));
+    link.close().await;
+}

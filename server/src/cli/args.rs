@@ -30,12 +30,14 @@ and the usual Spanish and English names of them; every other column is a trait. 
   "Ref" = { to = "traits.ref", as = "text" }             # text, number, date, boolean (sí, no, x) or guess
   [fixed]
   "context.trenza.channel" = "store"
-  [group.columns]             # the person belongs to an account or a household: which, and as what; [group.fixed] too
+  [group.columns]             # the person belongs to an account or a household: which, and as what
   "Company no" = "groupId"
   "Job" = "traits.role"
   "Say" = { to = "traits.weight", as = "number" }        # percent: a whole number from 0 to 100
   "Decides" = { to = "traits.decides", as = "boolean" }  # pays, uses, prescribes too
   "Since" = { to = "traits.from", as = "date" }          # first day; to: last day
+  [group.fixed]
+  "traits.type" = "household" # or organisation
 
 Worked examples with their files: config/import/crm.toml, config/import/till.toml.
 

@@ -289,3 +289,101 @@ fn a_time_is_read_in_the_zone_of_the_source_and_what_is_none_refuses_the_row() {
     }
     assert!(event(&["userId", "timestamp"], &["7", "ayer"], "").is_err());
 }
+
+/// What a mapping is refused with, and what to do.
+fn refused(names: &[&str], map: &str) -> (String, String) {
+    let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+    let error = Mapping::new(&names, toml::from_str(map).unwrap()).unwrap_err();
+    (error.message, error.hint)
+}
+
+#[test]
+fn a_word_that_is_no_kind_of_value_is_told_with_its_column_and_the_words_there_are() {
+    let (error, hint) = refused(
+        &["Alta"],
+        "[columns]\nAlta = { to = \"traits.alta\", as = \"fecha\" }",
+    );
+    assert!(
+        error.contains("\"Alta\"") && error.contains("\"fecha\""),
+        "{error}"
+    );
+    assert!(
+        hint.contains("text, number, date, boolean, guess"),
+        "{hint}"
+    );
+    for (wrong, part) in [
+        ("{ to = \"traits.alta\", like = \"date\" }", "like"),
+        ("{ as = \"date\" }", "where to"),
+        ("7", "where to"),
+        ("{ to = \"traits.alta\", as = 7 }", "7"),
+    ] {
+        for table in ["columns", "group.columns"] {
+            let map = format!("[{table}]\nAlta = {wrong}");
+            let (error, _) = refused(&["Alta"], &map);
+            assert!(
+                error.contains("\"Alta\"") && error.contains(part),
+                "{error}"
+            );
+        }
+    }
+}
+
+#[test]
+fn fixed_values_that_nothing_would_read_are_refused_with_those_there_are() {
+    let group = "[group.columns]\na = \"groupId\"\n[group.fixed]\n";
+    for (map, words) in [
+        (
+            "[fixed]\n\"context.trenza.facet\" = \"profesional\"".to_owned(),
+            "personal or professional",
+        ),
+        (
+            format!("{group}\"traits.type\" = \"hogar\""),
+            "household or organisation",
+        ),
+        (
+            "type = \"group\"\n[fixed]\n\"traits.type\" = \"hogar\"".to_owned(),
+            "household or organisation",
+        ),
+        ("[fixed]\ntimestamp = \"ayer\"".to_owned(), "2025-12-31T"),
+    ] {
+        let (error, hint) = refused(&["a"], &map);
+        assert!(
+            error.contains("in every row") && hint.contains(words),
+            "{error}: {hint}"
+        );
+    }
+    let names = ["a".to_owned()];
+    for right in [
+        "[fixed]\n\"context.trenza.facet\" = \"personal\"\n\"traits.type\" = \"vip\"".to_owned(),
+        format!("{group}\"traits.type\" = \"organisation\""),
+        format!("{group}\"traits.type\" = \"Household\""),
+        "[fixed]\ntimestamp = 2026-01-01T00:00:00Z".to_owned(),
+    ] {
+        assert!(
+            Mapping::new(&names, toml::from_str(&right).unwrap()).is_ok(),
+            "{right}"
+        );
+    }
+}
+
+#[test]
+fn two_columns_for_one_member_are_refused_with_both_names() {
+    let names = ["Alta", "Cliente", "Tel", "Otro", "userId"];
+    for map in [
+        "[columns]\nAlta = \"traits.alta\"\nCliente = \"traits.alta\"",
+        "[columns]\nAlta = \"properties.a\"\nCliente = \"properties.a\"",
+        "timestamp = \"Alta\"\n[columns]\nCliente = \"timestamp\"",
+        "[group.columns]\nOtro = \"groupId\"\nAlta = \"traits.phone\"\nCliente = \"traits.phone\"",
+    ] {
+        let (error, _) = refused(&names, map);
+        assert!(error.contains("\"Alta\" and \"Cliente\""), "{map}: {error}");
+    }
+    // One is named by the mapping, the other by itself.
+    let (error, _) = refused(&names, "[columns]\nCliente = \"userId\"");
+    assert!(error.contains("\"Cliente\" and \"userId\""), "{error}");
+    // A person may have two telephones.
+    let map = "[columns]\nOtro = \"traits.phone\"\nAlta = \"traits.phone\"";
+    let fields = ["612345671", "c", "612345672", "612345673", "7"];
+    let made = event(&names, &fields, map).unwrap();
+    assert_eq!(made["context"]["externalIds"].as_array().unwrap().len(), 2);
+}

@@ -41,7 +41,7 @@ const WORDS: [(&str, As); 5] = [
 /// `traits.type` of an account that is no household, as the API calls it.
 const ORGANISATION: &str = "organisation";
 
-/// Where a column goes and as what.
+/// Where a column goes and as what; without a word for that, as what its member usually is.
 pub(super) fn target(column: &str, written: &toml::Value) -> Result<(Vec<String>, As), Advised> {
     let wrong = |what: String, hint: String| {
         Err(Advised::new(format!("the column {column:?}: {what}"), hint))

@@ -41,6 +41,10 @@ and the usual Spanish and English names of them; every other column is a trait. 
 
 Worked examples with their files: config/import/crm.toml, config/import/till.toml.
 
+Two systems that both number their people 1, 2, 3 mean different people by them: make a source for each before its first import, as
+  trenza-server source create --name Shop --namespace shop
+and its userIds, accounts, cards and badges count within it alone; without a namespace equal ones are one person.
+
 Without a column of time a row whose values go back to those of an earlier import is the same row again and changes nothing: map a
 column to timestamp for that. A row of which no identifier is right is refused with the reasons, an event (.jsonl) is not.
 A time without a zone is one of the zone of the source (source create --zone); what is no time refuses the row.

@@ -176,3 +176,22 @@ async fn a_row_whose_role_cannot_be_what_it_says_is_refused_with_the_reason() {
     assert_eq!((report.summary.stored, report.rejects), (1, None));
     link.close().await;
 }
+
+#[tokio::test]
+async fn people_that_two_systems_number_alike_are_kept_apart_by_namespaces() {
+    let (dir, config, _made) = made();
+    let link = Link::open(config).await.unwrap();
+    for name in ["Shop", "Clinic"] {
+        let create =
+            serde_json::json!({"command": "source_create", "name": name, "namespace": name});
+        body(&link, &serde_json::from_value(create).unwrap()).await;
+        let path = dir.path().join(format!("{name}.csv"));
+        let row = |n: u8| format!("{n};{name}{n}@example.org\n");
+        fs::write(&path, format!("userId;email\n{}{}", row(1), row(2))).unwrap();
+        let report = run(&link, name, &path, None, false).await.unwrap();
+        assert!(!report.source_created && report.summary.stored == 2);
+    }
+    let customers = body(&link, &Command::ExportCustomers).await;
+    assert_eq!(customers.lines().count(), 4, "{customers}");
+    link.close().await;
+}

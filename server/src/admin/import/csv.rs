@@ -291,7 +291,7 @@ mod tests {
             let lines = [
                 "Id;Name", "1;\"Ana", "Ruiz\"", "", "2;Luis", "3;a;b", "", "", "4;Eva",
             ];
-            let rows: Vec<Line> = read(file(&lines.join(end)))
+            let rows: Vec<Line> = read(file(lines.join(end)))
                 .unwrap()
                 .map(Result::unwrap)
                 .collect();

@@ -100,7 +100,7 @@ enum Opened {
     /// One event a line.
     Events(File),
     /// Rows.
-    Rows(csv::Rows),
+    Rows(Box<csv::Rows>),
 }
 
 /// Imports a file.
@@ -188,7 +188,7 @@ fn open(path: &Path, map: Option<&Path>) -> anyhow::Result<(Opened, u64)> {
             }
             Opened::Events(file)
         }
-        "csv" | "tsv" => Opened::Rows(csv::Rows::open(file, map)?),
+        "csv" | "tsv" => Opened::Rows(Box::new(csv::Rows::open(file, map)?)),
         _ => return Err(Advised::new(format!("{} is neither .jsonl nor .csv", path.display()), "name the file by what it is: .jsonl (one event a line) or .csv (a first line with the names of the columns)").into()),
     };
     Ok((opened, bytes))

@@ -29,6 +29,8 @@ pub struct Started {
     pub created: bool,
     /// As what its events are taken in: by it their identifiers are read.
     pub origin: Origin,
+    /// IANA name of its zone: by it local times are read.
+    pub zone: String,
     /// The rules in force: by them some identifiers are nobody's.
     pub rules: Rules,
 }
@@ -68,13 +70,15 @@ pub async fn start(app: &App, source: String) -> Result<Started, HttpError> {
         Open::own(now.0, now.1, key.clone(), EventType::Identify),
         None,
     );
-    let Some(origin) = app.registry.origin(&row, None) else {
+    let (Some(origin), Some(source)) = (app.registry.origin(&row, None), app.registry.source(&key))
+    else {
         return Err(no_source());
     };
     Ok(Started {
         key,
         created,
         origin,
+        zone: source.zone,
         rules: Rules::clone(&app.applier.rules.now()),
     })
 }

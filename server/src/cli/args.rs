@@ -21,7 +21,7 @@ and the usual Spanish and English names of them; every other column is a trait. 
 
   type = "track"              # default: identify
   event = "Order Completed"   # for track
-  timestamp = "Date"          # the column with the time (RFC 3339)
+  timestamp = "Date"          # the column with the time: 31/12/2025 10:30, 2025-12-31 (its start) or 2025-12-31T10:30:00Z
   others = "ignore"           # columns not named below: "traits" (default) or "ignore"
   [columns]
   "Customer no" = "userId"
@@ -30,16 +30,27 @@ and the usual Spanish and English names of them; every other column is a trait. 
   "Ref" = { to = "traits.ref", as = "text" }             # text, number, date, boolean (sí, no, x) or guess
   [fixed]
   "context.trenza.channel" = "store"
-  [group.columns]             # the person belongs to an account or a household: which, and as what; [group.fixed] too
+  [group.columns]             # the person belongs to an account or a household: which, and as what
   "Company no" = "groupId"
   "Job" = "traits.role"
+  "Say" = { to = "traits.weight", as = "number" }        # percent: a whole number from 0 to 100
+  "Decides" = { to = "traits.decides", as = "boolean" }  # pays, uses, prescribes too
+  "Since" = { to = "traits.from", as = "date" }          # first day; to: last day
+  [group.fixed]
+  "traits.type" = "household" # or organisation
 
 Worked examples with their files: config/import/crm.toml, config/import/till.toml.
 
+Two systems that both number their people 1, 2, 3 mean different people by them: make a source for each before its first import, as
+  trenza-server source create --name Shop --namespace shop
+and its userIds, accounts, cards and badges count within it alone; without a namespace equal ones are one person.
+
 Without a column of time a row whose values go back to those of an earlier import is the same row again and changes nothing: map a
 column to timestamp for that. A row of which no identifier is right is refused with the reasons, an event (.jsonl) is not.
-Refused rows and lines are in FILE.rejects.jsonl. A row with a value that is no such identifier (a telephone with too few digits) is
-taken, nobody is found by that value, and FILE.flaws.jsonl says so: mend the row and import it again."#;
+A time without a zone is one of the zone of the source (source create --zone); what is no time refuses the row.
+So does a role that cannot be what it says: a weight that is no percent, a last day before the first.
+Refused rows and lines are in FILE.rejects.jsonl. One with a value that is no such identifier (a telephone with too few digits) is
+taken, nobody is found by that value, and FILE.flaws.jsonl says so: mend it and import it again."#;
 
 // Where the settings are.
 #[derive(clap::Args)]

@@ -190,7 +190,7 @@ async fn import_file(
     }
     if let Some(path) = &report.flaws {
         eprintln!(
-            "note: rows that were taken, but for a value that is no such identifier: {}; they are in {} with the reasons",
+            "note: lines that were taken, but for a value that is no such identifier: {}; they are in {} with the reasons",
             report.summary.flawed,
             path.display()
         );

@@ -6,7 +6,7 @@
 //! ```toml
 //! type = "track"              # default: identify
 //! event = "Order Completed"   # for track
-//! timestamp = "Date"          # the column with the time (RFC 3339)
+//! timestamp = "Date"          # the column with the time: 31/12/2025 10:30, 2025-12-31, 2025-12-31T10:30:00Z
 //! others = "ignore"           # columns not named below: "traits" (default) or "ignore"
 //! [columns]
 //! "Customer no" = "userId"
@@ -23,21 +23,24 @@
 //! "traits.type" = "household"
 //! ```
 //!
-//! A row whose `groupId` is empty belongs to none. Worked examples with their files are in `config/import/`.
+//! A time without a zone is that of the source's. A row whose `groupId` is empty belongs to none. Worked examples with their files are in `config/import/`.
 
 mod usual; // where a column goes that nobody named
 mod value; // what the text of a cell becomes
+mod written; // what a map file says of one column or member
 
 use std::{collections::BTreeMap, path::Path};
 
 use anyhow::Context as _;
+use jiff::tz::TimeZone;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use trenza_shared::event::{EventType, IDENTIFIER_TRAITS, at};
 
 use super::super::check::Advised;
-use usual::{by_name, usual_kind};
+use usual::by_name;
 use value::read;
+use written::{As, fixed_value, only_one, target};
 
 pub use usual::is_one;
 
@@ -57,22 +60,6 @@ const ROOTS: [&str; 3] = ["traits.", "properties.", "context."];
 /// Deepest member of a mapping.
 const DEPTH_MAX: usize = 8;
 
-/// What a value becomes.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum As {
-    /// As it is.
-    Text,
-    /// A number as 1234.5, 1234,5 or 1.234,5; anything else, and what may be two numbers (`1,234`), refuses the row.
-    Number,
-    /// `true` or `false`, also as people tick it (sí, no, yes, x, 1, 0); anything else refuses the row.
-    Boolean,
-    /// A day as 2025-12-31 or 31/12/2025, in the first form; anything else refuses the row.
-    Date,
-    /// A number or a truth value where it is plainly one, else text.
-    Guess,
-}
-
 /// What becomes of columns that are not named.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -80,20 +67,6 @@ enum Others {
     #[default]
     Traits,
     Ignore,
-}
-
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Target {
-    To(String),
-    Typed(TypedTarget),
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct TypedTarget {
-    to: String,
-    r#as: As,
 }
 
 /// A map file.
@@ -104,7 +77,7 @@ struct MapFile {
     event: Option<String>,
     timestamp: Option<String>,
     others: Others,
-    columns: BTreeMap<String, Target>,
+    columns: BTreeMap<String, toml::Value>,
     fixed: BTreeMap<String, toml::Value>,
     group: Option<GroupFile>,
 }
@@ -113,7 +86,7 @@ struct MapFile {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct GroupFile {
-    columns: BTreeMap<String, Target>,
+    columns: BTreeMap<String, toml::Value>,
     #[serde(default)]
     fixed: BTreeMap<String, toml::Value>,
 }
@@ -163,7 +136,9 @@ impl Mapping {
             vec!["type".to_owned()],
             Value::from(file.r#type.unwrap_or_else(|| "identify".into())),
         )];
-        if let Some(Value::String(kind)) = fixed.first().map(|(_, value)| value)
+        let kind = fixed.first().and_then(|(_, value)| value.as_str());
+        let is_group = kind == Some(EventType::Group.name());
+        if let Some(kind) = kind
             && EventType::from_name(kind).is_none()
         {
             return Err(Advised::new(
@@ -176,7 +151,10 @@ impl Mapping {
                 .map(|event| (vec!["event".to_owned()], Value::from(event))),
         );
         for (member, value) in file.fixed {
-            fixed.push((path(&member)?, plain(value)));
+            fixed.push((
+                path(&member)?,
+                fixed_value(&member, plain(value), is_group)?,
+            ));
         }
         let group = file.group.map(|group| group_of(names, group)).transpose()?;
         let of_group = |at: usize| {
@@ -186,15 +164,19 @@ impl Mapping {
         let mut columns = Vec::with_capacity(names.len());
         for (at, name) in names.iter().enumerate() {
             columns.push(match file.columns.get(name) {
-                Some(named) => Some(target(named)?),
+                Some(named) => Some(target(name, named)?),
                 None if of_group(at) => None,
                 None if file.timestamp.as_ref() == Some(name) => {
-                    Some((vec!["timestamp".into()], As::Text))
+                    Some((vec!["timestamp".into()], As::Time))
                 }
                 None if file.others == Others::Ignore || name.is_empty() => None,
                 None => Some(by_name(name)),
             });
         }
+        let is_named = |name: &String| {
+            file.columns.contains_key(name) || file.timestamp.as_ref() == Some(name)
+        };
+        only_one(names, &columns, is_named, is_group)?;
         Ok(Self {
             columns,
             fixed,
@@ -206,11 +188,11 @@ impl Mapping {
     ///
     /// # Errors
     /// Says which value is not what it should be.
-    pub fn events(&self, fields: &[&str]) -> Result<Vec<String>, String> {
-        let body = filled(&self.columns, &self.fixed, fields)?;
+    pub fn events(&self, fields: &[&str], zone: &TimeZone) -> Result<Vec<String>, String> {
+        let body = filled(&self.columns, &self.fixed, fields, zone)?;
         let mut events = vec![Value::Object(body.clone()).to_string()];
         if let Some((columns, fixed)) = &self.group {
-            let mut group = filled(columns, fixed, fields)?;
+            let mut group = filled(columns, fixed, fields, zone)?;
             if group.contains_key("groupId") {
                 name_person(&mut group, &body);
                 events.push(Value::Object(group).to_string());
@@ -220,7 +202,12 @@ impl Mapping {
     }
 }
 
-fn filled(columns: &Columns, fixed: &Fixed, fields: &[&str]) -> Result<Map<String, Value>, String> {
+fn filled(
+    columns: &Columns,
+    fixed: &Fixed,
+    fields: &[&str],
+    zone: &TimeZone,
+) -> Result<Map<String, Value>, String> {
     let mut body = Map::new();
     for (path, value) in fixed {
         put(&mut body, path, value.clone())?;
@@ -230,7 +217,7 @@ fn filled(columns: &Columns, fixed: &Fixed, fields: &[&str]) -> Result<Map<Strin
         if let Some((path, kind)) = column
             && !field.is_empty()
         {
-            let value = read(field, *kind)?;
+            let value = read(field, *kind, zone)?;
             match path.as_slice() {
                 [root, name] if root == "traits" && IDENTIFIER_TRAITS.contains(&name.as_str()) => {
                     identifiers.push((name, value));
@@ -298,22 +285,19 @@ fn name_person(group: &mut Map<String, Value>, person: &Map<String, Value>) {
     }
 }
 
-fn target(target: &Target) -> Result<(Vec<String>, As), Advised> {
-    match target {
-        Target::To(to) => Ok((path(to)?, usual_kind(to))),
-        Target::Typed(typed) => Ok((path(&typed.to)?, typed.r#as)),
-    }
-}
-
 fn group_of(names: &[String], file: GroupFile) -> Result<(Columns, Fixed), Advised> {
     let mut fixed = vec![(vec!["type".to_owned()], EventType::Group.name().into())];
     for (member, value) in file.fixed {
-        fixed.push((path(&member)?, plain(value)));
+        fixed.push((path(&member)?, fixed_value(&member, plain(value), true)?));
     }
     let columns: Columns = names
         .iter()
-        .map(|name| file.columns.get(name).map(target).transpose())
+        .map(|name| {
+            let named = file.columns.get(name);
+            named.map(|named| target(name, named)).transpose()
+        })
         .collect::<Result<_, _>>()?;
+    only_one(names, &columns, |_| true, true)?;
     let named = columns.iter().flatten().map(|(path, _)| path);
     if !named
         .chain(fixed.iter().map(|(path, _)| path))

@@ -6,6 +6,7 @@ mod csv; // rows
 mod jsonl; // events, one a line
 mod mapping; // from columns to members of an event
 mod records; // lines of a file, taken apart into cells
+mod roles; // as what somebody belongs to an account
 
 use std::{
     collections::{BTreeSet, HashSet},
@@ -16,12 +17,13 @@ use std::{
 
 use anyhow::Context as _;
 use indicatif::{ProgressBar, ProgressStyle};
+use jiff::tz::TimeZone;
 use serde::Serialize;
 use serde_json::{Map, Value};
 use trenza_shared::{
     canonical,
     event::{Event, Taking},
-    evidence::{Origin, observe},
+    evidence::{Observation, Origin, observe},
     id::{EventId, to_hex},
     identity::{Payload, Rules},
 };
@@ -45,6 +47,9 @@ const REJECT_CHARS_MAX: usize = 2_000;
 /// The same of a row: whole, so that it can be mended and imported, unless it is longer than anything of a spreadsheet.
 const REJECT_ROW_CHARS_MAX: usize = 64 * 1024;
 
+/// What is said of an import that did not come to its end, before the reason.
+const HALF_WAY: &str = "the import did not come to its end; what it stored stays, and running the same import again is safe: nothing is stored twice";
+
 /// What was done.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Summary {
@@ -56,7 +61,7 @@ pub struct Summary {
     pub duplicates: u64,
     /// Lines or rows that are no event.
     pub rejected: u64,
-    /// Rows that were taken without a value of theirs: it is not what its column says, and nobody is found by it.
+    /// Lines or rows that were taken without a value of theirs: it is no identifier of its kind, and nobody is found by it.
     pub flawed: u64,
 }
 
@@ -68,7 +73,7 @@ pub struct Report {
     pub summary: Summary,
     /// Where the refused lines are; none when there are none.
     pub rejects: Option<PathBuf>,
-    /// Where the rows are that were taken without a value of theirs; none when there are none.
+    /// Where the lines are that were taken without a value of theirs; none when there are none.
     pub flaws: Option<PathBuf>,
     /// Whether the source was made for this import.
     pub source_created: bool,
@@ -90,6 +95,14 @@ pub struct Line {
 /// Something that gives lines.
 type Lines = Box<dyn Iterator<Item = anyhow::Result<Line>>>;
 
+/// A file whose beginning and mapping are right.
+enum Opened {
+    /// One event a line.
+    Events(File),
+    /// Rows.
+    Rows(Box<csv::Rows>),
+}
+
 /// Imports a file.
 ///
 /// # Errors
@@ -102,12 +115,20 @@ pub async fn run(
     map: Option<&Path>,
     show: bool,
 ) -> anyhow::Result<Report> {
-    let (lines, bytes) = open(path, map)?;
+    let (opened, bytes) = open(path, map)?;
     let started: Started = link
         .ask(&Command::ImportStart {
             source: source.to_owned(),
         })
         .await?;
+    let lines: Lines = match opened {
+        Opened::Events(file) => Box::new(jsonl::read(file)),
+        Opened::Rows(rows) => {
+            let zone = TimeZone::get(&started.zone)
+                .with_context(|| format!("the zone of the source {source:?} is not known"))?;
+            Box::new(rows.lines(zone))
+        }
+    };
     let bar = if show {
         ProgressBar::new(bytes)
     } else {
@@ -125,25 +146,24 @@ pub async fn run(
         chunk: Vec::new(),
         chunk_bytes: 0,
         summary: Summary::default(),
-        rejects: Told::beside(path, "rejects"),
-        flaws: Told::beside(path, "flaws"),
+        rejects: Told::beside(path, "rejects")?,
+        flaws: Told::beside(path, "flaws")?,
     };
-    for line in lines {
-        let line = line?;
-        bar.set_position(line.at);
-        run.line(line).await?;
-        bar.set_message(format!("{} events", run.summary.read));
+    let (summary, rejects, flaws, progress) = async {
+        for line in lines {
+            let line = line?;
+            bar.set_position(line.at);
+            run.line(line).await?;
+            bar.set_message(format!("{} events", run.summary.read));
+        }
+        run.send().await?;
+        bar.finish_and_clear();
+        let (rejects, flaws) = (run.rejects.close()?, run.flaws.close()?);
+        let progress: Progress = link.ask(&Command::Progress { wait: true }).await?;
+        anyhow::Ok((run.summary, rejects, flaws, progress))
     }
-    run.send().await?;
-    bar.finish_and_clear();
-    let Run {
-        summary,
-        rejects,
-        flaws,
-        ..
-    } = run;
-    let (rejects, flaws) = (rejects.close()?, flaws.close()?);
-    let progress: Progress = link.ask(&Command::Progress { wait: true }).await?;
+    .await
+    .context(HALF_WAY)?;
     Ok(Report {
         summary,
         rejects,
@@ -153,7 +173,7 @@ pub async fn run(
     })
 }
 
-fn open(path: &Path, map: Option<&Path>) -> anyhow::Result<(Lines, u64)> {
+fn open(path: &Path, map: Option<&Path>) -> anyhow::Result<(Opened, u64)> {
     let file = File::open(path).with_context(|| format!("cannot open {}", path.display()))?;
     let bytes = file.metadata().map(|meta| meta.len()).unwrap_or(0);
     let ending = path
@@ -161,17 +181,17 @@ fn open(path: &Path, map: Option<&Path>) -> anyhow::Result<(Lines, u64)> {
         .and_then(|ending| ending.to_str())
         .unwrap_or_default()
         .to_ascii_lowercase();
-    let lines: Lines = match ending.as_str() {
+    let opened = match ending.as_str() {
         "jsonl" | "ndjson" => {
             if map.is_some() {
                 return Err(Advised::new("--map is for CSV files", "JSON lines are events already; leave --map out").into());
             }
-            Box::new(jsonl::read(file))
+            Opened::Events(file)
         }
-        "csv" | "tsv" => Box::new(csv::read(file, map)?),
+        "csv" | "tsv" => Opened::Rows(Box::new(csv::Rows::open(file, map)?)),
         _ => return Err(Advised::new(format!("{} is neither .jsonl nor .csv", path.display()), "name the file by what it is: .jsonl (one event a line) or .csv (a first line with the names of the columns)").into()),
     };
-    Ok((lines, bytes))
+    Ok((opened, bytes))
 }
 
 struct Run<'a> {
@@ -197,11 +217,17 @@ impl Run<'_> {
             is_row,
             ..
         } = line;
+        let most = if is_row {
+            REJECT_ROW_CHARS_MAX
+        } else {
+            REJECT_CHARS_MAX
+        };
+        let shown = || raw.chars().take(most).collect::<String>();
         // All of a row or nothing: a role without its person would be nobody's.
         let taken = |texts: Vec<String>| texts.iter().map(|text| take(text)).collect();
         let judged = |events: Vec<Event>| {
             let mut events_of_row = events.iter().filter(|_| is_row);
-            match events_of_row.find_map(|event| self.nobody(event)) {
+            match events_of_row.find_map(|event| self.wrong(event)) {
                 Some(reason) => Err(reason),
                 None => Ok(events),
             }
@@ -210,23 +236,14 @@ impl Run<'_> {
             Ok(events) => events,
             Err(reason) => {
                 self.summary.rejected += 1;
-                let most = if is_row {
-                    REJECT_ROW_CHARS_MAX
-                } else {
-                    REJECT_CHARS_MAX
-                };
-                let raw: String = raw.chars().take(most).collect();
-                return self.rejects.add(number, &reason, &raw);
+                return self.rejects.add(number, &reason, &shown());
             }
         };
-        if is_row {
-            let said = events.iter().map(|event| observe(event, &self.origins));
-            let flaws: Vec<String> = said.flat_map(|said| unusable(&said)).collect();
-            if !flaws.is_empty() {
-                self.summary.flawed += 1;
-                let raw: String = raw.chars().take(REJECT_ROW_CHARS_MAX).collect();
-                self.flaws.add(number, &flaws.join("; "), &raw)?;
-            }
+        let said = events.iter().map(|event| observe(event, &self.origins));
+        let flaws: Vec<String> = said.flat_map(|said| unusable(&said)).collect();
+        if !flaws.is_empty() {
+            self.summary.flawed += 1;
+            self.flaws.add(number, &flaws.join("; "), &shown())?;
         }
         for event in events {
             self.event(event).await?;
@@ -234,13 +251,20 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Why an event would belong to nobody, by the rules in force; none when it is somebody's, or an account's alone.
-    fn nobody(&self, event: &Event) -> Option<String> {
+    /// Why an event of a row is not taken; none when it is right.
+    fn wrong(&self, event: &Event) -> Option<String> {
         let said = observe(event, &self.origins);
         let names_nobody = said.identifiers.is_empty() && said.unusable.is_empty();
-        if names_nobody && said.group.is_some() {
-            return None;
+        match &said.group {
+            // Of an account alone: what it says is its own, and nobody's role.
+            Some(_) if names_nobody => None,
+            Some(group) => self.nobody(&said, false).or_else(|| roles::unfit(group)),
+            None => self.nobody(&said, names_nobody),
         }
+    }
+
+    /// Why an event that says this would belong to nobody, by the rules in force; none when it is somebody's.
+    fn nobody(&self, said: &Observation, names_nobody: bool) -> Option<String> {
         let payload = Payload::new(
             said.identifiers.iter().cloned(),
             said.facet,
@@ -254,7 +278,7 @@ impl Run<'_> {
         let reason = if names_nobody {
             "it has no identifier of a known kind, and no groupId that is one".to_owned()
         } else {
-            nobody_because(&said)
+            nobody_because(said)
         };
         Some(format!(
             "the row would belong to nobody: {reason}; it needs at least one identifier that is right"
@@ -338,12 +362,17 @@ struct Told {
 }
 
 impl Told {
-    fn beside(path: &Path, what: &str) -> Self {
+    /// None is there yet: that of an earlier import of the same file is removed, as it says nothing of this one.
+    fn beside(path: &Path, what: &str) -> anyhow::Result<Self> {
         let mut name = path.as_os_str().to_owned();
         name.push(format!(".{what}.jsonl"));
-        Self {
-            path: PathBuf::from(name),
-            file: None,
+        let path = PathBuf::from(name);
+        match std::fs::remove_file(&path) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                let failed = || format!("cannot remove {}, of an earlier import", path.display());
+                Err(error).with_context(failed)
+            }
+            _ => Ok(Self { path, file: None }),
         }
     }
 
@@ -351,7 +380,6 @@ impl Told {
         let failed = || format!("cannot write {}", self.path.display());
         let file = match &mut self.file {
             Some(file) => file,
-            // Another import of the same file says anew what it tells.
             None => self.file.insert(BufWriter::new(
                 create_private(&self.path).with_context(failed)?,
             )),

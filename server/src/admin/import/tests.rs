@@ -1,3 +1,5 @@
+mod rows; // what is said of lines and rows that are not right
+
 use std::fs;
 
 use super::*;

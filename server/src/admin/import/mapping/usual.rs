@@ -15,6 +15,8 @@ const TEXT_TRAITS: [&str; 8] = [
     "company",
     "address",
 ];
+/// Members of the event that are a time.
+pub(super) const TIMES: [&str; 2] = ["timestamp", "originalTimestamp"];
 /// The usual names of columns, folded, and where they go.
 const USUAL: [(&str, &str); 86] = [
     ("email", "traits.email"),
@@ -120,13 +122,15 @@ pub(super) fn by_name(name: &str) -> (Vec<String>, As) {
     (to.split('.').map(str::to_owned).collect(), kind)
 }
 
-/// Identifiers, person fields and members of the event are text; `08001` and `666` may be either elsewhere.
+/// Times are times. Identifiers, person fields and the other members of the event are text; `08001` and `666` may be either elsewhere.
 pub(super) fn usual_kind(to: &str) -> As {
     let rest = to
         .strip_prefix("traits.")
         .or_else(|| to.strip_prefix("context.traits."));
     let first = rest.map(|rest| rest.split('.').next().unwrap_or(rest));
-    if MEMBERS.contains(&to)
+    if TIMES.contains(&to) {
+        As::Time
+    } else if MEMBERS.contains(&to)
         || first
             .is_some_and(|name| IDENTIFIER_TRAITS.contains(&name) || TEXT_TRAITS.contains(&name))
     {

@@ -1,6 +1,11 @@
 //! What the text of a cell becomes.
 
+use jiff::{
+    civil::{Date, Time},
+    tz::TimeZone,
+};
 use serde_json::{Number, Value};
+use trenza_shared::clock::{format_ms, parse_time_ms};
 
 use super::As;
 
@@ -9,11 +14,11 @@ const NUMBER_CHARS_MAX: usize = 15;
 /// Digits between the signs of thousands.
 const THOUSANDS: usize = 3;
 
-/// Reads a cell that is not empty.
+/// Reads a cell that is not empty. A time without a zone is one of `zone`.
 ///
 /// # Errors
 /// It is not what it should be; says how to write it.
-pub(super) fn read(field: &str, kind: As) -> Result<Value, String> {
+pub(super) fn read(field: &str, kind: As, zone: &TimeZone) -> Result<Value, String> {
     let number = || {
         plain_number(field)
             .then(|| field.parse::<Number>().ok())
@@ -52,14 +57,65 @@ pub(super) fn read(field: &str, kind: As) -> Result<Value, String> {
             .or_else(ticked)
             .ok_or_else(|| format!("{:?} is neither true nor false", shown())),
         As::Date => day(field)
-            .map(Value::from)
+            .map(|day| day.to_string().into())
             .ok_or_else(|| format!("{:?} is no day; write 2025-12-31 or 31/12/2025", shown())),
+        As::Time => moment(field, zone).map(Value::from).ok_or_else(|| {
+            format!(
+                "{:?} is no time; write 2025-12-31, 31/12/2025 10:30 or 2025-12-31T10:30:00Z",
+                shown()
+            )
+        }),
         As::Guess => Ok(number().or_else(truth).unwrap_or_else(|| field.into())),
     }
 }
 
-/// A day of the calendar as 2025-12-31, of that or of 31/12/2025.
-fn day(field: &str) -> Option<String> {
+/// A moment as events say it. One that says its zone is left as it is, so that a row is the same event as ever; a local one that the
+/// zone does not have, or has twice, is read as calendars do (RFC 5545): by the offset before the change.
+fn moment(field: &str, zone: &TimeZone) -> Option<String> {
+    if parse_time_ms(field).is_some() {
+        return Some(field.to_owned());
+    }
+    let at = match field.split_once(['T', 't', ' ']) {
+        None => day(field)?.to_zoned(zone.clone()).ok()?,
+        Some((date, time)) => {
+            let local = day(date)?.to_datetime(clock(time.trim_start())?);
+            zone.to_ambiguous_zoned(local).compatible().ok()?
+        }
+    };
+    Some(format_ms(at.timestamp().as_millisecond()))
+}
+
+/// A time of the day as 10:30, 9:05 or 10:30:15, with a fraction of the second or none.
+fn clock(text: &str) -> Option<Time> {
+    let (whole, fraction) = match text.split_once(['.', ',']) {
+        Some((whole, fraction)) => (whole, Some(fraction)),
+        None => (text, None),
+    };
+    let mut parts = Vec::new();
+    for part in whole.split(':') {
+        parts.push(
+            part.parse::<i8>()
+                .ok()
+                .filter(|_| all_digits(part) && part.len() <= 2)?,
+        );
+    }
+    let (hour, minute, second) = match (parts.as_slice(), fraction) {
+        ([hour, minute], None) => (*hour, *minute, 0),
+        ([hour, minute, second], _) => (*hour, *minute, *second),
+        _ => return None,
+    };
+    let nanosecond = match fraction {
+        Some(digits) if all_digits(digits) && digits.len() <= 9 => {
+            format!("{digits:0<9}").parse().ok()?
+        }
+        Some(_) => return None,
+        None => 0,
+    };
+    Time::new(hour, minute, second, nanosecond).ok()
+}
+
+/// A day of the calendar, of 2025-12-31 or of 31/12/2025.
+fn day(field: &str) -> Option<Date> {
     let parts: Vec<&str> = field.split(['-', '/', '.']).collect();
     let [first, month, last] = parts[..] else {
         return None;
@@ -69,8 +125,8 @@ fn day(field: &str) -> Option<String> {
     } else {
         (last, first)
     };
-    let day = jiff::civil::Date::new(year.parse().ok()?, month.parse().ok()?, day.parse().ok()?);
-    (year.len() == 4).then_some(day.ok()?.to_string())
+    let day = Date::new(year.parse().ok()?, month.parse().ok()?, day.parse().ok()?).ok()?;
+    (year.len() == 4).then_some(day)
 }
 
 /// A number as people write an amount: `-12`, `3.50`; not `007`, `1e5`, `+34`.
@@ -161,7 +217,7 @@ mod tests {
             ("1,234.56", "1234.56"),
             ("1.234,567", "1234.567"),
         ] {
-            let read = read(text, As::Number).unwrap();
+            let read = read(text, As::Number, &TimeZone::UTC).unwrap();
             assert_eq!(read.to_string(), number, "{text}");
         }
         for (text, reason) in [
@@ -179,12 +235,12 @@ mod tests {
             ("12,5 €", "no number"),
             ("twelve", "no number"),
         ] {
-            let error = read(text, As::Number).unwrap_err();
+            let error = read(text, As::Number, &TimeZone::UTC).unwrap_err();
             assert!(error.contains(reason), "{text}: {error}");
         }
         // Nobody said that these are numbers.
         for text in ["12,5", "1.234,56", "007"] {
-            assert_eq!(read(text, As::Guess).unwrap(), text);
+            assert_eq!(read(text, As::Guess, &TimeZone::UTC).unwrap(), text);
         }
     }
 }

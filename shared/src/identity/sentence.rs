@@ -141,14 +141,14 @@ fn one_apart(reason: &Apart, all: &[Apart], masked: bool) -> Sentence {
         // What else may agree is told with what does.
         Apart::NothingInCommon if all.iter().any(|one| matches!(one, Apart::Unlike { .. })) => {
             both(
-                "No tienen ningún identificador en común: uno los uniría.",
-                "They have no identifier in common: one would link them.",
+                "No tienen en común ningún identificador que las reglas tengan en cuenta: uno los uniría.",
+                "They have no identifier in common that the rules take into account: one would link them.",
             )
         }
         Apart::NothingInCommon => both(
-            "No tienen ningún dato en común. Un nombre solo no une nunca: los uniría un identificador en común, o que \
+            "No tienen en común ningún identificador que las reglas tengan en cuenta. Un nombre solo no une nunca: los uniría un identificador en común, o que \
              coincidieran también la fecha de nacimiento o la dirección.",
-            "They have no value in common. A name alone never links: an identifier in common would, or the same birthday or \
+            "They have no identifier in common that the rules take into account. A name alone never links: an identifier in common would, or the same birthday or \
              address beside the name.",
         ),
         Apart::Clash(clash) => clashing(clash, masked),

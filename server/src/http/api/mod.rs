@@ -207,7 +207,7 @@ pub fn identifiers(app: &App, parameter: &str, text: &str) -> Result<Vec<Identif
         .map_err(|invalid| {
             let message = format!("{parameter}: {invalid}");
             HttpError::bad_request("bad_identifier", message)
-                .hint("write KIND:VALUE, as email:ada@example.org or phone:+34600000000")
+                .hint("write KIND:VALUE, as email:ada@example.org or phone:+34600000000, or the id of a customer, customer:c_…")
         })
 }
 

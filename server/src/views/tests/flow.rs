@@ -141,7 +141,10 @@ async fn two_records_are_said_to_be_one() {
         .get(&format!("{record}/why?from={mail}&other=ada-portal"))
         .await
         .text;
-    assert!(page.contains("They have no value in common."), "{page}");
+    assert!(
+        page.contains("They have no identifier in common that the rules take into account."),
+        "{page}"
+    );
     let field = |name: &str| {
         between(&page, &format!("name=\"{name}\" value=\""), "\"")
             .unwrap()

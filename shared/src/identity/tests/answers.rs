@@ -108,8 +108,8 @@ fn unknown_values_strangers_and_one_value_have_their_sentences() {
     assert_eq!(reasons, [Apart::NothingInCommon]);
     says(
         &words,
-        "No tienen ningún dato en común. Un nombre solo no une nunca",
-        "They have no value in common. A name alone never links",
+        "No tienen en común ningún identificador que las reglas tengan en cuenta. Un nombre solo no une nunca",
+        "They have no identifier in common that the rules take into account. A name alone never links",
     );
     let graph = grown(&nodes, &none, &rules);
     let same = asked(&graph, (&id("email:a"), &id("email:a")), &none, &rules);

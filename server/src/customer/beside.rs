@@ -1,5 +1,5 @@
 //! Events that are of one of several persons and of nobody alone: a telephone of two who contradict each other, a visitor id that both
-//! left, after people were parted.
+//! left, or both their logins at once, after people were parted.
 //!
 //! Owns finding them, and whom they may be of. What they refuse is refused for everybody they may be of, what they allow for nobody.
 
@@ -38,13 +38,23 @@ fn values(group: &Group) -> impl Iterator<Item = &Identifier> {
     keys.map(|key| &key.identifier).take(VALUES_MAX)
 }
 
-/// What those events say that may be this person's and are nobody's alone, of those that refuse something.
+/// What those events say that may be this person's and are nobody's alone, of those that refuse something. `own` are the group's
+/// fragments.
 ///
 /// # Errors
 /// The store cannot be read.
-pub fn refusing(view: &dyn View, group: &Group) -> Result<Vec<Fragment>, StoreError> {
+pub fn refusing(
+    view: &dyn View,
+    group: &Group,
+    own: &[Fragment],
+) -> Result<Vec<Fragment>, StoreError> {
+    // A value that is this person's own may still stand in what holds another's as well.
+    let own = own.iter().flat_map(|fragment| fragment.identifiers.keys());
+    let own = own.filter(|value| group.shared_key(value).is_none());
+    let own: BTreeSet<&Identifier> = own.take(VALUES_MAX).collect();
     let mut found = Vec::new();
-    for other in sharing(view, group)? {
+    let others = sharing(view, group, values(group).chain(own))?;
+    for other in others {
         if other.members.len() > MEMBERS_MAX || !is_nobodys_alone(view, &other)? {
             continue;
         }
@@ -64,19 +74,31 @@ pub fn concerned(view: &dyn View, group: &Group) -> Result<BTreeSet<Fingerprint>
     if values(group).next().is_none() || !is_nobodys_alone(view, group)? {
         return Ok(BTreeSet::new());
     }
-    Ok(sharing(view, group)?.iter().map(|one| one.seed).collect())
+    let others = sharing(view, group, values(group))?;
+    Ok(others.iter().map(|one| one.seed).collect())
 }
 
-/// The others that hold one of the values which a group shares.
-fn sharing(view: &dyn View, group: &Group) -> Result<Vec<Group>, StoreError> {
+/// The others that hold one of these values of a group.
+fn sharing<'a>(
+    view: &dyn View,
+    group: &Group,
+    values: impl Iterator<Item = &'a Identifier>,
+) -> Result<Vec<Group>, StoreError> {
     let mut seen: BTreeSet<Fingerprint> = group.members.iter().copied().collect();
     let mut found = Vec::new();
-    for value in values(group) {
+    for value in values {
         for holder in read::holders(view, value, None, HOLDERS_MAX)? {
             if seen.contains(&holder) {
                 continue;
             }
             if let Some(other) = read::person(view, &holder)? {
+                let both = [group, &other];
+                if !both
+                    .iter()
+                    .any(|one| one.shared_key(value).is_some_and(is_of_some))
+                {
+                    continue;
+                }
                 seen.extend(other.members.iter().copied());
                 found.push(other);
             }

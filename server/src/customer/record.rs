@@ -60,7 +60,8 @@ pub fn group_of(view: &dyn View, fingerprint: &Fingerprint) -> Result<Option<Gro
 /// The store cannot be read.
 pub fn load(view: &dyn View, id_key: &[u8; 32], group: Group) -> Result<Record, StoreError> {
     let fragments = fragments(view, &group)?;
-    let joined = customer_beside(&fragments, &beside::refusing(view, &group)?);
+    let refusing = beside::refusing(view, &group, &fragments)?;
+    let joined = customer_beside(&fragments, &refusing);
     let mut aliases: Vec<CustomerId> = group
         .members
         .iter()

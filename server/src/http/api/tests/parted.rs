@@ -103,6 +103,45 @@ async fn after_a_split_what_nobody_alone_refuses_holds_for_both_and_what_it_allo
 }
 
 #[tokio::test]
+async fn what_holds_both_of_two_who_were_parted_refuses_for_both_and_allows_for_none() {
+    let server = Server::start().await;
+    let login = json!({"userId": "eva"});
+    let mail = json!({"traits": {"email": "luis@example.org"}});
+    let both = json!({"userId": "eva", "traits": {"email": "luis@example.org"}});
+    let mut allows = said("b2", both.clone(), true);
+    allows["context"]["trenza"]["consent"]["channel"] = json!("sms");
+    let events = [
+        said("o1", login, true),
+        said("o2", mail, true),
+        said("b1", both, false),
+        allows,
+    ];
+    server.capture(WEB, &events).await;
+    let halves = ["userId:eva", "email:luis@example.org"];
+    let apart = json!({"kind": "not_same", "subjects": halves, "reason": "A couple"});
+    let decided = server.post(Role::Steward, "/v1/decisions", &apart).await;
+    assert_eq!(decided.json["notes"][0]["reason"], "held_at_once");
+    for message in ["o1", "o2"] {
+        let event = server
+            .get(Role::Steward, &format!("/v1/events/{message}"))
+            .await;
+        let id = event.json["customer"].as_str().unwrap();
+        let one = server
+            .get(Role::Steward, &format!("/v1/customers/{id}"))
+            .await
+            .json;
+        let newsletter = json!({"newsletter": {"email": "denied"}});
+        assert_eq!(one["consents"], newsletter, "{message}: {one}");
+        assert_eq!(
+            one["refused_beside"].as_array().map_or(0, Vec::len),
+            1,
+            "{one}"
+        );
+    }
+    server.close().await;
+}
+
+#[tokio::test]
 async fn a_preview_shows_the_records_as_they_become_with_what_each_allows() {
     let server = Server::start().await;
     let device = |who: &str| json!({"userId": who, "anonymousId": "tablet-0001"});

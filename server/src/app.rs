@@ -1,6 +1,7 @@
 //! The one state of the program, and how it starts and stops.
 
 mod close;
+mod files;
 
 use std::{io, net::IpAddr, path::Path, sync::Arc, time::Duration};
 
@@ -20,6 +21,7 @@ use trenza_shared::{
 };
 
 pub(crate) use close::shut;
+pub use files::STORE_FILES_MAX;
 
 use crate::{
     admin::check::Advised,
@@ -138,6 +140,7 @@ impl App {
             cache_bytes: config.store.cache_mib << 20,
             write_buffer_bytes: config.store.write_buffer_mib << 20,
             write_buffers_bytes_max: config.store.write_buffer_mib << 22,
+            open_files_max: files::most(),
             point_lookups: point_lookups(),
             prefixes: prefixes(),
             plain: plain(),

@@ -19,7 +19,7 @@ use trenza_shared::{
 
 use crate::{
     admin::{backup, check::Advised, doctor, init, is_busy},
-    app::{AGENT_CONNECTIONS_MAX, App, shut},
+    app::{AGENT_CONNECTIONS_MAX, App, STORE_FILES_MAX, shut},
     config::Config,
     waiting,
 };
@@ -136,13 +136,15 @@ fn start(todo: Todo) -> anyhow::Result<ExitCode> {
         Todo::Run { settings } => {
             let config = Config::load(&settings.config)?;
             telemetry::start(Some(&config.log.level))?;
-            make_room(AGENT_CONNECTIONS_MAX + OTHER_LISTENERS * Limits::default().connections_max);
+            let others = OTHER_LISTENERS * Limits::default().connections_max;
+            make_room(AGENT_CONNECTIONS_MAX + others + STORE_FILES_MAX);
             runtime.block_on(run(config))?;
             ExitCode::SUCCESS
         }
         other => {
             // What a command has to say stands in its answer; the log is for trouble.
             telemetry::start(Some("warn"))?;
+            make_room(0);
             runtime.block_on(ask::ask(other))?
         }
     };

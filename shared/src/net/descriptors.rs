@@ -24,6 +24,12 @@ pub fn make_room(connections_max: usize) {
     }
 }
 
+/// How many may be open now; `u64::MAX` where there is no limit.
+#[must_use]
+pub fn allowed() -> u64 {
+    getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX)
+}
+
 /// The limit that holds then; `u64::MAX` where there is none.
 fn raise() -> Result<u64, (rustix::io::Errno, u64)> {
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);

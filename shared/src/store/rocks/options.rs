@@ -26,8 +26,8 @@ const SYNC_BYTES: u64 = 512 * 1024;
 const MEMORY_FILTER_SHARE: f64 = 0.02;
 /// Bits of Bloom filter per key: 1 % wrong guesses.
 const BLOOM_BITS: f64 = 10.0;
-/// Filters and indexes of tables with filters come in pieces of this size. Unit: bytes.
-const FILTER_BLOCK_BYTES: usize = 4 * 1024;
+/// Filters and indexes come in pieces of this size. Unit: bytes.
+const META_BLOCK_BYTES: usize = 4 * 1024;
 /// Read ahead of a compaction, in each file that it reads. Unit: bytes.
 const COMPACTION_READ_BYTES: usize = 256 * 1024;
 
@@ -139,14 +139,15 @@ impl RocksOptions {
         // Inside the cache, so that memory does not grow with the data.
         blocks.set_cache_index_and_filter_blocks(true);
         blocks.set_pin_l0_filter_and_index_blocks_in_cache(true);
+        // In pieces: the indexes of a store of some gigabytes, each whole, are greater than the cache.
+        blocks.set_index_type(BlockBasedIndexType::TwoLevelIndexSearch);
+        blocks.set_metadata_block_size(META_BLOCK_BYTES);
         let prefix = self.prefixes.iter().find(|(space, _)| space.0 == name);
         if named(&self.point_lookups) || prefix.is_some() {
             blocks.set_bloom_filter(BLOOM_BITS, false);
             blocks.set_optimize_filters_for_memory(true);
-            // In pieces: the one filter of a large file is greater than the cache, and its keys are held in memory while it is made.
-            blocks.set_index_type(BlockBasedIndexType::TwoLevelIndexSearch);
+            // In pieces too: the one filter of a large file is greater than the cache, and its keys are held in memory while it is made.
             blocks.set_partition_filters(true);
-            blocks.set_metadata_block_size(FILTER_BLOCK_BYTES);
         }
         if let Some((_, bytes)) = prefix {
             blocks.set_whole_key_filtering(false);

@@ -185,8 +185,11 @@ pub fn why<G: Graph>(
     if !missing.is_empty() {
         return Ok(apart(missing.into_iter().collect(), Vec::new()));
     }
-    // Each has a customer of its own, as somebody decided: what holds both at once says nothing.
-    if let (End::Value(one), End::Value(other), None) = (from, to, within)
+    // Each has a customer of its own, as somebody decided: what holds both at once says nothing, unless it is asked about itself.
+    let is_within = |group: &Group| within.is_some_and(|within| within.seed == group.seed);
+    let asks_itself = ours.iter().any(is_within) && theirs.iter().any(is_within);
+    if let (End::Value(one), End::Value(other)) = (from, to)
+        && !asks_itself
         && parted(decisions, one, other)
         && let Some((one, other)) = alone(&ours, &theirs).zip(alone(&theirs, &ours))
     {

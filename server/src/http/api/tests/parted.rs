@@ -138,6 +138,16 @@ async fn what_holds_both_of_two_who_were_parted_refuses_for_both_and_allows_for_
             "{one}"
         );
     }
+    // Asked within either half they are two; the record that holds both explains itself.
+    for (message, linked) in [("o1", false), ("o2", false), ("b1", true)] {
+        let event = server
+            .get(Role::Steward, &format!("/v1/events/{message}"))
+            .await;
+        let id = event.json["customer"].as_str().unwrap();
+        let path = format!("/v1/customers/{id}/why?from={}&to={}", halves[0], halves[1]);
+        let why = server.get(Role::Steward, &path).await;
+        assert_eq!(why.json["linked"], linked, "{message}: {}", why.text);
+    }
     server.close().await;
 }
 

@@ -14,7 +14,7 @@ use super::{
     super::check::Advised,
     Line,
     mapping::{self, Mapping},
-    records::{Cells, Record, Records},
+    records::{Cells, MARK, Record, Records},
 };
 
 /// Most columns of a file.
@@ -22,8 +22,6 @@ const COLUMNS_MAX: usize = 1_000;
 
 /// How the line begins by which a spreadsheet names the separator, before the one that names the columns.
 const NAMES_SEPARATOR: &[u8] = b"sep=";
-/// What a spreadsheet may put at the start of a file in UTF-8.
-const MARK: &[u8] = b"\xEF\xBB\xBF";
 
 /// Rows of a file whose columns are known.
 pub struct Rows {

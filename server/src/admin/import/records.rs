@@ -14,7 +14,8 @@ pub const RECORD_LINES_MAX: usize = 500;
 pub const RECORD_BYTES_MAX: usize = 1024 * 1024;
 /// Of so many columns and lines on, a cell whose every line has as many cells as a row is rows, not text.
 const ROWS_LIKE_MIN: usize = 3;
-const MARK: &[u8] = b"\xEF\xBB\xBF";
+/// What a spreadsheet may put at the start of a file in UTF-8.
+pub const MARK: &[u8] = b"\xEF\xBB\xBF";
 
 /// One record.
 pub struct Record {

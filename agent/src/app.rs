@@ -22,7 +22,7 @@ use trenza_shared::{
     id::{AgentId, BootId, InstanceId},
     metrics::{Metrics, ops_router},
     net::{
-        serve::{ListenError, Listener, serve},
+        serve::{ListenError, Listener, serve, serve_apart},
         tls::{TlsError, TlsTime},
     },
     probe::{WriteProbe, disk_free_bytes},
@@ -263,7 +263,7 @@ impl Started {
                 http::routes(&app, "http"),
                 stopped(stopping.clone()),
             )),
-            tokio::spawn(serve(ops, measured, stopped(stopping.clone()))),
+            serve_apart(ops, measured, stopped(stopping.clone())),
             tokio::spawn(network::run(
                 sender.network(),
                 random_unit,

@@ -13,7 +13,7 @@ use trenza_shared::{
     identifier::Place,
     net::{
         pki::Ca,
-        serve::{Limits, Listener, serve, serve_unix},
+        serve::{Limits, Listener, serve, serve_apart, serve_unix},
         tls::{self, CertCell, TlsError},
     },
     store::{Batch, Durable, RocksStore, Store, StoreError, rocks::RocksOptions},
@@ -416,7 +416,7 @@ impl Running {
         serving.spawn(serve(https, http::routes(app.clone(), "https"), stopped()));
         serving.spawn(serve(http, http::routes(app.clone(), "http"), stopped()));
         serving.spawn(serve(sync, http::agent_routes(app.clone()), stopped()));
-        serving.spawn(serve(ops, measured, stopped()));
+        let ops = serve_apart(ops, measured, stopped());
         let admin = http::admin_routes(app.clone());
         let stop_admin = stopped();
         serving.spawn(async move {
@@ -430,6 +430,7 @@ impl Running {
         info!("stopping");
         app.draining.send_replace(true);
         while serving.join_next().await.is_some() {}
+        let _stopped = ops.await;
         drop(app);
         self.close().await;
         Ok(())

@@ -1,6 +1,9 @@
 //! Full, failing and hanging disks under the real programs: what is said, what goes on, and that it ends by itself.
 
-use std::time::{Duration, Instant};
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
 
 use anyhow::{Context as _, ensure};
 use http::{HeaderMap, Method, StatusCode};
@@ -195,39 +198,75 @@ async fn readiness_fails_in_time_on_a_disk_that_fails_or_hangs() -> anyhow::Resu
         return Ok(());
     };
     let home = tempfile::tempdir()?;
-    let mut server = Server::init(&server_disk.path().join("server"), None)?;
+    // One thread serves: what waits for the disk on it would be seen at once.
+    let one_thread = BTreeMap::from([("TOKIO_WORKER_THREADS".to_owned(), "1".to_owned())]);
+    let server_dir = server_disk.path().join("server");
+    let mut server = Server::init_in(&server_dir, None, one_thread.clone())?;
     server.log = home.path().join("server.log");
     server.start()?;
-    let mut agent = server.enrol("Tienda", &agent_disk.path().join("agent"))?;
+    let agent_dir = agent_disk.path().join("agent");
+    let mut agent = server.enrol_in("Tienda", None, &agent_dir, one_thread)?;
     agent.log = home.path().join("agent.log");
-    agent.start()?;
     let http = Http::new(None)?;
-    for (who, disk, ops) in [
-        ("agent", &agent_disk, agent.up().url("ops")),
-        ("server", &server_disk, server.up().url("ops")),
-    ] {
-        let is = |wanted: StatusCode| {
-            let (http, ops) = (http.clone(), ops.clone());
-            move || {
-                let (http, ops) = (http.clone(), ops.clone());
-                async move {
-                    let (status, body) = ready(&http, &ops).await?;
-                    ensure!(status == wanted, "{status} {body}");
-                    Ok(())
-                }
-            }
-        };
-        until("ready", is(StatusCode::OK)).await?;
-        let (down, up) = (StatusCode::SERVICE_UNAVAILABLE, StatusCode::OK);
-        disk.fail_every(1, Op::Any, Failure::Broken);
-        soon(&format!("{who}: EIO"), Instant::now(), is(down)).await?;
-        disk.fail_every(0, Op::Any, Failure::Broken);
-        soon(&format!("{who}: EIO over"), Instant::now(), is(up)).await?;
-        disk.hang(true);
-        soon(&format!("{who}: hangs"), Instant::now(), is(down)).await?;
-        disk.hang(false);
-        soon(&format!("{who}: moves again"), Instant::now(), is(up)).await?;
-    }
+    let (down, up) = (StatusCode::SERVICE_UNAVAILABLE, StatusCode::OK);
+
+    // Each starts to talk with the other while its own disk hangs.
+    server.stop()?;
+    agent.start()?;
+    let ops = agent.up().url("ops");
+    fails_and_heals(&http, "agent", &ops, &agent_disk).await?;
+    agent_disk.hang(true);
+    soon("agent: hangs", Instant::now(), || is(&http, &ops, down)).await?;
+    server.start()?;
+    let (admin, url) = (server.http()?, server.up().url("http"));
+    let seen = || async {
+        let fleet = admin.get(&format!("{url}/v1/agents")).await?;
+        ensure!(fleet["agents"][0]["last_contact_at"].is_string(), "{fleet}");
+        Ok(())
+    };
+    until("the server has heard the agent", seen).await?;
+    let status = format!("{}/v1/status", agent.up().url("http"));
+    soon("agent: hangs and serves", Instant::now(), || async {
+        is(&http, &ops, down).await?;
+        http.get(&status).await
+    })
+    .await?;
+    agent_disk.hang(false);
+    soon("agent: moves again", Instant::now(), || is(&http, &ops, up)).await?;
+
+    agent.kill()?;
+    let ops = server.up().url("ops");
+    fails_and_heals(&http, "server", &ops, &server_disk).await?;
+    server_disk.hang(true);
+    agent.start()?;
+    soon("server: hangs", Instant::now(), || is(&http, &ops, down)).await?;
+    server_disk.hang(false);
+    soon("server: moves again", Instant::now(), || {
+        is(&http, &ops, up)
+    })
+    .await?;
     agent.stop()?;
     server.stop()
+}
+
+async fn is(http: &Http, ops: &str, wanted: StatusCode) -> anyhow::Result<()> {
+    let (status, body) = ready(http, ops).await?;
+    ensure!(status == wanted, "{status} {body}");
+    Ok(())
+}
+
+/// A disk whose every write fails is told as soon as it is so, and no longer than it is.
+async fn fails_and_heals(http: &Http, who: &str, ops: &str, disk: &Disk) -> anyhow::Result<()> {
+    let (down, up) = (StatusCode::SERVICE_UNAVAILABLE, StatusCode::OK);
+    until("ready", || is(http, ops, up)).await?;
+    disk.fail_every(1, Op::Any, Failure::Broken);
+    soon(&format!("{who}: EIO"), Instant::now(), || {
+        is(http, ops, down)
+    })
+    .await?;
+    disk.fail_every(0, Op::Any, Failure::Broken);
+    soon(&format!("{who}: EIO over"), Instant::now(), || {
+        is(http, ops, up)
+    })
+    .await
 }

@@ -204,7 +204,7 @@ impl Sender {
             self.leave(lane, after, false).await?;
         }
         // What was told is of the other id's log.
-        self.link.forget_lanes().map_err(|error| local(&error))
+        self.remember(|link| link.forget_lanes()).await
     }
 }
 

@@ -233,7 +233,7 @@ impl Sender {
             match self.uplink.frame(&frame, self.around.instance).await? {
                 Ack::Stored(have) => {
                     let compared = frame.last() <= have.acked;
-                    self.acknowledged(have)?;
+                    self.acknowledged(have).await?;
                     // What was stored after a gap says nothing of what lies before it: there another branch may be.
                     if !compared {
                         break;

@@ -300,7 +300,7 @@ impl Sender {
                         && have.missing(flight.what.first, flight.what.last).is_empty() =>
                 {
                     metrics::counter!("trenza_agent_sent_entries_total").increment(count);
-                    self.acknowledged(have)?;
+                    self.acknowledged(have).await?;
                 }
                 answer if is_crowded(&answer, &flight.known) => {
                     crowded = Some(flight.what.lane);

@@ -45,9 +45,8 @@ impl Sender {
                 Some(CopyWord::BecomeOwn) => {
                     proof = None;
                     // What the server has of the log under the old id need not be sent under the new one.
-                    self.link
-                        .welcome(welcome, offset)
-                        .map_err(|error| TalkError::Local(error.to_string()))?;
+                    self.remember(move |link| link.welcome(welcome, offset))
+                        .await?;
                     self.become_own().await?;
                 }
             }
@@ -157,9 +156,8 @@ impl Sender {
                 "the server has another history than last time: believing it"
             );
         }
-        self.link
-            .welcome(welcome, offset)
-            .map_err(|error| TalkError::Local(error.to_string()))?;
+        self.remember(move |link| link.welcome(welcome, offset))
+            .await?;
         if let Some(fact) = self.offsets.best(clock.boottime_ms()) {
             self.state_clock(fact).await?;
         }

@@ -223,7 +223,7 @@ impl Sender {
             let answer = self.uplink.frame(&frame, self.around.instance).await;
             let taken = match answer {
                 Ok(Ack::Stored(have)) => {
-                    self.acknowledged(have)?;
+                    self.acknowledged(have).await?;
                     true
                 }
                 Ok(Ack::Gap(_) | Ack::Fork(_)) => false,

@@ -61,8 +61,7 @@ impl Sender {
             clock.round_trip_ms = fact.round_trip_ms,
             "the clock was measured"
         );
-        self.link
-            .measured(Measured { boot, agent, fact })
-            .map_err(|error| TalkError::Local(error.to_string()))
+        let measured = Measured { boot, agent, fact };
+        self.remember(move |link| link.measured(measured)).await
     }
 }

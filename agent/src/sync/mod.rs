@@ -32,7 +32,7 @@ use trenza_shared::{
     store::StoreError,
     wire::{
         pulse::Digest,
-        sync::{AGENT_REVOKED, Introduction},
+        sync::{AGENT_REVOKED, Introduction, LaneHave},
     },
 };
 
@@ -307,10 +307,17 @@ impl Sender {
         KnownTime::new(self.around.boot.number(), &told, clock).now_ms(clock)
     }
 
-    fn acknowledged(&self, have: trenza_shared::wire::sync::LaneHave) -> Result<(), TalkError> {
-        self.link
-            .acknowledged(have)
-            .map_err(|error| TalkError::Local(error.to_string()))
+    /// Changes what is remembered of the server.
+    async fn remember(
+        &self,
+        change: impl FnOnce(&LinkCell) -> Result<(), StoreError> + Send + 'static,
+    ) -> Result<(), TalkError> {
+        let link = self.link.clone();
+        blocking(move || change(&link)).await
+    }
+
+    async fn acknowledged(&self, have: LaneHave) -> Result<(), TalkError> {
+        self.remember(move |link| link.acknowledged(have)).await
     }
 
     /// Deletes what the server archived long enough ago, a bounded part of it. `now_ms` is the server's.

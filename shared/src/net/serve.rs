@@ -16,8 +16,9 @@ use axum::Router;
 use rustls::ServerConfig;
 use tokio::{
     net::{TcpListener, TcpStream, UnixListener, UnixStream},
+    runtime,
     sync::{Semaphore, watch},
-    task::JoinSet,
+    task::{JoinHandle, JoinSet, spawn_blocking},
     time::{sleep, timeout},
 };
 use tokio_rustls::TlsAcceptor;
@@ -320,6 +321,33 @@ pub async fn serve(listener: Listener, router: Router, shutdown: impl Future<Out
         );
         connections.shutdown().await;
     }
+}
+
+/// The same on a thread of its own, for what must answer while a disk that hangs holds the threads of the program.
+pub fn serve_apart(
+    listener: Listener,
+    router: Router,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> JoinHandle<()> {
+    spawn_blocking(move || {
+        let done = runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .and_then(|apart| {
+                let served = apart.block_on(async {
+                    let own = listener.again()?;
+                    drop(listener);
+                    serve(own, router, shutdown).await;
+                    Ok(())
+                });
+                // What still waits for the disk holds up no stop.
+                apart.shutdown_background();
+                served
+            });
+        if let Err(error) = done {
+            tracing::error!(error = %error, "a listener could not be served");
+        }
+    })
 }
 
 async fn connection(terms: &Terms, stream: Stream, router: Router, drain: Drain) {

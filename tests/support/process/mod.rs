@@ -11,6 +11,7 @@ use std::{
     io::{BufRead as _, BufReader, Read as _},
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
+    sync::mpsc,
     time::{Duration, Instant},
 };
 
@@ -26,6 +27,8 @@ use crate::disk::Disk;
 
 /// How long anything may take before a test calls it hung.
 pub const PATIENCE: Duration = Duration::from_secs(60);
+/// Longest wait for the end of a killed program that a test lets go.
+const END_MAX: Duration = Duration::from_secs(5);
 /// Pause between two looks at a condition.
 pub(crate) const LOOK: Duration = Duration::from_millis(25);
 
@@ -117,13 +120,21 @@ impl Running {
             .with_context(|| format!("cannot start {}", program.display()))?;
         let stdout = child.stdout.take().context("stdout is piped")?;
         let mut reader = BufReader::new(stdout);
-        let mut line = String::new();
-        reader.read_line(&mut line)?;
+        let (first, told) = mpsc::channel();
         // The pipe must stay open and empty, or the program would stop at its next line.
         std::thread::spawn(move || {
-            let mut rest = Vec::new();
+            let (mut line, mut rest) = (String::new(), Vec::new());
+            let read = reader.read_line(&mut line);
+            let _hung = first.send(read.map(|_| line));
             let _end = reader.read_to_end(&mut rest);
         });
+        let line = match told.recv_timeout(PATIENCE) {
+            Ok(line) => line?,
+            Err(_hung) => {
+                child.kill()?;
+                format!("it was not ready within {PATIENCE:?}. ")
+            }
+        };
         let ready = serde_json::from_str(&line);
         match ready {
             Ok(ready) => Ok(Self { child, ready }),
@@ -184,6 +195,10 @@ impl Drop for Running {
     fn drop(&mut self) {
         // It may have ended already.
         let _ended = self.child.kill();
-        let _ended = self.child.wait();
+        // A simulated disk that hangs keeps what waits for it, also a killed program, until the disk is dropped: maybe after this.
+        let start = Instant::now();
+        while start.elapsed() < END_MAX && matches!(self.child.try_wait(), Ok(None)) {
+            std::thread::sleep(LOOK);
+        }
     }
 }

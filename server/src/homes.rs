@@ -113,6 +113,17 @@ impl View for At<'_> {
         let space = place(space, self.second);
         self.view.scan(space, range, direction, max)
     }
+
+    fn visit(
+        &self,
+        space: Space,
+        range: Range<'_>,
+        max: usize,
+        each: &mut dyn FnMut(&[u8], &[u8]),
+    ) -> Result<usize, StoreError> {
+        let space = place(space, self.second);
+        self.view.visit(space, range, max, each)
+    }
 }
 
 impl View for Homes {
@@ -132,6 +143,16 @@ impl View for Homes {
         max: usize,
     ) -> Result<Vec<Entry>, StoreError> {
         self.shown().scan(space, range, direction, max)
+    }
+
+    fn visit(
+        &self,
+        space: Space,
+        range: Range<'_>,
+        max: usize,
+        each: &mut dyn FnMut(&[u8], &[u8]),
+    ) -> Result<usize, StoreError> {
+        self.shown().visit(space, range, max, each)
     }
 }
 
@@ -186,6 +207,16 @@ impl View for Other {
         max: usize,
     ) -> Result<Vec<Entry>, StoreError> {
         self.at().scan(space, range, direction, max)
+    }
+
+    fn visit(
+        &self,
+        space: Space,
+        range: Range<'_>,
+        max: usize,
+        each: &mut dyn FnMut(&[u8], &[u8]),
+    ) -> Result<usize, StoreError> {
+        self.at().visit(space, range, max, each)
     }
 }
 

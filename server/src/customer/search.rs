@@ -11,8 +11,10 @@ use trenza_shared::{
     id::Fingerprint,
     identity::Group,
     person::{Spelling, is_mistyped, looked_for, spellings},
-    store::{Direction, Key, StoreError, Table, Value, View, scan_prefix},
+    store::{Key, Range, StoreError, Table, Value, View, prefix_end},
 };
+
+use together::{Bearers, together};
 
 use super::{
     lookup::{self, Scopes},
@@ -28,10 +30,9 @@ use crate::{
 const QUERY_WORDS_MAX: usize = 6;
 /// Most fingerprints listed of one word; words of more are looked for together.
 const HITS_MAX: usize = 2_000;
-/// The same where every word of a query is borne by more: then by all the ways it may be meant.
-const FREQUENT_HITS_MAX: usize = 5_000;
-/// Most fingerprints of which the words themselves are compared with those that too many bear to be listed.
-const COMPARED_MAX: usize = 2_000;
+/// Most fingerprints of which the words themselves are compared with those that too many bear to be listed; so few at once.
+const COMPARED_MAX: usize = 200;
+const COMPARED_FEW: usize = 100;
 /// So many found as they were typed are enough: names are not looked for as they may be spelt otherwise.
 const ENOUGH: usize = 10;
 /// Most customers looked at whose words stand in several fingerprints; where somebody bears all in one, none.
@@ -214,10 +215,12 @@ fn noted<K: Key, V: Value>(
     prefix: &[u8],
     max: usize,
 ) -> Result<Vec<K>, StoreError> {
-    let rows = scan_prefix(view, table.space(), prefix, Direction::Forward, max)?;
-    rows.iter()
-        .map(|row| table.read(row).map(|((_, of), _)| of))
-        .collect()
+    let end = prefix_end(prefix);
+    let range = Range {
+        from: prefix,
+        to: end.as_deref(),
+    };
+    table.noted(view, range, max)
 }
 
 /// How else a word may be spelt, the nearest first.
@@ -251,11 +254,19 @@ fn matching(
     wanted: &[Vec<Term>],
     thorough: bool,
 ) -> Result<(BTreeMap<Fingerprint, Group>, bool), StoreError> {
-    let mut lists = listed(view, wanted, HITS_MAX)?;
+    let lists = listed(view, wanted)?;
     let mut found = BTreeMap::new();
-    if lists.first().is_some_and(|rarest| !rarest.whole) {
-        // So many bear each of them that those are looked for who bear all at once.
-        let all = together::together(view, wanted)?;
+    let Some((rarest, others)) = lists.split_first() else {
+        return Ok((found, false));
+    };
+    let few = rarest.whole && rarest.bearers.len() <= COMPARED_FEW;
+    if !few && lists.iter().any(|list| !list.whole) {
+        // So many bear some of them that those are looked for who bear all at once.
+        let bearers = lists.iter().map(|list| match list.whole {
+            true => Ok(Bearers::listed(&list.bearers)),
+            false => Bearers::of(view, list.terms),
+        });
+        let all = together(view, bearers.collect::<Result<_, _>>()?)?;
         for fingerprint in all.found {
             add(view, &fingerprint, &mut found, |_| Ok(true))?;
         }
@@ -263,11 +274,7 @@ fn matching(
         if !thorough || enough {
             return Ok((found, true));
         }
-        lists = listed(view, wanted, FREQUENT_HITS_MAX)?;
     }
-    let Some((rarest, others)) = lists.split_first() else {
-        return Ok((found, false));
-    };
     let (mut more, mut compared) = (!rarest.whole, 0);
     // Names stand together: nearly everybody is found in one place.
     let mut rest = Vec::new();
@@ -359,24 +366,20 @@ struct Listed<'a> {
     whole: bool,
 }
 
-/// Who bears each word, at most about `max` of each; the rarest word first: whoever bears every word bears that.
-fn listed<'a>(
-    view: &dyn View,
-    wanted: &'a [Vec<Term>],
-    max: usize,
-) -> Result<Vec<Listed<'a>>, StoreError> {
+/// Who bears each word, at most about [`HITS_MAX`] of each term; the rarest word first: whoever bears every word bears that.
+fn listed<'a>(view: &dyn View, wanted: &'a [Vec<Term>]) -> Result<Vec<Listed<'a>>, StoreError> {
     let mut lists = Vec::with_capacity(wanted.len());
     for terms in wanted {
         let (mut bearers, mut whole) = (Vec::new(), true);
         for term in terms {
             // A text key ends with two zero bytes; without them it is the prefix of every word that begins so.
             let noted: Vec<Fingerprint> = match term {
-                Term::Beginning(start) => noted(view, WORDS, start.as_bytes(), max + 1)?,
-                Term::Whole(word) => noted(view, WORDS, &word.to_key(), max + 1)?,
+                Term::Beginning(start) => noted(view, WORDS, start.as_bytes(), HITS_MAX + 1)?,
+                Term::Whole(word) => noted(view, WORDS, &word.to_key(), HITS_MAX + 1)?,
             };
-            whole &= noted.len() <= max;
+            whole &= noted.len() <= HITS_MAX;
             bearers.extend(noted);
-            if bearers.len() > 2 * max {
+            if bearers.len() > 2 * HITS_MAX {
                 whole = false;
                 break;
             }

@@ -65,10 +65,14 @@ fn keys(
     direction: Direction,
     max: usize,
 ) -> Vec<Vec<u8>> {
-    ok(view.scan(space, range, direction, max))
-        .into_iter()
-        .map(|(key, _)| key)
-        .collect()
+    let found = ok(view.scan(space, range, direction, max));
+    if direction == Direction::Forward {
+        let mut shown = Vec::new();
+        let mut each = |key: &[u8], value: &[u8]| shown.push((key.to_vec(), value.to_vec()));
+        let count = ok(view.visit(space, range, max, &mut each));
+        assert_eq!((count, &shown), (found.len(), &found));
+    }
+    found.into_iter().map(|(key, _)| key).collect()
 }
 
 fn a_batch_is_applied_in_order(store: &impl Store) {

@@ -134,6 +134,20 @@ impl Key for String {
     }
 }
 
+/// Moves on behind a `String` or `Vec<u8>` without owning it; `None` if the bytes are no such value.
+pub fn skip_bytes(from: &mut &[u8]) -> Option<()> {
+    loop {
+        let zero = from.iter().position(|byte| *byte == 0)?;
+        let mark = *from.get(zero + 1)?;
+        *from = &from[zero + 2..];
+        match mark {
+            0 => return Some(()),
+            0xFF => {}
+            _ => return None,
+        }
+    }
+}
+
 /// Appends the encoding that a `String` or `Vec<u8>` of these bytes has, without owning one.
 pub fn encode_bytes(value: &[u8], out: &mut Vec<u8>) {
     for byte in value {
@@ -266,6 +280,15 @@ mod tests {
             holds(&a, &b);
             holds(&(a.clone(), n), &(b.clone(), m));
             holds(&(a.clone(), n), &(a, m));
+        }
+
+        #[test]
+        fn a_text_is_skipped_where_it_is_taken(
+            bytes in proptest::collection::vec(prop_oneof![Just(0u8), Just(0), Just(255), any::<u8>()], 0..9),
+        ) {
+            let (mut taken, mut skipped) = (bytes.as_slice(), bytes.as_slice());
+            prop_assert_eq!(Vec::<u8>::take(&mut taken).is_some(), skip_bytes(&mut skipped).is_some());
+            prop_assert_eq!(taken, skipped);
         }
 
         #[test]

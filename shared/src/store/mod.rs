@@ -132,6 +132,25 @@ pub trait View: Send + Sync {
         direction: Direction,
         max: usize,
     ) -> Result<Vec<Entry>, StoreError>;
+
+    /// Shows at most `max` entries of `range` in byte order of the keys, and tells how many: a scan that keeps nothing, for lists of
+    /// thousands of which little is wanted. `each` reads nothing of the store.
+    ///
+    /// # Errors
+    /// As [`View::scan`].
+    fn visit(
+        &self,
+        space: Space,
+        range: Range<'_>,
+        max: usize,
+        each: &mut dyn FnMut(&[u8], &[u8]),
+    ) -> Result<usize, StoreError> {
+        let found = self.scan(space, range, Direction::Forward, max)?;
+        for (key, value) in &found {
+            each(key, value);
+        }
+        Ok(found.len())
+    }
 }
 
 /// A place that keeps entries. `Arc<dyn Store>` is how programs hold it.

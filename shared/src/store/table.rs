@@ -5,8 +5,8 @@ use std::marker::PhantomData;
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::{
-    Batch, Direction, Entry, Key, PrefixOf, Range, Space, StoreError, View, prefix_end,
-    prefix_entries, scan_prefix,
+    Batch, Direction, Entry, Key, PrefixOf, Range, Space, StoreError, View, key::skip_bytes,
+    prefix_end, prefix_entries, scan_prefix,
 };
 use crate::id::to_hex;
 
@@ -330,6 +330,32 @@ impl<K: Key, V: Value> Table<K, V> {
         StoreError::Corrupt {
             space: self.space.0.into(),
             detail: format!("key {}: {detail}", to_hex(key)),
+        }
+    }
+}
+
+impl<K: Key, V: Value> Table<(String, K), V> {
+    /// What is noted under the texts of `range`, at most `max`; texts and rows are not read.
+    ///
+    /// # Errors
+    /// As [`Table::scan`].
+    pub fn noted(
+        &self,
+        view: &(impl View + ?Sized),
+        range: Range<'_>,
+        max: usize,
+    ) -> Result<Vec<K>, StoreError> {
+        let (mut keys, mut wrong) = (Vec::new(), None);
+        view.visit(self.space, range, max, &mut |key, _| {
+            let mut rest = key;
+            match skip_bytes(&mut rest).and_then(|()| K::decode(rest)) {
+                Some(of) => keys.push(of),
+                None => wrong = wrong.take().or_else(|| Some(key.to_vec())),
+            }
+        })?;
+        match wrong {
+            Some(key) => Err(self.corrupt(&key, "it is no key of this table")),
+            None => Ok(keys),
         }
     }
 }

@@ -13,15 +13,16 @@ use trenza_shared::{
 use super::{FOUND_MAX, Term};
 use crate::tables::WORDS;
 
-/// Most rows read for one search.
-const ROWS_MAX: usize = 40_000;
-/// Rows of one word that are read at once where nothing else is meant; where several words are, fewer of each.
-const PAGE_ROWS: usize = 256;
-const PAGE_ROWS_MIN: usize = 16;
+/// Most work of one search. Unit: rows that are read.
+const WORK_MAX: usize = 100_000;
+/// What it costs to begin to read. Unit: rows.
+const BEGIN_ROWS: usize = 32;
+/// Fewest and most rows of one word that are read at once.
+const PAGE_ROWS: (usize, usize) = (16, 256);
 /// Begins every letter that is not ASCII.
 const FIRST_OF_OTHERS: u8 = 0x80;
 /// Most words of names that stand for one beginning.
-const WORDS_MAX: usize = 32;
+const WORDS_MAX: usize = 64;
 
 /// Those who bear, in one fingerprint, some term of every word.
 pub struct Together {
@@ -31,20 +32,21 @@ pub struct Together {
     pub whole: bool,
 }
 
-/// Finds those who bear some term of every word.
+/// Finds those whom every list has.
 ///
 /// # Errors
 /// The store cannot be read.
-pub fn together(view: &dyn View, wanted: &[Vec<Term>]) -> Result<Together, StoreError> {
-    let mut lists = Vec::with_capacity(wanted.len());
-    for terms in wanted {
-        lists.push(Bearers::of(view, terms)?);
+pub fn together(view: &dyn View, mut lists: Vec<Bearers>) -> Result<Together, StoreError> {
+    let (mut found, mut from, mut work) = (Vec::new(), Fingerprint([0; 16]), 0);
+    for list in &mut lists {
+        list.seek(view, from, &mut work)?;
     }
-    let (mut found, mut from, mut rows) = (Vec::new(), Fingerprint([0; 16]), 0);
+    // The rarest leads: the others are asked for nobody that it does not have.
+    lists.sort_by(|one, other| one.about().total_cmp(&other.about()));
     let whole = lists.iter().all(|list| list.whole);
-    'next: while found.len() < FOUND_MAX && rows < ROWS_MAX {
+    'next: while found.len() < FOUND_MAX && work < WORK_MAX {
         for list in &mut lists {
-            let Some(at) = list.seek(view, from, &mut rows)? else {
+            let Some(at) = list.seek(view, from, &mut work)? else {
                 return Ok(Together { found, whole });
             };
             if at != from {
@@ -99,7 +101,7 @@ fn begun(view: &dyn View, start: &str) -> Result<Vec<String>, StoreError> {
 }
 
 /// Who bears any of some words, in order, read page by page.
-struct Bearers {
+pub struct Bearers {
     lists: Vec<OfWord>,
     /// No word is left out.
     whole: bool,
@@ -109,12 +111,18 @@ struct OfWord {
     word: String,
     page: VecDeque<Fingerprint>,
     page_rows: usize,
+    /// How often the page was asked.
+    asked: usize,
     /// Nobody after those of the page.
     ends: bool,
 }
 
 impl Bearers {
-    fn of(view: &dyn View, terms: &[Term]) -> Result<Self, StoreError> {
+    /// Those who bear some term. Of a beginning, names alone.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn of(view: &dyn View, terms: &[Term]) -> Result<Self, StoreError> {
         let (mut words, mut whole) = (Vec::<String>::new(), true);
         for term in terms {
             match term {
@@ -129,15 +137,30 @@ impl Bearers {
         }
         words.sort_unstable();
         words.dedup();
-        let page_rows = (PAGE_ROWS / words.len().max(1)).max(PAGE_ROWS_MIN);
         let lists = words.into_iter().map(|word| OfWord {
             word,
             page: VecDeque::new(),
-            page_rows,
+            page_rows: PAGE_ROWS.0,
+            asked: 0,
             ends: false,
         });
         let lists = lists.collect();
         Ok(Self { lists, whole })
+    }
+
+    /// Those who were listed before, in order: all there are.
+    pub fn listed(bearers: &[Fingerprint]) -> Self {
+        let all = OfWord {
+            word: String::new(),
+            page: bearers.iter().copied().collect(),
+            page_rows: PAGE_ROWS.0,
+            asked: 0,
+            ends: true,
+        };
+        Self {
+            lists: vec![all],
+            whole: true,
+        }
     }
 
     /// The first at or after `from`.
@@ -145,15 +168,20 @@ impl Bearers {
         &mut self,
         view: &dyn View,
         from: Fingerprint,
-        rows: &mut usize,
+        work: &mut usize,
     ) -> Result<Option<Fingerprint>, StoreError> {
         let mut first = None;
         for list in &mut self.lists {
-            if let Some(at) = list.seek(view, from, rows)? {
+            if let Some(at) = list.seek(view, from, work)? {
                 first = Some(first.map_or(at, |first: Fingerprint| first.min(at)));
             }
         }
         Ok(first)
+    }
+
+    /// About how many they are, by their first page: fingerprints are spread evenly.
+    fn about(&self) -> f64 {
+        self.lists.iter().map(OfWord::about).sum()
     }
 }
 
@@ -162,19 +190,43 @@ impl OfWord {
         &mut self,
         view: &dyn View,
         from: Fingerprint,
-        rows: &mut usize,
+        work: &mut usize,
     ) -> Result<Option<Fingerprint>, StoreError> {
         while self.page.front().is_some_and(|first| *first < from) {
             self.page.pop_front();
         }
         if self.page.is_empty() && !self.ends {
-            let key = (self.word.clone(), from);
-            let page = WORDS.scan_prefix_from(view, &self.word, &key, self.page_rows)?;
-            *rows += page.len();
-            self.ends = page.len() < self.page_rows;
-            self.page = page.into_iter().map(|((_, one), _)| one).collect();
+            // Where most of a page is passed over, less is read next time.
+            let (fewest, most) = PAGE_ROWS;
+            let rows = if 4 * self.asked >= self.page_rows {
+                2 * self.page_rows
+            } else {
+                self.page_rows / 2
+            };
+            (self.page_rows, self.asked) = (rows.clamp(fewest, most), 0);
+            let prefix = self.word.to_key();
+            let (start, end) = ((self.word.clone(), from).to_key(), prefix_end(&prefix));
+            let range = Range {
+                from: &start,
+                to: end.as_deref(),
+            };
+            self.page = WORDS.noted(view, range, self.page_rows)?.into();
+            *work += BEGIN_ROWS + self.page.len();
+            self.ends = self.page.len() < self.page_rows;
         }
+        self.asked += 1;
         Ok(self.page.front().copied())
+    }
+
+    fn about(&self) -> f64 {
+        let rows = self.page.len() as f64;
+        match self.page.back() {
+            Some(last) if !self.ends => {
+                let part = u128::from_be_bytes(last.0) as f64 / u128::MAX as f64;
+                rows / part.max(f64::MIN_POSITIVE)
+            }
+            _ => rows,
+        }
     }
 }
 
@@ -234,7 +286,8 @@ mod tests {
             });
             let all = (0..40).filter(|who| wanted.iter().all(|terms| terms.iter().any(|term| bears(*who, term))));
             let all: Vec<Fingerprint> = all.map(|who| Fingerprint([who; 16])).collect();
-            let told = together(&store, &wanted).unwrap();
+            let lists = wanted.iter().map(|terms| Bearers::of(&store, terms).unwrap());
+            let told = together(&store, lists.collect()).unwrap();
             prop_assert_eq!(told.found, all);
             prop_assert!(told.whole || wanted.iter().flatten().any(|term| matches!(term, Term::Beginning(start) if names(start).len() >= WORDS_MAX)));
         }

@@ -335,6 +335,17 @@ impl View for RocksStore {
         let open = self.open_now()?;
         self.noted(open.scan(space, range, direction, max, ReadOptions::default()))
     }
+
+    fn visit(
+        &self,
+        space: Space,
+        range: Range<'_>,
+        max: usize,
+        each: &mut dyn FnMut(&[u8], &[u8]),
+    ) -> Result<usize, StoreError> {
+        let (open, options) = (self.open_now()?, ReadOptions::default());
+        self.noted(open.visit(space, range, Direction::Forward, max, options, each))
+    }
 }
 
 impl Store for RocksStore {

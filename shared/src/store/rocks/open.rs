@@ -224,11 +224,26 @@ impl Open {
         range: Range<'_>,
         direction: Direction,
         max: usize,
-        mut options: ReadOptions,
+        options: ReadOptions,
     ) -> Result<Vec<Entry>, StoreError> {
+        let mut found = Vec::new();
+        let mut keep = |key: &[u8], value: &[u8]| found.push((key.to_vec(), value.to_vec()));
+        self.visit(space, range, direction, max, options, &mut keep)?;
+        Ok(found)
+    }
+
+    pub(super) fn visit(
+        &self,
+        space: Space,
+        range: Range<'_>,
+        direction: Direction,
+        max: usize,
+        mut options: ReadOptions,
+        each: &mut dyn FnMut(&[u8], &[u8]),
+    ) -> Result<usize, StoreError> {
         let family = self.family(space)?;
         if range.is_empty() || max == 0 {
-            return Ok(Vec::new());
+            return Ok(0);
         }
         options.set_iterate_lower_bound(range.from);
         if let Some(to) = range.to {
@@ -246,11 +261,12 @@ impl Open {
             Direction::Forward => rows.seek_to_first(),
             Direction::Back => rows.seek_to_last(),
         }
-        let mut found = Vec::new();
-        while found.len() < max
+        let mut count = 0;
+        while count < max
             && let Some((key, value)) = rows.item()
         {
-            found.push((key.to_vec(), value.to_vec()));
+            each(key, value);
+            count += 1;
             match direction {
                 Direction::Forward => rows.next(),
                 Direction::Back => rows.prev(),
@@ -259,7 +275,7 @@ impl Open {
         // Without this an unreadable block would look like the end of the table.
         rows.status()
             .map_err(|error| self.unread(space.0, &error))?;
-        Ok(found)
+        Ok(count)
     }
 }
 
@@ -316,5 +332,17 @@ impl View for Snapshot<'_> {
     ) -> Result<Vec<Entry>, StoreError> {
         self.open
             .scan(space, range, direction, max, self.options()?)
+    }
+
+    fn visit(
+        &self,
+        space: Space,
+        range: Range<'_>,
+        max: usize,
+        each: &mut dyn FnMut(&[u8], &[u8]),
+    ) -> Result<usize, StoreError> {
+        let options = self.options()?;
+        self.open
+            .visit(space, range, Direction::Forward, max, options, each)
     }
 }

@@ -17,7 +17,7 @@ use crate::{
     id::{DecisionId, Fingerprint},
     identifier::{Identifier, Kind},
     matching::{Pattern, Subject, compare_beside},
-    person::{Person, are_generations, compatible},
+    person::{Called, Person, can_be_one},
 };
 
 /// Most e-mail addresses, and most telephone numbers, of one customer that are compared; of more, the first in their order.
@@ -197,9 +197,10 @@ fn names(one: &Unit, other: &Unit) -> Option<Clash> {
 }
 
 fn fit(one: &Name, other: &Name) -> bool {
-    let born = one.birthday.as_deref().zip(other.birthday.as_deref());
-    compatible((&one.given, &one.surnames), (&other.given, &other.surnames))
-        && !born.is_some_and(|(one, other)| are_generations(one, other))
+    fn called(name: &Name) -> Called<'_> {
+        ((&name.given, &name.surnames), name.birthday.as_deref())
+    }
+    can_be_one(called(one), called(other))
 }
 
 /// Whether two sets of customers cannot be one person together: two of them contradict each other, or a limit is broken.

@@ -4,14 +4,24 @@
 //! mistake. Strict where families differ: other given names under the same surnames, other surnames. Symmetric, and true
 //! of a name and itself.
 
+use super::birthday::are_generations;
 use super::phonetic::{skeleton, sound_alike};
 use super::tables::{ABBREVIATED_SURNAMES, COMPOUNDS, GIVEN, NICKNAMES, SURNAMES};
 
 /// Shortest token in which one typing mistake is forgiven. Unit: letters.
 const TYPO_LETTERS_MIN: usize = 5;
 
+/// A full name, given names and surnames, and a birthday.
+pub(crate) type Called<'a> = ((&'a [String], &'a [String]), Option<&'a str>);
+
+/// Names of both can be one person's, and no generation lies between their birthdays.
+pub(crate) fn can_be_one(one: Called<'_>, other: Called<'_>) -> bool {
+    let born = one.1.zip(other.1);
+    compatible(one.0, other.0) && !born.is_some_and(|(one, other)| are_generations(one, other))
+}
+
 /// Given names and surnames of both can be one person's.
-pub(crate) fn compatible(one: (&[String], &[String]), other: (&[String], &[String])) -> bool {
+pub(super) fn compatible(one: (&[String], &[String]), other: (&[String], &[String])) -> bool {
     if one == other {
         return true;
     }

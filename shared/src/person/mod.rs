@@ -15,9 +15,8 @@ mod tables;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-pub(crate) use birthday::are_generations;
 pub(crate) use compare::{
-    Likeness, compatible, given_likeness, jaro_winkler_from, one_edit, same_letters,
+    Called, Likeness, can_be_one, given_likeness, jaro_winkler_from, one_edit, same_letters,
     surname_likeness,
 };
 pub use fold::{fold, looked_for};
@@ -146,7 +145,7 @@ impl Person {
     #[must_use]
     pub fn names_compatible(&self, other: &Person) -> bool {
         match (self.full_name(), other.full_name()) {
-            (Some(one), Some(other)) => compatible(one, other),
+            (Some(one), Some(other)) => compare::compatible(one, other),
             _ => true,
         }
     }
@@ -157,15 +156,13 @@ impl Person {
     /// Symmetric, but not transitive.
     #[must_use]
     pub fn compatible(&self, other: &Person) -> bool {
-        self.names_compatible(other) && !self.of_generations(other)
-    }
-
-    /// Whether both have full names, and birthdays that make them parent and child rather than one.
-    #[must_use]
-    pub fn of_generations(&self, other: &Person) -> bool {
-        let named = self.full_name().is_some() && other.full_name().is_some();
-        let born = self.birthday.as_deref().zip(other.birthday.as_deref());
-        named && born.is_some_and(|(one, other)| are_generations(one, other))
+        match (self.full_name(), other.full_name()) {
+            (Some(one), Some(theirs)) => can_be_one(
+                (one, self.birthday.as_deref()),
+                (theirs, other.birthday.as_deref()),
+            ),
+            _ => true,
+        }
     }
 
     /// Forgets a date of birth after the day of an event: nobody is there before being born, and programs write far-off dates for none.

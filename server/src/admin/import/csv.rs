@@ -20,6 +20,9 @@ use super::{
 /// Most columns of a file.
 const COLUMNS_MAX: usize = 1_000;
 
+/// What to do with a file of another encoding.
+const SAVE_AS_UTF_8: &str = "save the file as UTF-8 (in a spreadsheet: \"CSV UTF-8\")";
+
 /// How the line begins by which a spreadsheet names the separator, before the one that names the columns.
 const NAMES_SEPARATOR: &[u8] = b"sep=";
 
@@ -133,7 +136,7 @@ fn names(first: Option<Record>) -> anyhow::Result<Vec<String>> {
                 "line {}, which names the columns, is not UTF-8",
                 first.number
             ),
-            "save the file as UTF-8 (in a spreadsheet: \"CSV UTF-8\"), then import again; nothing was stored",
+            format!("{SAVE_AS_UTF_8}, then import again; nothing was stored"),
         )
     })?;
     anyhow::ensure!(
@@ -168,9 +171,7 @@ fn names(first: Option<Record>) -> anyhow::Result<Vec<String>> {
 
 fn events(cells: &Cells, mapping: &Mapping, zone: &TimeZone) -> Result<Vec<String>, String> {
     let fields: Result<Vec<&str>, _> = cells.iter().map(std::str::from_utf8).collect();
-    let fields = fields.map_err(|_| {
-        "the row is not UTF-8; save the file as UTF-8 (in a spreadsheet: \"CSV UTF-8\")".to_owned()
-    })?;
+    let fields = fields.map_err(|_| format!("the row is not UTF-8; {SAVE_AS_UTF_8}"))?;
     mapping.events(&fields, zone)
 }
 

@@ -226,21 +226,25 @@ impl Run<'_> {
         // All of a row or nothing: a role without its person would be nobody's.
         let taken = |texts: Vec<String>| texts.iter().map(|text| take(text)).collect();
         let judged = |events: Vec<Event>| {
-            let mut events_of_row = events.iter().filter(|_| is_row);
-            match events_of_row.find_map(|event| self.wrong(event)) {
+            let said = events.iter().map(|event| observe(event, &self.origins));
+            let said: Vec<Observation> = said.collect();
+            match said
+                .iter()
+                .filter(|_| is_row)
+                .find_map(|said| self.wrong(said))
+            {
                 Some(reason) => Err(reason),
-                None => Ok(events),
+                None => Ok((events, said)),
             }
         };
-        let events: Vec<Event> = match events.and_then(taken).and_then(judged) {
-            Ok(events) => events,
+        let (events, said) = match events.and_then(taken).and_then(judged) {
+            Ok(taken) => taken,
             Err(reason) => {
                 self.summary.rejected += 1;
                 return self.rejects.add(number, &reason, &shown());
             }
         };
-        let said = events.iter().map(|event| observe(event, &self.origins));
-        let flaws: Vec<String> = said.flat_map(|said| unusable(&said)).collect();
+        let flaws: Vec<String> = said.iter().flat_map(unusable).collect();
         if !flaws.is_empty() {
             self.summary.flawed += 1;
             self.flaws.add(number, &flaws.join("; "), &shown())?;
@@ -252,14 +256,13 @@ impl Run<'_> {
     }
 
     /// Why an event of a row is not taken; none when it is right.
-    fn wrong(&self, event: &Event) -> Option<String> {
-        let said = observe(event, &self.origins);
+    fn wrong(&self, said: &Observation) -> Option<String> {
         let names_nobody = said.identifiers.is_empty() && said.unusable.is_empty();
         match &said.group {
             // Of an account alone: what it says is its own, and nobody's role.
             Some(_) if names_nobody => None,
-            Some(group) => self.nobody(&said, false).or_else(|| roles::unfit(group)),
-            None => self.nobody(&said, names_nobody),
+            Some(group) => self.nobody(said, false).or_else(|| roles::unfit(group)),
+            None => self.nobody(said, names_nobody),
         }
     }
 

@@ -14,6 +14,33 @@ use axum::{
 use super::*;
 
 #[tokio::test]
+async fn a_row_with_a_telephone_that_is_none_is_taken_and_told() {
+    let (dir, config, _made) = made();
+    let link = Link::open(config).await.unwrap();
+    let path = dir.path().join("people.csv");
+    let rows = "email,phone,nationalId\nana@example.org,600111222,12345678Z\nluis@example.org,12,\neva@example.org,600111333,12345678A\n";
+    fs::write(&path, rows).unwrap();
+    let report = run(&link, "CRM", &path, None, false).await.unwrap();
+    let summary = Summary {
+        read: 3,
+        stored: 3,
+        flawed: 2,
+        ..Summary::default()
+    };
+    assert_eq!((report.summary, report.rejects), (summary, None));
+    let [(three, phone, text), (four, document, _)] = &told(report.flaws.as_ref())[..] else {
+        panic!("two rows");
+    };
+    assert_eq!(
+        (*three, *four, text.as_str()),
+        (3, 4, "luis@example.org,12,")
+    );
+    assert!(phone.starts_with("phone: "), "{phone}");
+    assert!(document.starts_with("nationalId: "), "{document}");
+    link.close().await;
+}
+
+#[tokio::test]
 async fn events_with_identifiers_that_are_none_are_taken_and_told() {
     let (dir, config, _made) = made();
     let link = Link::open(config).await.unwrap();

@@ -9,7 +9,7 @@ use trenza_shared::{
     id::Fingerprint,
     identifier::Identifier,
     identity::{
-        Apart, Decision, DecisionKind, End, Outcome, Sentence, Why, apart, joined, nobodys,
+        Apart, Change, Decision, DecisionKind, End, Outcome, Sentence, Why, apart, joined, nobodys,
     },
     store::{StoreError, View},
 };
@@ -19,6 +19,9 @@ use crate::identity::read;
 
 /// Most holders of one value that are looked at.
 const HOLDERS_MAX: usize = 1_000;
+
+/// Most decisions that are asked whether they still do what they say.
+const STANDING_MAX: usize = 2_000;
 
 /// Something that a decision does not do.
 pub struct Note {
@@ -51,7 +54,7 @@ struct Holding<'a> {
     persons: BTreeSet<Fingerprint>,
 }
 
-/// What a decision does not do, given what it does: as a preview, or carried out.
+/// What a decision does not do, given what it does, and what it does to others: as a preview, or carried out.
 ///
 /// # Errors
 /// The store cannot be read.
@@ -60,6 +63,62 @@ pub fn notes(
     context: &Context<'_>,
     decision: &Decision,
     outcome: &Outcome,
+) -> Result<Vec<Note>, StoreError> {
+    let changed = outcome.changed.iter();
+    let seeds: BTreeMap<Fingerprint, Fingerprint> = changed
+        .flat_map(|group| group.members.iter().map(|member| (*member, group.seed)))
+        .collect();
+    let mut notes = left_undone(view, context, decision, outcome, &seeds)?;
+    notes.extend(overturned(view, context, decision, outcome, &seeds)?);
+    Ok(notes)
+}
+
+/// Who was one record by an earlier decision and is so no longer by this one.
+fn overturned(
+    view: &dyn View,
+    context: &Context<'_>,
+    decision: &Decision,
+    outcome: &Outcome,
+    seeds: &BTreeMap<Fingerprint, Fingerprint>,
+) -> Result<Vec<Note>, StoreError> {
+    let split = outcome.changes.iter().filter_map(|change| match change {
+        Change::Split { into, .. } => Some(into),
+        _ => None,
+    });
+    let split: Vec<&Vec<Fingerprint>> = split.collect();
+    if split.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut notes = Vec::new();
+    let standing = context.decisions.active().same().iter();
+    let others = standing.filter(|(_, id)| **id != decision.id);
+    for ((one, other), _) in others.take(STANDING_MAX) {
+        let [one, other] = [holding(view, one, seeds)?, holding(view, other, seeds)?];
+        let has = |into: &[Fingerprint], side: &Holding<'_>| {
+            into.iter().any(|seed| side.persons.contains(seed))
+        };
+        let were_one = split
+            .iter()
+            .any(|into| has(into, &one) && has(into, &other));
+        if were_one && one.persons.is_disjoint(&other.persons) {
+            notes.push(note(
+                "overturned",
+                &[one.value.clone(), other.value.clone()],
+                "Una decisión anterior los había unido, y con esta dejan de estar en la misma ficha. Compruebe cuál de las dos es cierta.",
+                "An earlier decision had joined them, and by this one they are in one record no longer. Check which of the two is right.",
+            ));
+        }
+    }
+    Ok(notes)
+}
+
+/// What the decision itself does not do.
+fn left_undone(
+    view: &dyn View,
+    context: &Context<'_>,
+    decision: &Decision,
+    outcome: &Outcome,
+    seeds: &BTreeMap<Fingerprint, Fingerprint>,
 ) -> Result<Vec<Note>, StoreError> {
     let idle = outcome.changes.is_empty();
     if decision.kind == DecisionKind::Undo {
@@ -75,13 +134,9 @@ pub fn notes(
         let still = (equal > 0).then(|| still(target, equal));
         return Ok(idle.then_some(nothing).into_iter().chain(still).collect());
     }
-    let changed = outcome.changed.iter();
-    let seeds: BTreeMap<Fingerprint, Fingerprint> = changed
-        .flat_map(|group| group.members.iter().map(|member| (*member, group.seed)))
-        .collect();
     let (mut notes, mut held) = (Vec::new(), Vec::new());
     for value in &decision.subjects {
-        let holding = holding(view, value, &seeds)?;
+        let holding = holding(view, value, seeds)?;
         if holding.holders.is_empty() {
             notes.push(unknown(context, value));
         } else {

